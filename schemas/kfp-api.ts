@@ -1,0 +1,124 @@
+/**
+ * What a KFP server answers on v1beta1, as far as kfk reads it. Comes in: parsed JSON; goes out: values with defaults
+ * in place of what servers leave out (zero values, empty lists). New fields are let through, wrong types are refused.
+ *
+ * Source: recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0; both gateways leave out zero values.
+ */
+import * as v from "valibot";
+
+const text = v.optional(v.string(), "");
+const absent = v.optional(v.nullable(v.string()), null);
+
+/** `GET …/healthz`, from the API server or as the UI server rewrites it. */
+export const healthSchema = v.looseObject({
+  tag_name: absent,
+  commit_sha: absent,
+  multi_user: v.optional(v.boolean(), false),
+  pipeline_store: absent,
+  apiServerReady: v.optional(v.boolean()),
+  apiServerTagName: absent,
+  apiServerCommitHash: absent,
+  apiServerMultiUser: v.optional(v.boolean(), false),
+  frontendTagName: absent,
+});
+
+const resourceReference = v.looseObject({
+  key: v.optional(v.looseObject({ type: text, id: text }), {}),
+  relationship: text,
+});
+
+export const versionSchema = v.looseObject({
+  id: v.string(),
+  name: text,
+  description: text,
+  created_at: text,
+});
+
+export const pipelineSchema = v.looseObject({
+  id: v.string(),
+  name: text,
+  description: text,
+  created_at: text,
+  default_version: v.optional(versionSchema),
+});
+
+export const experimentSchema = v.looseObject({
+  id: v.string(),
+  name: text,
+  storage_state: text,
+});
+
+const runSchema = v.looseObject({
+  id: v.string(),
+  name: text,
+  description: text,
+  /** Argo's phase up to 1.8, a state of KFP after; empty right after creation. */
+  status: text,
+  error: text,
+  created_at: text,
+  finished_at: text,
+  storage_state: text,
+  resource_references: v.optional(v.array(resourceReference), []),
+});
+
+/** `POST …/runs` and `GET …/runs/{id}`. */
+export const runDetailSchema = v.looseObject({
+  run: runSchema,
+  pipeline_runtime: v.optional(v.looseObject({ workflow_manifest: text }), {}),
+});
+
+const page = { next_page_token: text };
+export const pipelineListSchema = v.looseObject({ ...page, pipelines: v.optional(v.array(pipelineSchema), []) });
+export const versionListSchema = v.looseObject({ ...page, versions: v.optional(v.array(versionSchema), []) });
+export const experimentListSchema = v.looseObject({ ...page, experiments: v.optional(v.array(experimentSchema), []) });
+export const runListSchema = v.looseObject({ ...page, runs: v.optional(v.array(runSchema), []) });
+
+/** An error of any handler and generation: gateway (`message`, `code`, `details`) or upload (`error_message`). */
+export const errorSchema = v.looseObject({
+  code: v.optional(v.number()),
+  message: v.optional(v.string()),
+  error: v.optional(v.string()),
+  error_message: v.optional(v.string()),
+  details: v.optional(
+    v.array(v.looseObject({ message: v.optional(v.string()), error_message: v.optional(v.string()) })),
+    [],
+  ),
+});
+
+const workflowNode = v.looseObject({
+  id: text,
+  name: text,
+  displayName: text,
+  type: text,
+  templateName: text,
+  phase: text,
+  message: text,
+  startedAt: absent,
+  finishedAt: absent,
+});
+
+/** `status.nodes` of a Workflow. */
+export const workflowNodesSchema = v.record(v.string(), workflowNode);
+
+/** The Workflow inside `pipeline_runtime.workflow_manifest`. Source: Argo Workflows 3.1 to 4.1, fields.md. */
+export const workflowSchema = v.looseObject({
+  metadata: v.optional(v.looseObject({ name: text, namespace: text }), {}),
+  spec: v.optional(
+    v.looseObject({
+      activeDeadlineSeconds: v.optional(v.nullable(v.union([v.number(), v.string()]))),
+      shutdown: text,
+      templates: v.optional(v.array(v.looseObject({ name: text })), []),
+    }),
+    {},
+  ),
+  status: v.optional(
+    v.looseObject({
+      phase: text,
+      message: text,
+      nodes: v.optional(v.nullable(workflowNodesSchema)),
+      compressedNodes: text,
+      offloadNodeStatusVersion: text,
+    }),
+    {},
+  ),
+});

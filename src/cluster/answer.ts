@@ -1,0 +1,187 @@
+/**
+ * What an answer means. Comes in: status, headers and body of one HTTP answer, or the error that stood in its place;
+ * goes out: a verdict that retry rules and callers decide by. Pure.
+ *
+ * Nothing is believed by status alone: proxies and login pages answer 200 with HTML, upload handlers label JSON as
+ * text, gateways call a bad request 409 (reference/kfp-api.md 1.3 and 1.4, checked with the recordings of 1.8.22,
+ * 2.0.5, 2.5.0 and 2.17.0).
+ */
+import * as v from "valibot";
+import { errorSchema } from "../../schemas/kfp-api.ts";
+
+/** One answer, judged. */
+export type Answer =
+  | { readonly kind: "ok"; readonly status: number; readonly json: unknown }
+  /** The server understood and says no; nothing was done. */
+  | Refusal<"refused">
+  /** The server failed, in its own words: `said` is false when a proxy speaks for it. What was asked may be done. */
+  | (Refusal<"failed"> & { readonly said: boolean })
+  /** Too many requests, or not now; nothing was done. */
+  | Refusal<"busy">
+  /** 401 or 403. */
+  | Refusal<"login">
+  /** A page or a redirect of something that stands before the API. */
+  | { readonly kind: "gate"; readonly status: number; readonly message: string }
+  /** An answer that began well and is not whole. What was asked may be done. */
+  | { readonly kind: "broken"; readonly status: number; readonly message: string }
+  /** No answer. `sent` is false when the request cannot have arrived; `tls` when no trusted connection came about. */
+  | { readonly kind: "silent"; readonly message: string; readonly sent: boolean; readonly tls: boolean };
+
+interface Refusal<K extends string> {
+  readonly kind: K;
+  readonly status: number;
+  /** gRPC code, null where the handler gives none. */
+  readonly code: number | null;
+  readonly message: string;
+  readonly retryAfter: string | null;
+}
+
+/** Judges a complete HTTP answer. */
+export function readAnswer(status: number, headers: Headers, body: string): Answer {
+  const json = parseJson(body);
+  const html = isHtml(headers, body);
+  const retryAfter = headers.get("retry-after");
+  if (status >= 300 && status < 400) return { kind: "gate", status, message: describeRedirect(headers) };
+  if (status >= 200 && status < 300) {
+    if (json !== undefined) return { kind: "ok", status, json };
+    if (html) return { kind: "gate", status, message: "answered with a web page" };
+    if (body.trim() === "" || looksLikeJson(headers, body)) {
+      return { kind: "broken", status, message: body.trim() === "" ? "the answer is empty" : "the answer is cut off" };
+    }
+    return { kind: "gate", status, message: "answered with something that is not JSON" };
+  }
+  const error = json === undefined ? undefined : readError(json);
+  const message = error?.message ?? (html ? `answered ${status} with a web page` : shortText(status, body));
+  const refusal = { status, code: error?.code ?? null, message, retryAfter };
+  if (status === 401 || status === 403) return { kind: "login", ...refusal };
+  if (status === 429 || (status === 503 && error?.code === GRPC.unavailable)) return { kind: "busy", ...refusal };
+  if (status >= 500 || status === 408) return { kind: "failed", ...refusal, said: error !== undefined };
+  if (html) return { kind: "gate", status, message };
+  return { kind: "refused", ...refusal };
+}
+
+/** Judges what fetch threw. `timeoutMs`: set when the deadline of this attempt was what ended it. */
+export function readFailure(thrown: unknown, timeoutMs: number | undefined): Answer {
+  if (timeoutMs !== undefined) {
+    return { kind: "silent", message: `no answer within ${timeoutMs / 1000} s`, sent: true, tls: false };
+  }
+  const code = findCode(thrown);
+  const tls = code !== undefined && TLS.test(code);
+  if (tls) return { kind: "silent", message: `no trusted connection (${code})`, sent: false, tls };
+  const known = code === undefined ? undefined : NETWORK[code];
+  return { kind: "silent", message: known?.message ?? code ?? messageOf(thrown), sent: !known?.unsent, tls };
+}
+
+/** True when what was to be created is there already. 409 with code 10 is a plain bad request (gRPC Aborted). */
+export function isDuplicate(answer: Answer): boolean {
+  if (answer.kind !== "refused" && answer.kind !== "failed") return false;
+  if (answer.status === 409) return answer.code === null || answer.code === GRPC.alreadyExists;
+  return answer.status === 500 && /already exists?\b/i.test(answer.message);
+}
+
+/** True when the request may have been carried out although no good answer came back. */
+export function mayHaveActed(answer: Answer): boolean {
+  switch (answer.kind) {
+    case "broken":
+    case "failed":
+      return true;
+    case "silent":
+      return answer.sent;
+    case "gate":
+      return answer.status < 300; // a page in place of the answer: what stood behind it is not known
+    default:
+      return false;
+  }
+}
+
+/** True when the server knows nothing by that id. */
+export function isMissing(answer: Answer): boolean {
+  return answer.kind === "refused" && answer.status === 404;
+}
+
+// --- internal ---
+
+/** gRPC codes (google.rpc.Code). */
+const GRPC = { alreadyExists: 6, internal: 13, unavailable: 14 };
+
+/** Codes of Bun 1.4.5's fetch and of Node's network layer. */
+const NETWORK: Readonly<Record<string, { readonly message: string; readonly unsent: boolean }>> = {
+  ECONNREFUSED: { message: "connection refused", unsent: true },
+  ConnectionRefused: { message: "connection refused", unsent: true },
+  ENOTFOUND: { message: "no such host", unsent: true },
+  EAI_AGAIN: { message: "the host's name cannot be looked up now", unsent: true },
+  EHOSTUNREACH: { message: "no route to the host", unsent: true },
+  ENETUNREACH: { message: "no route to the network", unsent: true },
+  ECONNRESET: { message: "the connection was cut", unsent: false },
+  ConnectionClosed: { message: "the connection was cut", unsent: false },
+  EPIPE: { message: "the connection was cut", unsent: false },
+  ETIMEDOUT: { message: "the connection timed out", unsent: false },
+};
+/** Certificates, and EPROTO: the port does not speak TLS at all. */
+const TLS = /CERT|TLS|SSL|SIGNATURE|ISSUER|EPROTO/;
+
+function readError(json: unknown): { readonly code: number | null; readonly message: string } | undefined {
+  const parsed = v.safeParse(errorSchema, json);
+  if (!parsed.success) return undefined;
+  const { code, message, error, error_message, details } = parsed.output;
+  if (error_message !== undefined) return { code: code ?? null, message: explainUpload(oneLine(error_message)) };
+  const whole = message ?? error;
+  if (whole === undefined) return undefined;
+  // for code 13 the short text is always "Internal Server Error" (2.0.5 to 2.17.0)
+  const short = code === GRPC.internal ? undefined : (details[0]?.message ?? details[0]?.error_message);
+  return { code: code ?? null, message: oneLine(short ?? whole) };
+}
+
+/** From 2.15 on the upload handlers keep the reason to themselves. */
+function explainUpload(message: string): string {
+  return message.endsWith("a pipeline version") ? `${message} (this server does not say why)` : message;
+}
+
+function parseJson(body: string): unknown {
+  const start = body.trimStart().charAt(0);
+  if (start !== "{" && start !== "[") return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined; // judged by the caller: cut off, or not meant to be JSON
+  }
+}
+
+function looksLikeJson(headers: Headers, body: string): boolean {
+  return /\bjson\b/i.test(headers.get("content-type") ?? "") || /^\s*[{[]/.test(body);
+}
+
+function isHtml(headers: Headers, body: string): boolean {
+  return /\bhtml\b/i.test(headers.get("content-type") ?? "") || /^\s*<(!doctype|html|head|body)/i.test(body);
+}
+
+/** Host alone: the rest of a login URL may carry state that belongs to nobody's log. */
+function describeRedirect(headers: Headers): string {
+  const location = headers.get("location") ?? "";
+  const host = /^https?:\/\/([^/?#@]+)/i.exec(location)?.[1];
+  return host === undefined ? "answered with a redirect" : `redirects to ${host}`;
+}
+
+function shortText(status: number, body: string): string {
+  const text = oneLine(body);
+  return text === "" ? `answered ${status} without a word` : text;
+}
+
+const MAX_MESSAGE = 600;
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
+}
+
+function findCode(thrown: unknown): string | undefined {
+  for (let at: unknown = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const code = (at as { code?: unknown }).code;
+    if (typeof code === "string") return code;
+  }
+  return undefined;
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? oneLine(thrown.message) : "the request failed";
+}

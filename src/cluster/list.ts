@@ -1,0 +1,47 @@
+/**
+ * Finding things by name on a server: all pages of a list, filtered there, compared here.
+ *
+ * Servers decode `filter` twice, compare names without regard to case and trailing blanks, and cannot get by a name
+ * that holds `:` or `/` (reference/kfp-api.md 1.5 and 1.6, checked from 1.8.22 to 2.17.0). So: a filter encoded twice,
+ * every page, and the exact comparison left to the caller.
+ */
+import type * as v from "valibot";
+import { expectJson, type Link, request } from "./request.ts";
+
+/** Every item of a list, page by page. Errors: those of `expectJson`. */
+export async function fetchAll<Page extends { readonly next_page_token: string }, Item>(
+  link: Link,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  schema: v.GenericSchema<unknown, Page>,
+  itemsOf: (page: Page) => readonly Item[],
+): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  let token = "";
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    const pageQuery = { ...query, page_size: PAGE_SIZE, ...(token === "" ? {} : { page_token: token }) };
+    const page = expectJson(await request(link, { method: "GET", path, query: pageQuery, repeat: "always" }), schema);
+    items.push(...itemsOf(page));
+    if (page.next_page_token === "" || page.next_page_token === token) break;
+    token = page.next_page_token;
+  }
+  return items;
+}
+
+/** The `filter` for a name: to be encoded once more, as every query value is. */
+export function nameFilter(name: string): string {
+  return encodeURIComponent(JSON.stringify({ predicates: [{ op: "EQUALS", key: "name", string_value: name }] }));
+}
+
+/** Query that limits a list to a namespace, empty on a server for one user. */
+export function namespaceQuery(namespace: string | null): Readonly<Record<string, string>> {
+  if (namespace === null) return {};
+  return { "resource_reference_key.type": "NAMESPACE", "resource_reference_key.id": namespace };
+}
+
+// --- internal ---
+
+/** Servers cut larger sizes to this one. */
+const PAGE_SIZE = "200";
+/** A million items: beyond that a server repeats itself. */
+const MOST_PAGES = 5000;

@@ -1,0 +1,225 @@
+/**
+ * The one way to a KFP server: a request → a judged answer, after as many attempts as its rules allow.
+ *
+ * Rules (reference/kfp-api.md 7.3): a deadline for each attempt that covers the body, a budget for all of them,
+ * exponential backoff with full jitter, Retry-After obeyed. What could create twice is repeated only when the
+ * attempt before cannot have arrived or was turned away. Redirects are never followed; the token goes to the one origin.
+ *
+ * ofetch is used through `createFetch` with the world's own fetch, so that tests hand in another; its retry, its
+ * timeout (headers only) and its errors by status are switched off, because they know none of these rules. The jitter
+ * comes from the world's random ids.
+ */
+import { createFetch } from "ofetch";
+import * as v from "valibot";
+import { type Code, KfkError } from "../error.ts";
+import type { World } from "../world.ts";
+import { type Answer, readAnswer, readFailure } from "./answer.ts";
+import { makeSecret, type Secret } from "./secret.ts";
+
+/** Where requests go and how: what `connect` makes once. */
+export interface Link {
+  readonly world: World;
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** Path before `/apis`: "" or "/…". */
+  readonly base: string;
+  /** File with a bearer token, read again for every attempt because Kubernetes rotates it; null: none is sent. */
+  readonly tokenFile: string | null;
+  /** Longest wait for one attempt, body included. */
+  readonly attemptMs: number;
+  /** Longest time for all attempts of one request. */
+  readonly budgetMs: number;
+  readonly userAgent: string;
+}
+
+export interface Ask {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** From `/apis` on. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** A JSON value or a form. */
+  readonly body?: Readonly<Record<string, unknown>> | FormData;
+  /** `always`: twice is as good as once. `unsent`: only what cannot have been carried out. `never`: one attempt. */
+  readonly repeat: "always" | "unsent" | "never";
+  /** Instead of the link's, where a server is known to need longer. */
+  readonly attemptMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What came of a request, with what an error message needs. */
+export interface Result {
+  readonly answer: Answer;
+  readonly method: string;
+  readonly path: string;
+  readonly url: string;
+  readonly attempts: number;
+}
+
+/**
+ * Sends a request and judges the answer; never throws for what the server or the network did.
+ *
+ * Errors: SERVER_TOKEN_FILE when the token cannot be read.
+ */
+export async function request(link: Link, ask: Ask): Promise<Result> {
+  const { clock } = link.world;
+  const startedMs = clock.monotonicMs();
+  let rereads = 1;
+  for (let attempts = 1; ; attempts++) {
+    const token = readToken(link);
+    const answer = await attempt(link, ask, token);
+    const done = { answer, method: ask.method, path: ask.path, url: link.origin + link.base, attempts };
+    if (ask.signal?.aborted) return done;
+    if (answer.kind === "login" && answer.status === 401 && rereads > 0 && hasChanged(link, token)) {
+      rereads--;
+      continue; // the token was replaced while the request was under way
+    }
+    if (!isRepeatable(ask, answer)) return done;
+    const waitMs = pauseMs(link, answer, attempts);
+    if (clock.monotonicMs() - startedMs + waitMs >= link.budgetMs) return done;
+    await clock.sleep(waitMs, ask.signal);
+    if (ask.signal?.aborted) return done;
+  }
+}
+
+/** The JSON of a good answer, checked; everything else is the error that it deserves. */
+export function expectJson<S extends v.GenericSchema>(result: Result, schema: S): v.InferOutput<S> {
+  if (result.answer.kind !== "ok") throw failedRequest(result);
+  const parsed = v.safeParse(schema, result.answer.json);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const path = v.getDotPath(issue) ?? "";
+  throw new KfkError("SERVER_ANSWER", `${describe(result)}: the answer is not what KFP answers`, {
+    hint: "check that the host is Kubeflow Pipelines and not something before it",
+    notes: [{ message: `${path === "" ? "the whole" : path}: ${issue.message}` }],
+  });
+}
+
+/** The error for an answer that is not good, when nothing was created. */
+export function failedRequest(result: Result): KfkError {
+  const { answer } = result;
+  const [code, hint] = judge(result);
+  const where = answer.kind === "silent" ? `cannot reach ${result.url}: ` : "";
+  const status = "status" in answer ? `${answer.status}, ` : "";
+  const grpc = "code" in answer && answer.code !== null ? `code ${answer.code}, ` : "";
+  const tries = result.attempts === 1 ? "1 attempt" : `${result.attempts} attempts`;
+  return new KfkError(
+    code,
+    `${where}${answer.kind === "ok" ? "unexpected answer" : answer.message} (${describe(result)}: ${status}${grpc}${tries})`,
+    { hint },
+  );
+}
+
+// --- internal ---
+
+async function attempt(link: Link, ask: Ask, token: Secret | undefined): Promise<Answer> {
+  const attemptMs = ask.attemptMs ?? link.attemptMs;
+  const late = new AbortController();
+  const ended = new AbortController();
+  void link.world.clock.sleep(attemptMs, ended.signal).then(() => {
+    if (!ended.signal.aborted) late.abort(new DOMException("too late", "TimeoutError"));
+  });
+  try {
+    const query = ask.query === undefined ? "" : `?${new URLSearchParams(ask.query).toString()}`;
+    const send = createFetch({ fetch: ((url: string, init: RequestInit) => link.world.fetch(url, init)) as typeof fetch });
+    const response = await send.raw(`${link.origin}${link.base}${ask.path}${query}`, {
+      method: ask.method,
+      headers: {
+        accept: "application/json",
+        "user-agent": link.userAgent,
+        ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
+      },
+      ...(ask.body === undefined ? {} : { body: ask.body as Record<string, unknown> }),
+      redirect: "manual",
+      responseType: "text",
+      ignoreResponseError: true,
+      retry: 0,
+      signal: ask.signal ? AbortSignal.any([late.signal, ask.signal]) : late.signal,
+    });
+    return readAnswer(response.status, response.headers, response._data ?? "");
+  } catch (error) {
+    return readFailure(error, late.signal.aborted ? attemptMs : undefined);
+  } finally {
+    ended.abort();
+  }
+}
+
+function isRepeatable(ask: Ask, answer: Answer): boolean {
+  switch (answer.kind) {
+    case "busy":
+      return ask.repeat !== "never";
+    case "silent":
+      if (answer.tls) return false; // a certificate does not become good, nor a plain port TLS
+      return ask.repeat === "always" || (ask.repeat === "unsent" && !answer.sent);
+    case "broken":
+      return ask.repeat === "always";
+    case "failed":
+      // 500 in KFP's own words is mostly a lasting reason
+      return ask.repeat === "always" && !(answer.said && answer.status === 500);
+    default:
+      return false;
+  }
+}
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+
+/** Full jitter: anything between nothing and the exponential bound; Retry-After is a lower bound. */
+function pauseMs(link: Link, answer: Answer, attempts: number): number {
+  const bound = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1));
+  const random = Number.parseInt(link.world.newId().slice(0, 8), 16) / 2 ** 32;
+  const asked = "retryAfter" in answer ? readRetryAfter(answer.retryAfter, link.world.clock.nowMs()) : 0;
+  return Math.max(asked, Math.round(bound * random));
+}
+
+/** Seconds or an HTTP date → milliseconds from now; 0 for none or nonsense (RFC 9110 section 10.2.3). */
+function readRetryAfter(value: string | null, nowMs: number): number {
+  if (value === null) return 0;
+  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1000;
+  const atMs = Date.parse(value);
+  return Number.isNaN(atMs) ? 0 : Math.max(0, atMs - nowMs);
+}
+
+function readToken(link: Link): Secret | undefined {
+  if (link.tokenFile === null) return undefined;
+  const text = link.world.files.readText(link.tokenFile)?.trim();
+  if (text === undefined || text === "") throw badToken(link.tokenFile, text === undefined ? "is not there" : "is empty");
+  if (!/^[\x21-\x7e]+$/.test(text)) throw badToken(link.tokenFile, "is not one token");
+  return makeSecret(text);
+}
+
+function hasChanged(link: Link, token: Secret | undefined): boolean {
+  return token !== undefined && readToken(link)?.reveal() !== token.reveal();
+}
+
+function judge({ answer, url }: Result): readonly [Code, string] {
+  switch (answer.kind) {
+    case "silent":
+      return answer.tls
+        ? ["SERVER_UNREACHABLE", "name the CA of the server's certificate with --ca-cert, or write http:// in --host when it speaks plain http"]
+        : ["SERVER_UNREACHABLE", `check that ${url} is right and can be reached from here, then try again`];
+    case "gate":
+      return ["SERVER_GATE", "something before the API wants a login, or the host is wrong: check --host, or log in with --token-file"];
+    case "login":
+      return answer.status === 401
+        ? ["SERVER_LOGIN", "log in: give a valid token with --token-file"]
+        : ["SERVER_LOGIN", "ask for the right to do this in the namespace, or log in as somebody else with --token-file"];
+    case "refused":
+      return ["SERVER_REFUSED", "change what the message names; trying again gives the same answer"];
+    case "failed":
+    case "busy":
+      return ["SERVER_ERROR", "try again later; the server's own log says more"];
+    case "broken":
+    case "ok":
+      return ["SERVER_ANSWER", "try again; when it stays, something on the way cuts answers off"];
+  }
+}
+
+function describe(result: Result): string {
+  return `${result.method} ${result.path}`;
+}
+
+function badToken(file: string, problem: string): KfkError {
+  return new KfkError("SERVER_TOKEN_FILE", `the token file ${file} ${problem}`, {
+    hint: "write one bearer token into it, or leave --token-file out",
+  });
+}

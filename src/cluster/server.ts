@@ -1,0 +1,136 @@
+/**
+ * A KFP server that answered: `--host` and a login → where its API is and what it can do. Comes before everything
+ * else, so that a wrong host, a login page or a refused token ends here, with nothing created.
+ *
+ * Capabilities are probed, not read from the version text, which vendors set as they like (reference/kfp-api.md 2.1):
+ * v2beta1 health in JSON → 2.0 or newer, which keeps the run id that a client sends (recordings 1.8.22 to 2.17.0).
+ */
+import * as v from "valibot";
+import { healthSchema } from "../../schemas/kfp-api.ts";
+import { KfkError } from "../error.ts";
+import type { World } from "../world.ts";
+import { isMissing } from "./answer.ts";
+import { buildLink, type LinkTarget, parseHost } from "./host.ts";
+import { failedRequest, type Link, request, type Result } from "./request.ts";
+
+export interface ConnectOptions {
+  /** As typed by a person. */
+  readonly host: string;
+  /** Base of the links that are shown; absent: the host itself. */
+  readonly ui?: string | undefined;
+  /** Namespace of the user on a server for many; ignored by a server for one. */
+  readonly namespace?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  /** Longest wait for one attempt; default 30 s. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Longest time for all attempts of one request; default 60 s. */
+  readonly budgetMs?: number | undefined;
+  /** Of kfk, for the user agent. */
+  readonly version?: string | undefined;
+}
+
+export interface Server extends Link {
+  /** Base of links, without a slash at the end. */
+  readonly ui: string;
+  /** What the server says it is; null when it says nothing. */
+  readonly version: string | null;
+  /** True when it keeps the run id of a client. */
+  readonly keepsRunId: boolean;
+  /** Namespace to name in requests; null on a server for one user, which wants none. */
+  readonly namespace: string | null;
+}
+
+/**
+ * Finds the API behind a host and asks what it is.
+ *
+ * Errors: SERVER_HOST, SERVER_TOKEN_FILE, SERVER_UNREACHABLE, SERVER_LOGIN, SERVER_GATE, SERVER_ERROR, SERVER_ANSWER;
+ * SERVER_REFUSED when the server is for many users and no namespace was given.
+ */
+export async function connect(world: World, options: ConnectOptions): Promise<Server> {
+  const host = parseHost(options.host);
+  const linkAt = (base: string): Link => ({
+    world,
+    origin: host.origin,
+    base,
+    tokenFile: options.tokenFile ?? null,
+    attemptMs: options.requestTimeoutMs ?? 30_000,
+    budgetMs: options.budgetMs ?? 60_000,
+    userAgent: options.version === undefined ? "kfk" : `kfk/${options.version}`,
+  });
+  let first: Result | undefined;
+  for (const base of host.bases) {
+    const link = linkAt(base);
+    const result = await askHealth(link, "v1beta1");
+    const health = readHealth(result);
+    if (health !== undefined) return await describeServer(link, health, options);
+    first ??= result;
+    // elsewhere on this host only when this place is plainly not the API
+    if (!isElsewhere(result)) break;
+  }
+  if (first === undefined) throw new Error("a host has at least one base");
+  throw first.answer.kind === "ok" || isMissing(first.answer) ? notKfp(first) : failedRequest(first);
+}
+
+/** Address of a page of the server's UI. */
+export function linkTo(server: Server, target: LinkTarget): string {
+  return buildLink(server.ui, target);
+}
+
+// --- internal ---
+
+type Health = v.InferOutput<typeof healthSchema>;
+
+async function askHealth(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result> {
+  return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always" });
+}
+
+/** Undefined for whatever is no answer of KFP; an empty object could be anybody's. */
+function readHealth(result: Result): Health | undefined {
+  if (result.answer.kind !== "ok") return undefined;
+  const parsed = v.safeParse(healthSchema, result.answer.json);
+  if (!parsed.success) return undefined;
+  const { tag_name, commit_sha, apiServerTagName, apiServerReady, frontendTagName } = parsed.output;
+  const known = [tag_name, commit_sha, apiServerTagName, frontendTagName].some((each) => each !== null);
+  return known || apiServerReady !== undefined ? parsed.output : undefined;
+}
+
+function isElsewhere(result: Result): boolean {
+  const { answer } = result;
+  if (answer.kind === "ok" || isMissing(answer)) return true;
+  return answer.kind === "gate" && (answer.status < 300 || answer.status >= 400);
+}
+
+async function describeServer(link: Link, health: Health, options: ConnectOptions): Promise<Server> {
+  if (health.apiServerReady === false) throw notReady(link);
+  const newer = await askHealth(link, "v2beta1");
+  const keepsRunId = readHealth(newer) !== undefined;
+  // a server of before 2.0 has no such route; its UI answers with a page
+  if (!keepsRunId && !isElsewhere(newer)) throw failedRequest(newer);
+  const multiUser = health.multi_user || health.apiServerMultiUser;
+  if (multiUser && !options.namespace) throw noNamespace();
+  return {
+    ...link,
+    ui: (options.ui ?? link.origin + link.base).replace(/\/+$/, ""),
+    version: health.tag_name ?? health.apiServerTagName,
+    keepsRunId,
+    namespace: multiUser ? (options.namespace ?? null) : null,
+  };
+}
+
+function notKfp(result: Result): KfkError {
+  return new KfkError("SERVER_GATE", `${result.url} is not Kubeflow Pipelines: no API answers there`, {
+    hint: "give the address of its UI as the browser shows it, such as https://kubeflow.example.org/pipeline",
+  });
+}
+
+function notReady(link: Link): KfkError {
+  return new KfkError("SERVER_ERROR", `the UI at ${link.origin}${link.base} answers, but its API server does not`, {
+    hint: "try again later; in the cluster, look at the deployment ml-pipeline",
+  });
+}
+
+function noNamespace(): KfkError {
+  return new KfkError("SERVER_REFUSED", "this server is for many users, and no namespace is given", {
+    hint: "name yours with --namespace",
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * The only place where names for the outside are made: step ids, parameter names, workflow names. All are legal for
+ * Argo and Kubernetes, stable, and plain where nothing was lost.
+ *
+ * Rules: Argo names `^[a-zA-Z0-9][-a-zA-Z0-9]*$`, tasks never start with a digit; labels end with a letter or digit
+ * and have at most 63 characters (Kubernetes); parameters are identifiers, because Argo 3.1 reads expressions only
+ * with dotted access (reference/compile-targets.md A.2, I.3). A hash is added exactly when the change of letters could
+ * not be undone, so two names never meet.
+ */
+import { createHash } from "node:crypto";
+
+/**
+ * Kedro node name → step id `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 characters.
+ *
+ * `split_data_node` → `split-data-node`; `Train` → `train-e4de3f28` (the hash is of the Kedro name).
+ */
+export function stepId(kedroName: string): string {
+  const plain = kedroName.replaceAll("_", "-");
+  if (/^[a-z][a-z0-9_]*$/.test(kedroName) && isLabel(plain) && !isReserved(plain)) return plain;
+  const clean = cleanLabel(kedroName, MAX_LABEL - HASH_LENGTH - 1);
+  return clean === "" ? `step-${shortHash(kedroName)}` : `${clean}-${shortHash(kedroName)}`;
+}
+
+/** Top-level Kedro parameter → pipeline parameter: an identifier; `learning-rate` → `learning_rate_6ea6be71`. */
+export function parameterName(key: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(key) && key.length <= MAX_PARAMETER && !RESERVED_PARAMETERS.has(key)) return key;
+  const clean = key
+    .replaceAll(/[^A-Za-z0-9_]+/g, "_")
+    .replace(/^(?=\d)/, "p_")
+    .slice(0, MAX_PARAMETER - HASH_LENGTH - 1)
+    .replaceAll(/^_+|_+$/g, "");
+  return `${clean === "" ? "parameter" : clean}_${shortHash(key)}`;
+}
+
+/** Anything a person may call a pipeline → the base of workflow and pod names, at most 40 characters. */
+export function workflowBase(name: string): string {
+  const clean = cleanLabel(name, MAX_WORKFLOW_BASE);
+  return clean === "" ? `pipeline-${shortHash(name)}` : clean;
+}
+
+/**
+ * Name of the pipeline on the server: the project's, plus `-<pipeline>` and `-<env>` unless they are the defaults.
+ * Source: design section 4, "Names on the server".
+ */
+export function pipelineName(project: string, pipeline: string, env: string, defaultEnvs: readonly string[]): string {
+  const parts = [workflowBase(project)];
+  if (pipeline !== "__default__") parts.push(pipeline);
+  if (!defaultEnvs.includes(env)) parts.push(env);
+  return parts.join("-");
+}
+
+/** First eight hexadecimal digits of the SHA-256 of the text's UTF-8 bytes. */
+export function shortHash(text: string): string {
+  return createHash("sha256").update(text, "utf8").digest("hex").slice(0, HASH_LENGTH);
+}
+
+// --- internal ---
+
+const HASH_LENGTH = 8;
+/** Kubernetes label values and DNS labels. */
+const MAX_LABEL = 63;
+/** Leaves room for the suffixes that Kubernetes and Argo add to pod names (63 in all). */
+const MAX_WORKFLOW_BASE = 40;
+const MAX_PARAMETER = 100;
+
+/** `workflow.parameters.json` is Argo's own (since 3.5). */
+const RESERVED_PARAMETERS: ReadonlySet<string> = new Set(["json"]);
+
+/** Names with a meaning of their own in some target (reference/compile-targets.md A.2). */
+const RESERVED_STEPS: ReadonlySet<string> = new Set([
+  "data-volume-create",
+  "data-volume-delete",
+  "data-volume-init",
+  "entrypoint",
+  "mlflow-start-run",
+  "on-exit",
+  "root",
+  "volume-scope",
+]);
+
+function isReserved(label: string): boolean {
+  return RESERVED_STEPS.has(label) || /^(?:system-|exit-hook-|exit-handler-\d)/.test(label) || label.endsWith("-driver");
+}
+
+function isLabel(text: string): boolean {
+  return text.length <= MAX_LABEL && /^[a-z](?:[-a-z0-9]*[a-z0-9])?$/.test(text);
+}
+
+function cleanLabel(text: string, length: number): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replace(/^[-0-9]+/, "")
+    .slice(0, length)
+    .replace(/-+$/, "");
+}

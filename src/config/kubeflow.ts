@@ -1,0 +1,381 @@
+/**
+ * kubeflow.yaml as a typed record: every key of the predecessor and kfk's own, defaults filled in, and where each
+ * value was set.
+ *
+ * Comes in: the merged, resolved tree. Refused, all problems in one error: unknown keys (with a suggestion) and values
+ * of a wrong type (with what is wanted). The old template grammar `${name|default}` is understood where a value is
+ * looked up by a plain name.
+ * Source: kedro-kubeflow 0.3.0 to 0.11.0 `config.py`; design of kfk, kubeflow.yaml.
+ */
+import * as v from "valibot";
+import { kubeflowSchema, type KubeflowFile } from "../../schemas/kubeflow.ts";
+import { KfkError, suggest, type Note, type Place } from "../error.ts";
+import type { PlainKey } from "./plain.ts";
+import { pythonRepr, pythonStr } from "./python-text.ts";
+import { adopt, findOpaque, placeOf, type ConfigNode, type MapNode, type Spot } from "./tree.ts";
+
+type RunConfig = NonNullable<KubeflowFile["run_config"]>;
+type PerStep<T> = ReadonlyMap<string, T>;
+
+export interface KubeflowConfig {
+  readonly host: string | null;
+  readonly target: "argo" | "kfp";
+  readonly kfpVersion: string | null;
+  readonly from: string | null;
+  readonly hooks: readonly string[];
+  readonly auth: unknown;
+  readonly tls: Readonly<Record<string, unknown>> | null;
+  readonly ui: string | null;
+  readonly mlflowMode: "kedro" | "kfp" | "off" | null;
+  readonly run: KubeflowRun;
+  /** Where a key was set, by its path (`["run_config", "image"]`); undefined where the default holds. */
+  readonly placeOf: (path: readonly string[]) => Place | undefined;
+}
+
+/** `run_config`. */
+export interface KubeflowRun {
+  readonly image: string | null;
+  readonly imagePullPolicy: string;
+  readonly experimentName: string | null;
+  readonly runName: string | null;
+  /** Falls back to the run name. */
+  readonly scheduledRunName: string | null;
+  readonly description: string | null;
+  readonly waitForCompletion: boolean;
+  /** Seconds that a finished workflow is kept. */
+  readonly ttlSeconds: number;
+  /** null: no volume. */
+  readonly volume: KubeflowVolume | null;
+  /** Amounts as text, by step and resource; `__default__` is every step. */
+  readonly resources: PerStep<Readonly<Record<string, string>>>;
+  readonly retryPolicy: PerStep<KubeflowRetry>;
+  readonly tolerations: PerStep<readonly KubeflowToleration[]>;
+  readonly affinity: PerStep<KubeflowAffinity>;
+  readonly extraVolumes: PerStep<readonly KubeflowExtraVolume[]>;
+  readonly maxCacheStaleness: string | null;
+  readonly storeOutputsAsArtifacts: boolean;
+  readonly onExitPipeline: string | null;
+  readonly pipelineName: string | null;
+  /** Folder of the project in the image. */
+  readonly projectDir: string;
+  readonly merge: "none" | "full" | "namespace" | "tag" | "memory";
+  readonly env: readonly KubeflowEnv[];
+  readonly datasets: string | Readonly<Record<string, unknown>> | null;
+  readonly serviceAccount: string | null;
+  readonly imagePullSecrets: readonly string[];
+  readonly nodeSelector: Readonly<Record<string, string>>;
+}
+
+export interface KubeflowVolume {
+  readonly storageClass: string | null;
+  readonly size: string;
+  readonly accessModes: readonly string[];
+  readonly skipInit: boolean;
+  readonly owner: number;
+  readonly keep: boolean;
+}
+
+export interface KubeflowRetry {
+  readonly retries: number;
+  readonly backoffDuration: string | null;
+  readonly backoffFactor: number | null;
+}
+
+export type KubeflowToleration = Readonly<Record<"key" | "operator" | "value" | "effect", string | null>> & {
+  readonly seconds: number | null;
+};
+
+export type KubeflowAffinity = Readonly<
+  Record<"nodeAffinity" | "podAffinity" | "podAntiAffinity", Readonly<Record<string, unknown>> | null>
+>;
+
+export interface KubeflowExtraVolume {
+  readonly mountPath: string;
+  readonly volume: Readonly<Record<string, unknown>>;
+}
+
+/** A variable for every step: taken from the environment of the person who compiles, given, or from a secret. */
+export type KubeflowEnv =
+  | { readonly name: string; readonly from: "environment" }
+  | { readonly name: string; readonly from: "value"; readonly value: string }
+  | { readonly name: string; readonly from: "secret"; readonly secret: string; readonly key: string };
+
+/** A week. */
+const DEFAULT_TTL_SECONDS = 604_800;
+
+/** The record of a file. Errors: CONFIG_KUBEFLOW naming every problem. */
+export function buildKubeflow(tree: MapNode): KubeflowConfig {
+  const opaque = findOpaque(tree);
+  if (opaque) throw opaqueValue(opaque.path.map(pythonStr).join("."), opaque.node.reason, opaque.node);
+  const problems = unknownKeys(kubeflowSchema, tree, []);
+  const parsed = v.safeParse(kubeflowSchema, toObject(tree));
+  if (!parsed.success) problems.push(...parsed.issues.flatMap((issue) => wrongType(issue, tree)));
+  if (problems.length > 0 || !parsed.success) throw manyProblems(problems);
+  const file = parsed.output;
+  return {
+    host: file.host ?? null,
+    target: file.target ?? "argo",
+    kfpVersion: file.kfp_version ?? null,
+    from: file.from ?? null,
+    hooks: file.hooks ?? [],
+    auth: file.auth ?? null,
+    tls: file.tls ?? null,
+    ui: file.ui ?? null,
+    mlflowMode: file.mlflow?.mode ?? null,
+    run: buildRun(file.run_config ?? {}),
+    placeOf: (path) => {
+      const node = nodeAt(tree, path);
+      return node && placeOf(node.keyAt ?? node.at);
+    },
+  };
+}
+
+/**
+ * The tree with the old grammar replaced: `${name|default}`, and `${name}` where the file has no such key.
+ *
+ * A name is looked up among `KEDRO_CONFIG_<NAME>` in the environment, then among globals, then the default is taken.
+ * Errors: CONFIG_INTERPOLATION for old templates that do more than that.
+ */
+export function replaceOldTemplates(
+  tree: MapNode,
+  globals: MapNode,
+  env: (name: string) => string | undefined,
+): MapNode {
+  const look = (name: string): string | undefined => {
+    const given = /^\w+$/.test(name) ? env(`${ENV_PREFIX}${name.toUpperCase()}`) : undefined;
+    if (given !== undefined) return given;
+    const node = nodeAt(globals, name.split("."));
+    return node?.kind === "scalar" && node.value !== null ? pythonStr(node.value) : undefined;
+  };
+  const visit = <T extends ConfigNode>(node: T): ConfigNode => {
+    const { at, keyAt } = node;
+    if (node.kind === "map") {
+      const entries = new Map([...node.entries].map(([key, child]) => [key, visit(child)] as const));
+      return adopt({ kind: "map", entries, at, keyAt });
+    }
+    if (node.kind === "list") return adopt({ kind: "list", items: node.items.map(visit), at, keyAt });
+    if (node.kind === "opaque" || typeof node.value !== "string" || !node.value.includes("${")) return node;
+    const value = node.value.replaceAll(/\$\{([^}]*)\}/g, (whole, inside: string) => {
+      const [name = "", ...rest] = inside.split("|");
+      const isOld = rest.length > 0 && !/[:'"[\]{]/.test(name);
+      if (isOld && !/^[\w.]+$/.test(name)) throw oldTemplate(whole, at);
+      if (isOld) {
+        const found = look(name) ?? rest.join("|");
+        if (found.includes("${")) throw oldTemplate(whole, at);
+        return found;
+      }
+      if (/^\w+$/.test(inside) && !tree.entries.has(inside)) return look(inside) ?? whole;
+      return whole;
+    });
+    return { kind: "scalar", value, at, keyAt };
+  };
+  return visit(tree) as MapNode;
+}
+
+// --- internal ---
+
+const ENV_PREFIX = "KEDRO_CONFIG_";
+
+function buildRun(file: RunConfig): KubeflowRun {
+  const runName = file.run_name ?? null;
+  return {
+    image: file.image ?? null,
+    imagePullPolicy: file.image_pull_policy ?? "IfNotPresent",
+    experimentName: file.experiment_name ?? null,
+    runName,
+    scheduledRunName: file.scheduled_run_name ?? runName,
+    description: file.description ?? null,
+    waitForCompletion: file.wait_for_completion ?? false,
+    ttlSeconds: file.ttl ?? DEFAULT_TTL_SECONDS,
+    volume: file.volume ? buildVolume(file.volume) : null,
+    resources: perStep(file.resources, (value) => value ?? {}),
+    retryPolicy: perStep(file.retry_policy, (value) => ({
+      retries: value.num_retries,
+      backoffDuration: value.backoff_duration ?? null,
+      backoffFactor: value.backoff_factor ?? null,
+    })),
+    tolerations: perStep(file.tolerations, (list) =>
+      list.map((value) => ({
+        key: value.key ?? null,
+        operator: value.operator ?? null,
+        value: value.value ?? null,
+        effect: value.effect ?? null,
+        seconds: value.tolerationSeconds ?? value.toleration_seconds ?? null,
+      })),
+    ),
+    affinity: perStep(file.affinity, (value) => ({
+      nodeAffinity: value.node_affinity ?? null,
+      podAffinity: value.pod_affinity ?? null,
+      podAntiAffinity: value.pod_anti_affinity ?? null,
+    })),
+    extraVolumes: perStep(file.extra_volumes, (list) =>
+      list.map((value) => ({ mountPath: value.mount_path, volume: value.volume })),
+    ),
+    maxCacheStaleness: file.max_cache_staleness ?? null,
+    storeOutputsAsArtifacts: file.store_kedro_outputs_as_kfp_artifacts ?? true,
+    onExitPipeline: file.on_exit_pipeline ?? null,
+    pipelineName: file.pipeline_name ?? null,
+    projectDir: file.project_dir ?? "/home/kedro",
+    merge: file.merge ?? file.node_merge_strategy ?? "none",
+    env: (file.env ?? []).map(buildEnv),
+    datasets: file.datasets ?? null,
+    serviceAccount: file.service_account ?? null,
+    imagePullSecrets: file.image_pull_secrets ?? [],
+    nodeSelector: file.node_selector ?? {},
+  };
+}
+
+function buildVolume(volume: NonNullable<RunConfig["volume"]>): KubeflowVolume {
+  return {
+    storageClass: volume.storageclass ?? null,
+    size: volume.size ?? "1Gi",
+    accessModes: volume.access_modes ?? ["ReadWriteOnce"],
+    skipInit: volume.skip_init ?? false,
+    owner: volume.owner ?? 0,
+    keep: volume.keep ?? false,
+  };
+}
+
+function buildEnv(entry: NonNullable<RunConfig["env"]>[number]): KubeflowEnv {
+  if (typeof entry === "string") return { name: entry, from: "environment" };
+  if ("value" in entry) return { name: entry.name, from: "value", value: entry.value };
+  return { name: entry.name, from: "secret", secret: entry.secret.name, key: entry.secret.key };
+}
+
+function perStep<T, U>(file: Readonly<Record<string, T>> | null | undefined, build: (value: T) => U): PerStep<U> {
+  return new Map(Object.entries(file ?? {}).map(([step, value]) => [step, build(value)]));
+}
+
+/** The tree as JavaScript's own values; a key that is no text becomes its text. */
+function toObject(node: ConfigNode): unknown {
+  if (node.kind === "scalar") return node.value;
+  if (node.kind === "list") return node.items.map(toObject);
+  if (node.kind === "opaque") return undefined;
+  const object = Object.create(null) as Record<string, unknown>;
+  for (const [key, child] of node.entries) object[pythonStr(key)] = toObject(child);
+  return { ...object };
+}
+
+function nodeAt(node: ConfigNode, path: readonly string[]): ConfigNode | undefined {
+  let found: ConfigNode | undefined = node;
+  for (const name of path) {
+    if (found?.kind === "map") {
+      const key: PlainKey | undefined = [...found.entries.keys()].find((known) => pythonStr(known) === name);
+      found = key === undefined ? undefined : found.entries.get(key);
+    } else if (found?.kind === "list") found = found.items[Number(name)];
+    else return undefined;
+  }
+  return found;
+}
+
+interface Problem {
+  readonly message: string;
+  readonly node: ConfigNode | undefined;
+  readonly spot: Spot | undefined;
+  readonly hint: string | undefined;
+}
+
+/** Every unknown key of the tree; the schema itself stops at the first of a mapping. */
+function unknownKeys(schema: unknown, node: ConfigNode, path: readonly string[]): Problem[] {
+  const form = unwrap(schema);
+  if (form.type === "array" && node.kind === "list") {
+    return node.items.flatMap((item, index) => unknownKeys(form.item, item, [...path, String(index)]));
+  }
+  if (node.kind !== "map") return [];
+  if (form.type === "record") {
+    return [...node.entries].flatMap(([key, child]) => unknownKeys(form.value, child, [...path, pythonStr(key)]));
+  }
+  if (form.type !== "strict_object" || form.entries === undefined) return [];
+  const { entries } = form;
+  return [...node.entries].flatMap(([key, child]) => {
+    const name = pythonStr(key);
+    if (Object.hasOwn(entries, name)) return unknownKeys(entries[name], child, [...path, name]);
+    return [unknownKey(name, [...path, name], child, Object.keys(entries))];
+  });
+}
+
+interface SchemaForm {
+  readonly type: string;
+  readonly entries?: Readonly<Record<string, unknown>>;
+  readonly item?: unknown;
+  readonly value?: unknown;
+  readonly wrapped?: unknown;
+}
+
+function unwrap(schema: unknown): SchemaForm {
+  let form = schema as SchemaForm;
+  while (form.wrapped !== undefined) form = form.wrapped as SchemaForm;
+  return form;
+}
+
+function unknownKey(name: string, path: readonly string[], node: ConfigNode, known: readonly string[]): Problem {
+  const near = suggest(name, known);
+  const elsewhere = near === undefined ? homeOf(name) : undefined;
+  const hint =
+    near !== undefined
+      ? `did you mean "${near}"?`
+      : elsewhere !== undefined
+        ? `it belongs under ${elsewhere}`
+        : `known here: ${known.join(", ")}`;
+  return { message: `"${path.join(".")}" is not a known key`, node, spot: node.keyAt ?? node.at, hint };
+}
+
+/** A known key that stands one level too high or too low. */
+function homeOf(name: string): string | undefined {
+  const top = kubeflowSchema.entries;
+  if (Object.hasOwn(top, name)) return "the top of the file";
+  const run = unwrap(top.run_config).entries ?? {};
+  if (Object.hasOwn(run, name)) return "run_config";
+  return Object.hasOwn(unwrap(run["volume"]).entries ?? {}, name) ? "run_config.volume" : undefined;
+}
+
+function wrongType(issue: v.BaseIssue<unknown>, tree: MapNode): Problem[] {
+  const path = (issue.path ?? []).map((item) => String((item as { key: unknown }).key));
+  const node = nodeAt(tree, path);
+  // the schema's word for an unknown key, which is reported on its own
+  if (issue.type === "strict_object" && issue.expected === "never") return [];
+  const where = path.length === 0 ? "the file" : `"${path.join(".")}"`;
+  if (node === undefined) {
+    const parent = nodeAt(tree, path.slice(0, -1));
+    return [{ message: `${where} is missing`, node: parent, spot: parent?.keyAt ?? parent?.at, hint: undefined }];
+  }
+  const wanted = issue.message;
+  return [{ message: `${where} must be ${wanted}, and it is ${shown(node)}`, node, spot: node.at, hint: undefined }];
+}
+
+function shown(node: ConfigNode): string {
+  if (node.kind === "map") return "a mapping";
+  if (node.kind === "list") return "a list";
+  if (node.kind === "opaque") return "not known";
+  if (node.value === null) return "empty";
+  return typeof node.value === "string" ? JSON.stringify(node.value) : pythonRepr(node.value);
+}
+
+// --- problems ---
+
+function manyProblems(problems: readonly Problem[]): KfkError {
+  const [first, ...rest] = problems.toSorted((a, b) => (a.spot?.start ?? 0) - (b.spot?.start ?? 0));
+  const notes: Note[] = rest.map((problem) => ({
+    message: problem.hint === undefined ? problem.message : `${problem.message}; ${problem.hint}`,
+    at: placeOf(problem.spot),
+  }));
+  return new KfkError("CONFIG_KUBEFLOW", first?.message ?? "the file is not understood", {
+    at: placeOf(first?.spot),
+    hint: first?.hint,
+    notes,
+  });
+}
+
+function opaqueValue(path: string, reason: string, node: ConfigNode): KfkError {
+  return new KfkError("CONFIG_KUBEFLOW", `"${path}" cannot be known without running Python: ${reason}`, {
+    at: placeOf(node.at),
+    hint: "write the value, or take it from the environment: ${oc.env:NAME}",
+  });
+}
+
+function oldTemplate(text: string, at: Spot | undefined): KfkError {
+  return new KfkError("CONFIG_INTERPOLATION", `${text} is a template of Kedro before 0.19 that is not understood here`, {
+    at: placeOf(at),
+    hint: "write ${oc.env:NAME, default} or ${globals:name, default}",
+  });
+}

@@ -1,0 +1,340 @@
+/**
+ * Which conf files belong to one type of configuration, and their merged (not yet interpolated) content per folder:
+ * first the base environment, then the run environment.
+ *
+ * Rules of Kedro's OmegaConfigLoader: glob patterns of fsspec, only `.yml`, `.yaml` and `.json`, nothing with a
+ * dot-name in its path after links are followed, no key in two files of a folder (top-level keys; for `parameters`
+ * since 0.19.9 leaf paths), keys that start with `_` exempt. Refused: a missing folder of a named environment, broken
+ * files, a file that is no mapping, duplicate keys.
+ * Source: Kedro 0.19.0 to 1.7.0 `OmegaConfigLoader`, fsspec 2026.9 `glob_translate` and `LocalFileSystem`.
+ */
+import { KfkError, suggest, type Note } from "../error.ts";
+import type { Files } from "../world.ts";
+import { adopt, isSamePlain, placeOf, toPlain, type ConfigNode, type MapNode, type Spot } from "./tree.ts";
+import { parseYaml } from "./yaml.ts";
+
+/** What the project's loader is set to; `project/` reads it from settings.py. */
+export interface LoaderSettings {
+  /** Absolute path of the conf folder. */
+  readonly confRoot: string;
+  /** The same path as shown to people, usually `conf`. */
+  readonly confShown: string;
+  /** `""`: the conf folder itself (CONFIG_LOADER_ARGS without `base_env`). */
+  readonly baseEnv: string;
+  /** `""`: the conf folder itself. */
+  readonly runEnv: string;
+  /** True: a person asked for the environment, so it must exist. */
+  readonly isRunEnvNamed: boolean;
+  /** `config_patterns`: replaces Kedro's own patterns key by key. */
+  readonly patterns: ReadonlyMap<string, readonly string[]>;
+  /** `merge_strategy`: type → `soft` or `destructive`. */
+  readonly mergeStrategy: ReadonlyMap<string, string>;
+  /** `ignore_hidden`; true unless the project (Kedro >= 1.1.0) says otherwise. */
+  readonly ignoreHidden: boolean;
+  /** Kedro >= 0.19.9: two files may share a parent key of parameters. */
+  readonly hasLeafDuplicates: boolean;
+}
+
+/** One file that was read. */
+export interface ConfigFile {
+  readonly path: string;
+  readonly shown: string;
+}
+
+/** One folder's files of a type. */
+export interface Layer {
+  readonly env: string;
+  readonly files: readonly ConfigFile[];
+  /** Merged content; undefined when there are no files. */
+  readonly tree: MapNode | undefined;
+}
+
+/** Kedro's patterns; `kubeflow` is the predecessor's. */
+export const DEFAULT_PATTERNS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["catalog", ["catalog*", "catalog*/**", "**/catalog*"]],
+  ["parameters", ["parameters*", "parameters*/**", "**/parameters*"]],
+  ["credentials", ["credentials*", "credentials*/**", "**/credentials*"]],
+  ["globals", ["globals.yml"]],
+  ["kubeflow", ["kubeflow*"]],
+]);
+
+/**
+ * The layers of one type: base, then run environment (one layer when they are the same).
+ *
+ * Errors: CONFIG_ENVIRONMENT, CONFIG_YAML, CONFIG_DUPLICATE.
+ */
+export function readLayers(type: string, settings: LoaderSettings, files: Files): readonly Layer[] {
+  return findLayers(type, settings, files).map(({ env, files: found }) => ({
+    env,
+    files: found,
+    tree: mergeFiles(
+      type,
+      settings,
+      found.map((file) => ({ file, tree: readFile(file, files) })),
+    ),
+  }));
+}
+
+/** The same without reading the files: for `credentials`, whose content is nobody's business. */
+export function findLayers(
+  type: string,
+  settings: LoaderSettings,
+  files: Files,
+): readonly { readonly env: string; readonly files: readonly ConfigFile[] }[] {
+  const patterns = settings.patterns.get(type) ?? DEFAULT_PATTERNS.get(type) ?? [];
+  const envs = settings.runEnv === settings.baseEnv ? [settings.baseEnv] : [settings.baseEnv, settings.runEnv];
+  return envs.map((env, index) => {
+    const folder = env === "" ? settings.confRoot : `${settings.confRoot}/${env}`;
+    if (files.kind(folder) !== "folder") {
+      if (index === 0 && files.kind(settings.confRoot) !== "folder") throw noConf(settings);
+      const isNamed = env === settings.runEnv && settings.isRunEnvNamed;
+      if (index === 0 || isNamed) throw noEnvironment(env, settings, files);
+      return { env, files: [] };
+    }
+    return { env, files: findFiles(folder, patterns, settings, files) };
+  });
+}
+
+/** Environments that the conf folder holds, sorted. */
+export function listEnvironments(settings: LoaderSettings, files: Files): readonly string[] {
+  return (files.list(settings.confRoot) ?? [])
+    .filter((entry) => entry.kind === "folder" && !entry.name.startsWith("."))
+    .map((entry) => entry.name);
+}
+
+/**
+ * Puts the values of `source` over those of `target`, mappings key by key, all else as a whole, as OmegaConf merges.
+ *
+ * Changes `target`. `markRivals`: remembers where a value was replaced by another one (Kedro's order of files is
+ * random, so such a value is not known).
+ */
+export function mergeTree(target: MapNode, source: MapNode, markRivals = false): void {
+  for (const [key, value] of source.entries) {
+    const before = target.entries.get(key);
+    if (before?.kind === "map" && value.kind === "map") {
+      mergeTree(before, value, markRivals);
+      continue;
+    }
+    if (before && isMissing(value)) continue;
+    value.up = target;
+    if (markRivals && before && !isMissing(before) && !isSame(before, value)) value.rival = before.keyAt ?? before.at;
+    target.entries.set(key, value);
+  }
+}
+
+// --- internal ---
+
+const SUFFIX = /[^/]\.(?:yml|yaml|json)$/;
+
+function readFile(file: ConfigFile, files: Files): MapNode {
+  const text = files.readText(file.path);
+  if (text === undefined) throw new KfkError("PROJECT_FILE", `${file.shown} cannot be read`);
+  const source = { file: file.shown, text };
+  const tree = parseYaml(source);
+  if (tree === undefined || (tree.kind === "scalar" && (tree.value === null || tree.value === ""))) return { kind: "map", entries: new Map(), at: undefined };
+  if (tree.kind !== "map") throw notMapping(tree);
+  return tree;
+}
+
+interface ReadFile {
+  readonly file: ConfigFile;
+  readonly tree: MapNode;
+}
+
+function mergeFiles(type: string, settings: LoaderSettings, read: readonly ReadFile[]): MapNode | undefined {
+  const [first] = read;
+  if (first === undefined) return undefined;
+  if (read.length > 1) checkDuplicates(type, settings, read);
+  const merged: MapNode = { kind: "map", entries: new Map(), at: first.tree.at };
+  for (const { tree } of read) mergeTree(merged, tree, true);
+  return adopt(merged);
+}
+
+/** Kedro's rule, and one more: a key that is a mapping in one file and a value in the other has no certain value. */
+function checkDuplicates(type: string, settings: LoaderSettings, read: readonly ReadFile[]): void {
+  const isDeep = type === "parameters" && settings.hasLeafDuplicates;
+  const seen = new Map<string, Spot | undefined>();
+  const problems: Note[] = [];
+  const names: string[] = [];
+  for (const { tree } of read) {
+    const keys = isDeep ? leafKeys(tree) : topKeys(tree);
+    for (const [key, at] of keys) {
+      if (key.startsWith("_") || !seen.has(key)) continue;
+      names.push(key);
+      problems.push({ message: `"${key}" is set here`, at: placeOf(at) });
+      problems.push({ message: "and here", at: placeOf(seen.get(key)) });
+    }
+    for (const [key, at] of keys) if (!seen.has(key)) seen.set(key, at);
+    if (isDeep) {
+      for (const [key, at] of keys) {
+        for (const parent of parentsOf(key)) {
+          if (!key.startsWith("_") && seen.has(parent)) {
+            names.push(parent);
+            problems.push({ message: `"${parent}" is a mapping here`, at: placeOf(at) });
+            problems.push({ message: "and a value here", at: placeOf(seen.get(parent)) });
+          }
+        }
+      }
+    }
+  }
+  if (names.length > 0) throw duplicates(type, names, problems);
+}
+
+function topKeys(tree: MapNode): Map<string, Spot | undefined> {
+  return new Map([...tree.entries].map(([key, value]) => [String(key), value.keyAt]));
+}
+
+function leafKeys(tree: MapNode, prefix = ""): Map<string, Spot | undefined> {
+  const keys = new Map<string, Spot | undefined>();
+  for (const [key, value] of tree.entries) {
+    const path = prefix === "" ? String(key) : `${prefix}.${String(key)}`;
+    if (value.kind === "map") for (const [leaf, at] of leafKeys(value, path)) keys.set(leaf, at);
+    else keys.set(path, value.keyAt);
+  }
+  return keys;
+}
+
+function parentsOf(key: string): string[] {
+  const parents: string[] = [];
+  for (let at = key.indexOf("."); at > 0; at = key.indexOf(".", at + 1)) parents.push(key.slice(0, at));
+  return parents;
+}
+
+function isMissing(node: ConfigNode): boolean {
+  return node.kind === "scalar" && node.value === "???";
+}
+
+function isSame(a: ConfigNode, b: ConfigNode): boolean {
+  const [left, right] = [toPlain(a), toPlain(b)];
+  return left !== undefined && right !== undefined && isSamePlain(left, right);
+}
+
+/** Files of a folder that match, sorted by path (Kedro's own order is random). */
+function findFiles(folder: string, patterns: readonly string[], settings: LoaderSettings, files: Files): ConfigFile[] {
+  const found = new Set<string>();
+  const listings = new Map<string, readonly string[]>();
+  for (const pattern of patterns) {
+    for (const path of glob(folder, pattern, files, listings)) found.add(path);
+  }
+  return [...found]
+    .filter((path) => SUFFIX.test(path) && files.kind(path) === "file")
+    .filter((path) => !settings.ignoreHidden || !isHidden(path, settings.confRoot, files))
+    .toSorted((a, b) => (a < b ? -1 : 1))
+    .map((path) => ({ path, shown: settings.confShown + path.slice(settings.confRoot.length) }));
+}
+
+function glob(folder: string, pattern: string, files: Files, listings: Map<string, readonly string[]>): string[] {
+  const clean = pattern.replace(/^\.\//, "").replace(/\/+/g, "/").replace(/\/$/, "");
+  const magic = clean.search(/[*?[]/);
+  if (magic < 0) {
+    const path = `${folder}/${clean}`;
+    return files.kind(path) === undefined ? [] : [path];
+  }
+  const fixed = clean.slice(0, magic).lastIndexOf("/");
+  const root = fixed < 0 ? folder : `${folder}/${clean.slice(0, fixed)}`;
+  const rest = clean.slice(fixed + 1);
+  const depth = rest.includes("**") ? Infinity : rest.split("/").length;
+  const rule = globRule(rest);
+  const key = `${root}\n${depth}`;
+  let listing = listings.get(key);
+  if (listing === undefined) {
+    listing = walk(root, "", depth, files);
+    listings.set(key, listing);
+  }
+  return listing.filter((path) => rule.test(path)).map((path) => `${root}/${path}`);
+}
+
+/** Paths below a folder; folders behind links are not entered, as in fsspec. */
+function walk(root: string, below: string, depth: number, files: Files): string[] {
+  const folder = below === "" ? root : `${root}/${below}`;
+  const paths: string[] = [];
+  for (const entry of files.list(folder) ?? []) {
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    paths.push(path);
+    if (entry.kind === "folder" && depth > 1 && !isLink(folder, entry.name, files)) {
+      paths.push(...walk(root, path, depth - 1, files));
+    }
+  }
+  return paths;
+}
+
+function isLink(folder: string, name: string, files: Files): boolean {
+  const real = files.realPath(`${folder}/${name}`);
+  const parent = files.realPath(folder);
+  return real !== `${parent === "/" ? "" : parent}/${name}`;
+}
+
+function globRule(pattern: string): RegExp {
+  const parts = pattern.split("/");
+  const rule = parts.map((part, index) => {
+    const isLast = index === parts.length - 1;
+    if (part === "*") return isLast ? "[^/]+" : "[^/]+/";
+    if (part === "**") return isLast ? ".*" : "(?:.+/)?";
+    return globPart(part) + (isLast ? "" : "/");
+  });
+  return new RegExp(`^(?:${rule.join("")})$`, "s");
+}
+
+function globPart(part: string): string {
+  let rule = "";
+  for (let at = 0; at < part.length; at++) {
+    const char = part.charAt(at);
+    if (char === "*") {
+      if (part.charAt(at - 1) !== "*") rule += "[^/]*";
+    } else if (char === "?") {
+      rule += "[^/]";
+    } else if (char === "[") {
+      const end = part.indexOf("]", part.charAt(at + 1) === "!" ? at + 3 : at + 2);
+      if (end < 0) {
+        rule += "\\[";
+        continue;
+      }
+      const set = part.slice(at + 1, end).replaceAll("\\", "\\\\").replaceAll("^", "\\^").replaceAll("[", "\\[");
+      rule += set.startsWith("!") ? `[^${set.slice(1)}]` : `[${set}]`;
+      at = end;
+    } else {
+      rule += char.replace(/[.+^${}()|\\\]]/, "\\$&");
+    }
+  }
+  return rule;
+}
+
+/** A dot-name anywhere in the path, once links are followed; relative to conf where the file lies in it. */
+function isHidden(path: string, confRoot: string, files: Files): boolean {
+  const real = files.realPath(path) ?? path;
+  const root = files.realPath(confRoot) ?? confRoot;
+  const below = real.startsWith(root) ? real.replaceAll(root, "") : real;
+  return below.split("/").some((part) => part.startsWith("."));
+}
+
+// --- problems ---
+
+function noConf(settings: LoaderSettings): KfkError {
+  return new KfkError("CONFIG_ENVIRONMENT", `the project has no configuration folder ${settings.confShown}`, {
+    hint: "create it, or name another one with --conf-source or CONF_SOURCE in settings.py",
+  });
+}
+
+function noEnvironment(env: string, settings: LoaderSettings, files: Files): KfkError {
+  const known = listEnvironments(settings, files);
+  const near = suggest(env, known);
+  const there = known.length === 0 ? "there are none" : `there are: ${known.join(", ")}`;
+  return new KfkError("CONFIG_ENVIRONMENT", `there is no environment "${env}": no folder ${settings.confShown}/${env}`, {
+    hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
+  });
+}
+
+function notMapping(tree: ConfigNode): KfkError {
+  return new KfkError("CONFIG_YAML", "the file must hold a mapping of keys to values", { at: placeOf(tree.at) });
+}
+
+function duplicates(type: string, names: readonly string[], notes: readonly Note[]): KfkError {
+  const unique = [...new Set(names)].toSorted();
+  const shown = unique.map((name) => `"${name}"`).join(", ");
+  return new KfkError("CONFIG_DUPLICATE", `two ${type} files of one folder set the same ${unique.length === 1 ? "key" : "keys"}: ${shown}`, {
+    at: notes[0]?.at,
+    hint: "keep each key in one file of a folder",
+    notes,
+  });
+}
+

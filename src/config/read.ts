@@ -1,0 +1,183 @@
+/**
+ * All configuration of a project for one environment: the one entry to this folder.
+ *
+ * Comes in: the loader's settings, files and an environment look-up. Goes out: parameters, catalog, kubeflow settings,
+ * warnings, and what the answers depend on (`file:…`, `env:…`). Each folder's files of a type are merged and resolved
+ * on their own, then the run environment is put over the base; only globals are visible from everywhere.
+ * Source: Kedro 0.19.0 to 1.7.0 `OmegaConfigLoader`. Older projects are read by another loader.
+ */
+import { KfkError, type Warning } from "../error.ts";
+import { buildCatalog, type Catalog, type CatalogRules } from "../kedro/catalog.ts";
+import type { Files } from "../world.ts";
+import { interpolate } from "./interpolate.ts";
+import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubeflow.ts";
+import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
+import { buildParameters, type Parameters } from "./parameters.ts";
+import type { PlainMap } from "./plain.ts";
+import { buildResolvers, type CustomResolver } from "./resolvers.ts";
+import { fromPlain, toPlain, type MapNode } from "./tree.ts";
+
+export interface ConfigurationRequest extends LoaderSettings {
+  readonly customResolvers: ReadonlyMap<string, CustomResolver>;
+  /** Values given for this run; usually none, as steps get them when they run. */
+  readonly runtimeParams: PlainMap;
+  readonly catalogRules: CatalogRules;
+}
+
+export interface Configuration {
+  /** The run environment. */
+  readonly env: string;
+  readonly parameters: Parameters;
+  readonly catalog: Catalog;
+  /** Undefined when there is no kubeflow file. */
+  readonly kubeflow: () => KubeflowConfig | undefined;
+  /** Files that hold credentials, never read. */
+  readonly credentialFiles: readonly ConfigFile[];
+  readonly warnings: readonly Warning[];
+  /** `env:NAME` and `file:path` of everything that was asked for so far, sorted. */
+  readonly dependsOn: () => readonly string[];
+}
+
+/**
+ * Reads the configuration. kubeflow files are read when `kubeflow()` is called for the first time, so that verbs that
+ * do not need them accept a project whose kubeflow file is broken.
+ *
+ * Errors: CONFIG_* with places; see the modules of this folder.
+ */
+export function readConfiguration(
+  request: ConfigurationRequest,
+  files: Files,
+  env: (name: string) => string | undefined,
+): Configuration {
+  const reader = new Reader(request, files, env);
+  const parameters = reader.read("parameters");
+  const catalog = reader.read("catalog");
+  if (catalog.count === 0) reader.warnings.push(noCatalog(request));
+  let kubeflow: { readonly value: KubeflowConfig | undefined } | undefined;
+  return {
+    env: request.runEnv,
+    parameters: buildParameters(parameters.tree),
+    catalog: buildCatalog(catalog.tree, request.catalogRules),
+    kubeflow: () => (kubeflow ??= { value: reader.readKubeflow() }).value,
+    credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
+    warnings: reader.warnings,
+    dependsOn: () => [...reader.asked].toSorted(),
+  };
+}
+
+// --- internal ---
+
+interface Resolved {
+  readonly tree: MapNode;
+  /** Files that matched. */
+  readonly count: number;
+}
+
+class Reader {
+  readonly warnings: Warning[] = [];
+  readonly asked = new Set<string>();
+  private readonly request: ConfigurationRequest;
+  private readonly files: Files;
+  private readonly env: (name: string) => string | undefined;
+  private readonly runtimeParams: MapNode;
+  private globals: MapNode | undefined;
+
+  constructor(request: ConfigurationRequest, files: Files, env: (name: string) => string | undefined) {
+    this.request = request;
+    this.files = files;
+    this.env = (name) => {
+      this.asked.add(`env:${name}`);
+      return env(name);
+    };
+    this.runtimeParams = fromPlain(request.runtimeParams, undefined) as MapNode;
+    checkStrategies(request);
+  }
+
+  read(type: string): Resolved {
+    return this.resolve(type, this.layers(type));
+  }
+
+  readKubeflow(): KubeflowConfig | undefined {
+    const layers = this.layers("kubeflow").map((layer) => ({
+      ...layer,
+      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), this.env),
+    }));
+    const { tree, count } = this.resolve("kubeflow", layers);
+    if (count === 0) return undefined;
+    return buildKubeflow(tree);
+  }
+
+  private layers(type: string): readonly Layer[] {
+    const layers = readLayers(type, this.request, this.files);
+    for (const layer of layers) for (const file of layer.files) this.asked.add(`file:${file.shown}`);
+    return layers;
+  }
+
+  private resolve(type: string, layers: readonly Layer[]): Resolved {
+    let merged: MapNode | undefined;
+    let count = 0;
+    for (const layer of layers) {
+      count += layer.files.length;
+      if (layer.tree === undefined) continue;
+      const tree = this.resolveLayer(type, layer.tree);
+      if (merged === undefined) merged = tree;
+      else if (this.request.mergeStrategy.get(type)?.toLowerCase() === "soft") mergeTree(merged, tree);
+      else {
+        for (const [key, value] of tree.entries) {
+          merged.entries.set(key, value);
+          value.up = merged;
+        }
+      }
+    }
+    return { tree: merged ?? { kind: "map", entries: new Map(), at: undefined }, count };
+  }
+
+  private resolveLayer(type: string, raw: MapNode): MapNode {
+    if (type === "parameters" && this.request.runtimeParams.size > 0) {
+      mergeTree(raw, fromPlain(this.request.runtimeParams, undefined) as MapNode);
+    }
+    const resolvers = buildResolvers({
+      customResolvers: this.request.customResolvers,
+      env: this.env,
+      hasEnv: type === "kubeflow",
+      globals: type === "globals" ? undefined : () => this.globalsTree(),
+      runtimeParams: type === "globals" ? undefined : this.runtimeParams,
+    });
+    const { tree, warnings } = interpolate(raw, resolvers);
+    this.warnings.push(...warnings);
+    if (type !== "parameters") {
+      for (const key of tree.entries.keys()) if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
+    }
+    return tree;
+  }
+
+  /** Read when a value asks for it; looked at again as text, as Kedro builds a new OmegaConf tree from the values. */
+  private globalsTree(): MapNode {
+    if (this.globals === undefined) {
+      const { tree } = this.read("globals");
+      const plain = toPlain(tree);
+      this.globals = plain === undefined ? tree : (fromPlain(plain, tree.at) as MapNode);
+    }
+    return this.globals;
+  }
+}
+
+const STRATEGIES = ["destructive", "soft"];
+
+function checkStrategies(request: ConfigurationRequest): void {
+  for (const [type, strategy] of request.mergeStrategy) {
+    if (!STRATEGIES.includes(strategy.toLowerCase())) {
+      throw new KfkError("CONFIG_LOADER", `the merge strategy "${strategy}" of ${type} is not known`, {
+        hint: `use ${STRATEGIES.join(" or ")} in CONFIG_LOADER_ARGS of settings.py`,
+      });
+    }
+  }
+}
+
+function noCatalog(request: ConfigurationRequest): Warning {
+  const base = request.baseEnv === "" ? request.confShown : `${request.confShown}/${request.baseEnv}`;
+  return {
+    message: `there is no catalog file in ${base}, and Kedro does not run without one`,
+    hint: `create ${base}/catalog.yml; it may be empty`,
+  };
+}

@@ -1,0 +1,405 @@
+/**
+ * Python's builtins, one row each. What is not here and exists in Python is an unknown (`UNFOLLOWED`).
+ */
+import { attributeOf, setAttribute } from "./attributes.ts";
+import { callValue } from "./call.ts";
+import { unknownBase } from "./classes.ts";
+import { formatSpec, reprOf, textOf } from "./format.ts";
+import { sortValues } from "./methods.ts";
+import { binary, compare, isNumber, iterate, truth, unary } from "./operators.ts";
+import {
+  derive,
+  dictSet,
+  emptyDict,
+  isObj,
+  list,
+  setFrom,
+  tuple,
+  typeName,
+  unknown,
+  unknownOf,
+  type CallArguments,
+  type ClassValue,
+  type Site,
+  type Unknown,
+  type Value,
+} from "./value.ts";
+import { limit, MAX_ITEMS, raise, type Vm } from "./vm.ts";
+
+type Row = (args: CallArguments, site: Site) => Value;
+
+/** Name → value; `vm` is asked when they are called. */
+export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
+  const table = new Map<string, Value>();
+  const add = (name: string, call: Row, type?: string): void => {
+    table.set(name, type === undefined ? { kind: "builtin", name, call, moduleName: "builtins" } : { kind: "builtin", name, call, type, moduleName: "builtins" });
+  };
+  const first = (args: CallArguments): Value => args.positional[0] ?? null;
+  const all = (args: CallArguments, site: Site) => iterate(first(args), site);
+
+  add("print", () => null);
+  add("len", (args, site) => {
+    const value = first(args);
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    if (typeof value === "string") return BigInt([...value].length);
+    if (isObj(value)) {
+      if (value.kind === "list" || value.kind === "tuple") return BigInt(value.items.length);
+      if (value.kind === "dict" || value.kind === "set") return BigInt(value.map.size);
+      if (value.kind === "custom" && value.length) return BigInt(value.length());
+      if (value.kind === "class" && value.isEnum) {
+        const found = iterate(value, site);
+        return "kind" in found ? found : BigInt(found.items.length);
+      }
+      if (value.kind === "instance") return unknown(`the length of a "${value.cls.name}" is not followed`, site);
+    }
+    throw raise("TypeError", `object of type '${typeName(value)}' has no len()`, site);
+  });
+  add("list", (args, site) => {
+    if (args.positional.length === 0) return list([]);
+    const found = all(args, site);
+    return "kind" in found ? { kind: "list", items: [], poison: found } : list([...found.items], found.unordered);
+  }, "list");
+  add("tuple", (args, site) => {
+    if (args.positional.length === 0) return tuple([]);
+    const found = all(args, site);
+    return "kind" in found ? found : found.unordered ? { kind: "tuple", items: found.items, unordered: true } : tuple(found.items);
+  }, "tuple");
+  for (const name of ["set", "frozenset"]) {
+    add(name, (args, site) => {
+      const found = args.positional.length === 0 ? { items: [] } : all(args, site);
+      if ("kind" in found) return { kind: "set", map: new Map(), poison: found };
+      const set = setFrom(found.items);
+      return name === "set" ? set : { ...set, frozen: true };
+    }, name);
+  }
+  add("dict", (args, site) => {
+    const dict = emptyDict();
+    const [source] = args.positional;
+    if (source !== undefined) {
+      const bad = unknownOf(source);
+      if (bad) dict.poison = derive(bad, site);
+      else if (isObj(source) && source.kind === "dict") {
+        for (const entry of source.map.values()) dictSet(dict, entry.key, entry.value);
+        if (source.unordered) dict.unordered = true;
+      } else {
+        const found = iterate(source, site);
+        if ("kind" in found) dict.poison = found;
+        else {
+          if (found.unordered) dict.unordered = true;
+          for (const pair of found.items) {
+            const both = iterate(pair, site);
+            if ("kind" in both) dict.poison = both;
+            else dictSet(dict, both.items[0] ?? null, both.items[1] ?? null);
+          }
+        }
+      }
+    }
+    for (const [key, value] of args.keywords) dictSet(dict, key, value);
+    return dict;
+  }, "dict");
+  add("str", (args, site) => (args.positional.length === 0 ? "" : textOf(first(args), site)), "str");
+  add("repr", (args, site) => reprOf(first(args)) ?? unknownOf(first(args)) ?? unknown("its repr is not followed", site));
+  add("int", (args, site) => {
+    const value = first(args);
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    if (args.positional.length === 0) return 0n;
+    if (typeof value === "boolean" || typeof value === "bigint") return BigInt(value);
+    if (typeof value === "number" && Number.isFinite(value)) return BigInt(Math.trunc(value));
+    if (typeof value === "string" && args.positional.length === 1) {
+      if (/^\s*[-+]?\d+(?:_\d+)*\s*$/.test(value)) return BigInt(value.trim().replaceAll("_", "").replace("+", ""));
+      throw raise("ValueError", `invalid literal for int() with base 10: ${reprOf(value)}`, site);
+    }
+    return unknown("this int() is not followed", site);
+  }, "int");
+  add("float", (args, site) => {
+    const value = first(args);
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    if (args.positional.length === 0) return 0;
+    if (isNumber(value)) return Number(value);
+    if (typeof value === "string" && /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)) return Number(value);
+    return unknown("this float() is not followed", site);
+  }, "float");
+  add("bool", (args, site) => truth(first(args), site), "bool");
+  add("object", () => unknown("it is a bare object", undefined), "object");
+  add("range", (args, site) => {
+    const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
+    if (bad) return derive(bad, site);
+    const numbers = args.positional.map(Number);
+    const [from, to, by = 1] = numbers.length === 1 ? [0, numbers[0] ?? 0] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
+    if (by === 0) throw raise("ValueError", "range() arg 3 must not be zero", site);
+    if (Math.abs((to - from) / by) > MAX_ITEMS) throw limit(`a range of more than ${MAX_ITEMS} items`, site);
+    const items: Value[] = [];
+    for (let at = from; by > 0 ? at < to : at > to; at += by) items.push(BigInt(at));
+    return { kind: "tuple", items, range: true };
+  }, "range");
+  add("enumerate", (args, site) => {
+    const found = all(args, site);
+    if ("kind" in found) return found;
+    const start = args.positional[1] ?? args.keywords.get("start") ?? 0n;
+    const doubt = found.unordered ? unknown("it counts in the order of a set, which differs between runs", site) : unknownOf(start);
+    return iteratorOf(found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])), found.unordered);
+  });
+  add("zip", (args, site) => {
+    const lists: (readonly Value[])[] = [];
+    for (const value of args.positional) {
+      if (isObj(value) && value.kind === "iterator" && args.positional.length > 1 && lists.length > 0) {
+        const size = Math.min(...lists.map((items) => items.length));
+        const items: Value[] = [];
+        if (value.poison) return value.poison;
+        for (let item = size > 0 ? value.next() : undefined; item !== undefined; item = items.length < size ? value.next() : undefined) items.push(item);
+        lists.push(items);
+        continue;
+      }
+      const found = iterate(value, site);
+      if ("kind" in found) return found;
+      if (found.unordered) return unknown("it pairs items in the order of a set, which differs between runs", site);
+      lists.push(found.items);
+    }
+    const size = lists.length === 0 ? 0 : Math.min(...lists.map((items) => items.length));
+    if (args.keywords.get("strict") === true && lists.some((items) => items.length !== size)) throw raise("ValueError", "zip() arguments have different lengths", site);
+    return iteratorOf(Array.from({ length: size }, (_, index) => tuple(lists.map((items) => items[index] ?? null))), false);
+  });
+  add("reversed", (args, site) => {
+    const found = all(args, site);
+    return "kind" in found ? found : iteratorOf(found.items.toReversed(), found.unordered);
+  });
+  add("sorted", (args, site) => {
+    const found = all(args, site);
+    if ("kind" in found) return found;
+    const sorted = sortValues(vm(), found.items, args, site);
+    return "kind" in sorted ? sorted : list([...sorted], found.unordered && (args.keywords.get("key") ?? null) !== null);
+  });
+  add("iter", (args, site) => {
+    const found = all(args, site);
+    return "kind" in found ? found : iteratorOf(found.items, found.unordered);
+  });
+  add("next", (args, site) => {
+    const value = first(args);
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    if (!isObj(value) || value.kind !== "iterator") return unknown("this next() is not followed", site);
+    if (value.unordered) return unknown("it is the first of a set, whose order differs between runs", site);
+    const item = value.next() ?? args.positional[1];
+    if (item === undefined) throw raise("StopIteration", "", site);
+    return item;
+  });
+  add("map", (args, site) => {
+    const [func = null, ...sources] = args.positional;
+    const lists: (readonly Value[])[] = [];
+    let unordered = false;
+    for (const value of sources) {
+      const found = iterate(value, site);
+      if ("kind" in found) return found;
+      unordered ||= found.unordered;
+      lists.push(found.items);
+    }
+    const size = Math.min(...lists.map((items) => items.length));
+    return iteratorOf(Array.from({ length: size }, (_, index) => callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site)), unordered);
+  });
+  add("filter", (args, site) => {
+    const [func = null, source = null] = args.positional;
+    const found = iterate(source, site);
+    if ("kind" in found) return found;
+    const kept: Value[] = [];
+    for (const item of found.items) {
+      const is = truth(func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site), site);
+      if (typeof is !== "boolean") return is;
+      if (is) kept.push(item);
+    }
+    return iteratorOf(kept, found.unordered);
+  });
+  add("sum", (args, site) => {
+    const found = all(args, site);
+    if ("kind" in found) return found;
+    let total: Value = args.positional[1] ?? args.keywords.get("start") ?? 0n;
+    for (const item of found.items) total = binary("Add", total, item, site);
+    return total;
+  });
+  for (const [name, op] of [["min", "Lt"], ["max", "Gt"]] as const) {
+    add(name, (args, site) => {
+      const found = args.positional.length === 1 ? all(args, site) : { items: args.positional };
+      if ("kind" in found) return found;
+      const key = args.keywords.get("key") ?? null;
+      let best: Value | undefined;
+      let bestKey: Value = null;
+      for (const item of found.items) {
+        const itemKey = key === null ? item : callValue(vm(), key, { positional: [item], keywords: new Map() }, site);
+        const is = best === undefined ? true : compare(op, itemKey, bestKey, site);
+        if (typeof is !== "boolean") return is;
+        if (is) [best, bestKey] = [item, itemKey];
+      }
+      if (best === undefined) {
+        if (args.keywords.has("default")) return args.keywords.get("default") ?? null;
+        throw raise("ValueError", `${name}() iterable argument is empty`, site);
+      }
+      return best;
+    });
+  }
+  for (const [name, stop] of [["any", true], ["all", false]] as const) {
+    add(name, (args, site) => {
+      const found = all(args, site);
+      if ("kind" in found) return found;
+      let doubt: Unknown | undefined;
+      for (const item of found.items) {
+        const is = truth(item, site);
+        if (is === stop) return stop;
+        if (typeof is !== "boolean") doubt ??= is;
+      }
+      return doubt ?? !stop;
+    });
+  }
+  add("abs", (args, site) => {
+    const value = first(args);
+    return isNumber(value) && Number(value) < 0 ? unary("USub", value, site) : value;
+  });
+  add("round", (args, site) => {
+    const value = first(args);
+    if (typeof value === "bigint" && args.positional.length === 1) return value;
+    return unknownOf(value) ?? unknown("round() is not followed", site);
+  });
+  add("divmod", (args, site) => tuple([binary("FloorDiv", first(args), args.positional[1] ?? null, site), binary("Mod", first(args), args.positional[1] ?? null, site)]));
+  add("ord", (args) => BigInt(String(first(args)).codePointAt(0) ?? 0));
+  add("chr", (args) => String.fromCodePoint(Number(first(args))));
+  add("format", (args, site) => formatSpec(first(args), String(args.positional[1] ?? ""), site));
+  add("callable", (args, site) => {
+    const value = first(args);
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    return isObj(value) && ["function", "builtin", "method", "partial", "class"].includes(value.kind);
+  });
+  add("isinstance", (args, site) => isInstance(first(args), args.positional[1] ?? null, site));
+  add("issubclass", (args, site) => {
+    const [cls = null, wanted = null] = args.positional;
+    if (isObj(cls) && isObj(wanted) && cls.kind === "class" && wanted.kind === "class") return derives(cls, wanted) ?? unknown("its bases are not read", site);
+    return unknown("issubclass() is not followed here", site);
+  });
+  add("type", (args, site) => {
+    const value = first(args);
+    if (isObj(value) && value.kind === "instance") return value.cls;
+    const name = typeName(value);
+    return unknownOf(value) ?? table.get(name) ?? unknown("type() is not followed here", site);
+  }, "type");
+  add("getattr", (args, site) => {
+    const [value = null, name = null, standard] = args.positional;
+    const bad = unknownOf(name);
+    if (bad) return derive(bad, site);
+    if (typeof name !== "string") throw raise("TypeError", "attribute name must be string", site);
+    const found = attributeOf(vm(), value, name, site, true);
+    if (found !== undefined) return found;
+    if (standard !== undefined) return standard;
+    return attributeOf(vm(), value, name, site);
+  });
+  add("hasattr", (args, site) => {
+    const [value = null, name = null] = args.positional;
+    const bad = unknownOf(value) ?? unknownOf(name);
+    if (bad) return derive(bad, site);
+    const found = attributeOf(vm(), value, String(name), site, true);
+    return found === undefined ? false : isObj(found) && found.kind === "unknown" && !(isObj(value) && value.kind === "module") ? derive(found, site) : true;
+  });
+  add("setattr", (args, site) => {
+    const [value = null, name = null, item = null] = args.positional;
+    if (typeof name === "string") setAttribute(vm(), value, name, item, site);
+    else if (isObj(value) && value.kind === "instance") value.poison ??= unknownOf(name) ?? unknown("setattr is not followed", site);
+    return null;
+  });
+  add("vars", (_args, site) => unknown("vars() is not followed", site));
+  add("id", (_args, site) => unknown("id() differs between runs", site));
+  add("hash", (_args, site) => unknown("hash() differs between runs", site));
+  add("property", (args) => ({ kind: "property", getter: first(args), role: "property" }));
+  add("staticmethod", (args) => ({ kind: "property", getter: first(args), role: "static" }));
+  add("classmethod", (args) => ({ kind: "property", getter: first(args), role: "classmethod" }));
+  for (const name of EXCEPTIONS) {
+    const cls: ClassValue = { kind: "class", name, moduleName: "builtins", bases: [], attributes: new Map(), annotated: [], line: 0, isException: true, site: { source: { file: "", text: "" }, node: {} } };
+    table.set(name, cls);
+  }
+  for (const name of UNFOLLOWED) {
+    add(name, (args, site) => {
+      vm().unknownCalls++;
+      void args;
+      return unknown(`"${name}()" is not followed`, site);
+    });
+  }
+  table.set("NotImplemented", unknown("it is NotImplemented", undefined));
+  table.set("__debug__", true);
+  return table;
+}
+
+export function iteratorOf(items: readonly Value[], unordered: boolean): Value {
+  let at = 0;
+  return { kind: "iterator", next: () => items[at++], unordered };
+}
+
+// --- internal ---
+
+const EXCEPTIONS = [
+  "Exception", "BaseException", "ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "ImportError",
+  "ModuleNotFoundError", "RuntimeError", "NotImplementedError", "NameError", "OSError", "IOError", "FileNotFoundError",
+  "NotADirectoryError", "PermissionError", "ZeroDivisionError", "ArithmeticError", "LookupError", "StopIteration",
+  "AssertionError", "SyntaxError", "KeyboardInterrupt", "SystemExit", "RecursionError", "UnicodeDecodeError", "Warning",
+  "UserWarning", "DeprecationWarning", "FutureWarning", "RuntimeWarning", "TimeoutError", "ConnectionError", "EnvironmentError",
+];
+
+/** Builtins of Python that are not followed. */
+const UNFOLLOWED = [
+  "open", "input", "eval", "exec", "compile", "globals", "locals", "dir", "delattr", "bytes", "bytearray", "memoryview",
+  "complex", "pow", "hex", "oct", "bin", "ascii", "slice", "super", "__import__", "aiter", "anext", "breakpoint", "help",
+  "exit", "quit",
+];
+
+function isInstance(value: Value, wanted: Value, site: Site): boolean | Unknown {
+  const bad = isObj(value) && value.kind === "unknown" ? value : undefined;
+  if (bad) return derive(bad, site);
+  if (isObj(wanted) && wanted.kind === "tuple") {
+    let doubt: Unknown | undefined;
+    for (const item of wanted.items) {
+      const is = isInstance(value, item, site);
+      if (is === true) return true;
+      if (is !== false) doubt ??= is;
+    }
+    return doubt ?? false;
+  }
+  if (isObj(wanted) && wanted.kind === "builtin" && wanted.type !== undefined) {
+    if (wanted.type === "object") return true;
+    const name = typeName(value);
+    if (isObj(value) && value.kind === "instance") {
+      if (value.plain !== undefined) return isInstance(value.plain, wanted, site);
+      return unknownBase(value.cls) ? unknown("its base classes are not read", site) : false;
+    }
+    return name === wanted.type || (wanted.type === "int" && name === "bool") || (wanted.type === "dict" && name === "defaultdict");
+  }
+  if (isObj(wanted) && wanted.kind === "class") {
+    if (!isObj(value) || value.kind !== "instance") return false;
+    return derives(value.cls, wanted) ?? unknown("its base classes are not read", site);
+  }
+  if (isObj(wanted) && wanted.kind === "custom") return isObj(value) && value.kind === "custom" && value.type === wanted.data;
+  if (isObj(wanted) && wanted.kind === "unknown" && wanted.external !== undefined) {
+    const name = wanted.external;
+    const type = typeName(value);
+    if (/(?:^|\.)(?:List|MutableSequence)$/.test(name)) return type === "list";
+    if (/(?:^|\.)(?:Dict|Mapping|MutableMapping)$/.test(name)) return type === "dict";
+    if (/(?:^|\.)(?:Callable)$/.test(name)) return isObj(value) && ["function", "builtin", "method", "partial", "class"].includes(value.kind);
+    if (!isObj(value) || ["list", "tuple", "dict", "set", "function"].includes(value.kind)) {
+      // A plain value is an instance of a library's own class only through abstract base classes.
+      if (!/(?:^|\.)(?:abc|typing|numbers|collections)\b/.test(name)) return false;
+    }
+  }
+  return unknown("the class of an isinstance() is not read", site);
+}
+
+function derives(cls: ClassValue, wanted: ClassValue): boolean | undefined {
+  if (cls === wanted) return true;
+  let doubt = false;
+  for (const base of cls.bases) {
+    if (!isObj(base)) continue;
+    if (base.kind === "class") {
+      const is = derives(base, wanted);
+      if (is) return true;
+      doubt ||= is === undefined;
+    } else if (base.kind === "unknown") doubt = true;
+  }
+  return doubt ? undefined : false;
+}
+

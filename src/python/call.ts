@@ -1,0 +1,165 @@
+/**
+ * Calling: binds arguments to parameters as Python does and runs the body. Calling something unknown gives an unknown
+ * and poisons the mutable arguments, which the callee may have changed.
+ */
+import { KfkError } from "../error.ts";
+import { construct } from "./classes.ts";
+import { evaluate } from "./evaluate.ts";
+import { executeBlock } from "./execute.ts";
+import { ensureBody } from "./modules.ts";
+import type { Arguments, ExprNode, StmtNode } from "./parse.ts";
+import { poisonValue } from "./poison.ts";
+import {
+  derive,
+  dictFrom,
+  isObj,
+  tuple,
+  typeName,
+  unknown,
+  type CallArguments,
+  type FunctionBody,
+  type FunctionValue,
+  type Site,
+  type Unknown,
+  type Value,
+} from "./value.ts";
+import { limit, MAX_DEPTH, newFrame, raise, type Frame, type Vm } from "./vm.ts";
+
+export const NO_ARGUMENTS: CallArguments = { positional: [], keywords: new Map() };
+
+/** Calls a value. Raises TypeError for values that cannot be called, and what the body raises. */
+export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site): Value {
+  if (isObj(func)) {
+    switch (func.kind) {
+      case "function":
+        return callFunction(vm, func, args, site);
+      case "builtin":
+        return func.call(args, site);
+      case "method":
+        if (func.func.kind === "unknown") return callUnknown(vm, func.func, args, site);
+        return callValue(vm, func.func, { positional: [func.self, ...args.positional], keywords: args.keywords }, site);
+      case "partial":
+        return callValue(vm, func.func, { positional: [...func.positional, ...args.positional], keywords: new Map([...func.keywords, ...args.keywords]) }, site);
+      case "class":
+        return construct(vm, func, args, site);
+      case "unknown":
+        return callUnknown(vm, func, args, site);
+      case "instance": {
+        if (func.poison) return callUnknown(vm, func.poison, args, site);
+        const method = func.cls.attributes.get("__call__");
+        if (method !== undefined) return callValue(vm, method, { positional: [func, ...args.positional], keywords: args.keywords }, site);
+        return callUnknown(vm, unknown(`calling a "${func.cls.name}" is not followed`, site), args, site);
+      }
+      case "custom":
+        if (func.call) return func.call(args, site);
+        break;
+      default:
+    }
+  }
+  throw raise("TypeError", `'${typeName(func)}' object is not callable`, site);
+}
+
+/** A function value from a `def` or `lambda`; defaults are evaluated now, as in Python. */
+export function makeFunction(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "FunctionDef" | "AsyncFunctionDef" }> | Extract<ExprNode, { nodeType: "Lambda" }>, name: string): FunctionValue {
+  const args = node.args as Arguments;
+  const keywordDefaults = new Map<string, Value>();
+  for (const [index, value] of args.kw_defaults.entries()) {
+    const parameter = args.kwonlyargs[index];
+    if (value && parameter) keywordDefaults.set(parameter.arg, evaluate(vm, frame, value));
+  }
+  const body: FunctionBody = {
+    args,
+    statements: node.body,
+    closure: frame,
+    defaults: args.defaults.map((value) => evaluate(vm, frame, value)),
+    keywordDefaults,
+    isGenerator: node.nodeType === "FunctionDef" && hasYield(node.body),
+    isAsync: node.nodeType === "AsyncFunctionDef",
+  };
+  const func: FunctionValue = { kind: "function", name, moduleName: frame.module.name, module: frame.module, body, line: node.lineno, attributes: new Map() };
+  if (frame.owner && frame.isClass) func.owner = frame.owner;
+  return func;
+}
+
+/** What a call of something unknown gives; its mutable arguments may have been changed. */
+export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Site): Value {
+  vm.unknownCalls++;
+  const result = func.external === undefined ? derive(func, site) : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
+  for (const value of [...args.positional, ...args.keywords.values()]) poisonValue(value, result);
+  return result;
+}
+
+// --- internal ---
+
+function callFunction(vm: Vm, func: FunctionValue, args: CallArguments, site: Site): Value {
+  ensureBody(vm, func);
+  const { body } = func;
+  if (!body) return callUnknown(vm, unknown(`the function "${func.name}" could not be found again`, site), args, site);
+  if (body.isAsync) return callUnknown(vm, unknown(`"${func.name}" is asynchronous`, site), args, site);
+  if (vm.depth >= MAX_DEPTH) throw limit(`more than ${MAX_DEPTH} calls inside each other`, site);
+  const owner = func.owner ?? body.closure.owner;
+  const frame = newFrame(func.module, body.closure, { func, ...(owner && { owner }) });
+  bindArguments(func, body, args, frame, site);
+  const [first] = args.positional;
+  if (func.owner && first !== undefined) frame.self = first;
+  else if (body.closure.self !== undefined) frame.self = body.closure.self;
+  if (body.isGenerator) frame.yields = [];
+  vm.depth++;
+  try {
+    if (!Array.isArray(body.statements)) return evaluate(vm, frame, body.statements as ExprNode);
+    const ending = executeBlock(vm, frame, body.statements);
+    if (frame.yields) {
+      const items = frame.yields;
+      let at = 0;
+      const doubt = ending?.kind === "return" && isObj(ending.value) && ending.value.kind === "unknown" ? ending.value : undefined;
+      return doubt ? { kind: "iterator", next: () => items[at++], poison: doubt } : { kind: "iterator", next: () => items[at++] };
+    }
+    return ending?.kind === "return" ? ending.value : null;
+  } catch (error) {
+    if (error instanceof RangeError) throw new KfkError("PY_LIMIT", "reading the pipelines nests too deep", { cause: error, hint: "use --from python" });
+    throw error;
+  } finally {
+    vm.depth--;
+  }
+}
+
+function bindArguments(func: FunctionValue, body: FunctionBody, call: CallArguments, frame: Frame, site: Site): void {
+  const { args } = body;
+  const plain = [...args.posonlyargs, ...args.args].map((item) => item.arg);
+  const firstDefault = plain.length - body.defaults.length;
+  const rest = new Map(call.keywords);
+  if (call.positional.length > plain.length && !args.vararg) {
+    throw raise("TypeError", `${func.name}() takes ${plain.length} positional argument${plain.length === 1 ? "" : "s"} but ${call.positional.length} were given`, site);
+  }
+  const positionalOnly = new Set(args.posonlyargs.map((item) => item.arg));
+  for (const [index, name] of plain.entries()) {
+    const given = call.positional[index];
+    if (given !== undefined) {
+      if (rest.has(name) && !positionalOnly.has(name)) throw raise("TypeError", `${func.name}() got multiple values for argument '${name}'`, site);
+      frame.names.set(name, given);
+    } else if (rest.has(name) && !positionalOnly.has(name)) {
+      frame.names.set(name, rest.get(name) ?? null);
+      rest.delete(name);
+    } else if (index >= firstDefault) frame.names.set(name, body.defaults[index - firstDefault] ?? null);
+    else throw raise("TypeError", `${func.name}() missing 1 required positional argument: '${name}'`, site);
+  }
+  for (const { arg: name } of args.kwonlyargs) {
+    if (rest.has(name)) {
+      frame.names.set(name, rest.get(name) ?? null);
+      rest.delete(name);
+    } else if (body.keywordDefaults.has(name)) frame.names.set(name, body.keywordDefaults.get(name) ?? null);
+    else throw raise("TypeError", `${func.name}() missing 1 required keyword-only argument: '${name}'`, site);
+  }
+  if (args.vararg) frame.names.set(args.vararg.arg, tuple(call.positional.slice(plain.length)));
+  if (args.kwarg) frame.names.set(args.kwarg.arg, dictFrom(rest));
+  else if (rest.size > 0) throw raise("TypeError", `${func.name}() got an unexpected keyword argument '${[...rest.keys()][0]}'`, site);
+}
+
+function hasYield(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasYield);
+  if (typeof value !== "object" || value === null || !("nodeType" in value)) return false;
+  const { nodeType } = value as { nodeType: string };
+  if (nodeType === "Yield" || nodeType === "YieldFrom") return true;
+  if (nodeType === "FunctionDef" || nodeType === "AsyncFunctionDef" || nodeType === "ClassDef" || nodeType === "Lambda") return false;
+  return Object.values(value).some((child) => typeof child === "object" && hasYield(child));
+}

@@ -1,0 +1,407 @@
+/**
+ * Values of the interpreter. None, bool, int, float and str are JavaScript's null, boolean, bigint, number and string
+ * (an int is a bigint, as in configuration values); everything else is a record with a `kind`.
+ *
+ * An *unknown* is a value that cannot be known without running the project; it carries why, where, and the way it
+ * took. A mutable value can be *poisoned*: something that is not known may have changed it, so its content is unknown.
+ */
+import type { Frame, ModuleValue } from "./vm.ts";
+import { placeOf, type Arguments, type ExprNode, type Located, type SourceFile, type StmtNode } from "./parse.ts";
+import type { Note, Place } from "../error.ts";
+
+export type Value = null | boolean | bigint | number | string | Obj;
+export type Obj =
+  | Unknown
+  | Ellipsis
+  | PyList
+  | PyTuple
+  | PyDict
+  | PySet
+  | PyIterator
+  | FunctionValue
+  | Builtin
+  | BoundMethod
+  | Partial
+  | ClassValue
+  | Instance
+  | ModuleValue
+  | LibraryModule
+  | Property
+  | Custom;
+
+/** A place in the project's code, worked out only when somebody asks. */
+export interface Site {
+  readonly source: SourceFile;
+  readonly node: Located;
+}
+
+export interface Unknown {
+  readonly kind: "unknown";
+  /** Why it is not known, as a clause: `it comes from the library "numpy"`. */
+  readonly reason: string;
+  /** Where it arose. */
+  readonly site: Site | undefined;
+  /** Places it passed on its way, nearest the origin first. */
+  readonly via: readonly Site[];
+  /** Dotted path when it is something of a library that is not read: `pandas.concat`. */
+  readonly external?: string;
+}
+export interface Ellipsis {
+  readonly kind: "ellipsis";
+}
+export interface PyList {
+  readonly kind: "list";
+  items: Value[];
+  poison?: Unknown;
+  /** True when the order comes from iterating a set, which differs between runs of Python. */
+  unordered?: boolean;
+}
+export interface PyTuple {
+  readonly kind: "tuple";
+  readonly items: readonly Value[];
+  readonly unordered?: boolean;
+  /** `range(…)`: behaves as a tuple of ints, and prints otherwise. */
+  readonly range?: boolean;
+  /** Field names of a named tuple. */
+  readonly fields?: readonly string[];
+  readonly className?: string;
+}
+export interface PyDict {
+  readonly kind: "dict";
+  readonly map: Map<string, DictEntry>;
+  poison?: Unknown;
+  unordered?: boolean;
+  /** `defaultdict`'s factory. */
+  factory?: Value;
+}
+export interface DictEntry {
+  readonly key: Value;
+  value: Value;
+}
+export interface PySet {
+  readonly kind: "set";
+  readonly map: Map<string, Value>;
+  readonly frozen?: boolean;
+  poison?: Unknown;
+}
+/** Generators, `iter()`, `map`, `zip`: used up as they are read. */
+export interface PyIterator {
+  readonly kind: "iterator";
+  readonly next: () => Value | undefined;
+  readonly unordered?: boolean;
+  poison?: Unknown;
+}
+export interface FunctionValue {
+  readonly kind: "function";
+  name: string;
+  /** Dotted name of the defining module, as Python's `__module__`. */
+  moduleName: string;
+  readonly module: ModuleValue;
+  /** Absent until the module is executed: then only name and module are known. */
+  body?: FunctionBody;
+  /** Line of `def`, from 1. */
+  readonly line: number;
+  readonly attributes: Map<string, Value>;
+  /** Class it was defined in, for `super()`. */
+  owner?: ClassValue;
+}
+export interface FunctionBody {
+  readonly args: Arguments;
+  readonly statements: readonly StmtNode[] | ExprNode;
+  readonly closure: Frame;
+  readonly defaults: readonly Value[];
+  readonly keywordDefaults: ReadonlyMap<string, Value>;
+  readonly isGenerator: boolean;
+  readonly isAsync: boolean;
+}
+export interface CallArguments {
+  readonly positional: readonly Value[];
+  readonly keywords: ReadonlyMap<string, Value>;
+}
+export interface Builtin {
+  readonly kind: "builtin";
+  readonly name: string;
+  readonly call: (args: CallArguments, site: Site) => Value;
+  /** `str`, `list`, …: usable with isinstance. */
+  readonly type?: string;
+  readonly attributes?: ReadonlyMap<string, Value>;
+  /** Python's `__module__` where it is known: `operator`, `builtins`. */
+  readonly moduleName?: string;
+}
+export interface BoundMethod {
+  readonly kind: "method";
+  readonly self: Value;
+  readonly func: FunctionValue | Builtin | Unknown;
+}
+export interface Partial {
+  readonly kind: "partial";
+  readonly func: Value;
+  readonly positional: readonly Value[];
+  readonly keywords: ReadonlyMap<string, Value>;
+  /** Set by update_wrapper. */
+  name?: string;
+  readonly attributes: Map<string, Value>;
+}
+export interface ClassValue {
+  readonly kind: "class";
+  readonly name: string;
+  readonly moduleName: string;
+  readonly bases: readonly Value[];
+  readonly attributes: Map<string, Value>;
+  /** Names with annotations, in order: fields of dataclasses, named tuples and models. */
+  readonly annotated: readonly string[];
+  readonly line: number;
+  dataclass?: boolean;
+  frozen?: boolean;
+  isEnum?: boolean;
+  isNamedTuple?: boolean;
+  isException?: boolean;
+  poison?: Unknown;
+  readonly site: Site;
+}
+export interface Instance {
+  readonly kind: "instance";
+  readonly cls: ClassValue;
+  readonly attributes: Map<string, Value>;
+  /** What a subclass of str or int is as a plain value (`class Color(str, Enum)`). */
+  plain?: Value;
+  poison?: Unknown;
+}
+export interface LibraryModule {
+  readonly kind: "library";
+  readonly name: string;
+  readonly attributes: ReadonlyMap<string, Value>;
+}
+export interface Property {
+  readonly kind: "property";
+  readonly getter: Value;
+  readonly role: "property" | "static" | "classmethod";
+}
+/** A value of another room: a Kedro node, a pipeline, a path. Behaviour comes with it. */
+export interface Custom {
+  readonly kind: "custom";
+  readonly type: string;
+  /** Equal keys are equal values; absent: identity. */
+  readonly equality?: string;
+  readonly attribute: (name: string, site: Site) => Value | undefined;
+  readonly setAttribute?: (name: string, value: Value, site: Site) => boolean;
+  readonly binary?: (op: string, other: Value, reversed: boolean, site: Site) => Value | undefined;
+  readonly iterate?: () => readonly Value[];
+  readonly truth?: () => boolean;
+  readonly length?: () => number;
+  readonly item?: (key: Value, site: Site) => Value;
+  readonly contains?: (key: Value) => boolean;
+  readonly text?: () => string | undefined;
+  readonly call?: (args: CallArguments, site: Site) => Value;
+  readonly enter?: () => Value;
+  readonly data?: unknown;
+}
+
+export const ELLIPSIS: Ellipsis = { kind: "ellipsis" };
+
+/** An exception of the evaluated program, on its way up. */
+export class PyRaise extends Error {
+  readonly exception: Value;
+  readonly type: string;
+  readonly site: Site | undefined;
+  /** What people see when nobody in the program catches it. */
+  readonly verdict: Error | undefined;
+
+  constructor(type: string, message: string, site: Site | undefined, exception: Value = null, verdict?: Error) {
+    super(message);
+    this.type = type;
+    this.site = site;
+    this.exception = exception;
+    this.verdict = verdict;
+  }
+}
+
+export function unknown(reason: string, site: Site | undefined, external?: string): Unknown {
+  return external === undefined
+    ? { kind: "unknown", reason, site, via: [] }
+    : { kind: "unknown", reason, site, via: [], external };
+}
+
+/** At most this many places are told of a value's way; more helps nobody. */
+const MAX_VIA = 4;
+
+/** The unknown that an operation on an unknown gives. */
+export function derive(from: Unknown, site: Site | undefined): Unknown {
+  if (site === undefined || from.via.length >= MAX_VIA) {
+    return from.external === undefined ? from : { ...from, external: undefined } as unknown as Unknown;
+  }
+  return { kind: "unknown", reason: from.reason, site: from.site, via: [...from.via, site] };
+}
+
+export function isObj(value: Value): value is Obj {
+  return typeof value === "object" && value !== null;
+}
+
+/** The value itself when it is unknown, or what poisoned it. */
+export function unknownOf(value: Value): Unknown | undefined {
+  if (!isObj(value)) return undefined;
+  if (value.kind === "unknown") return value;
+  return "poison" in value ? value.poison : undefined;
+}
+
+/** Unknown anywhere in a value: in it, or in what it holds. */
+export function deepUnknown(value: Value, depth = 0): Unknown | undefined {
+  const own = unknownOf(value);
+  if (own || !isObj(value) || depth > 20) return own;
+  if (value.kind === "list" || value.kind === "tuple") {
+    for (const item of value.items) {
+      const found = deepUnknown(item, depth + 1);
+      if (found) return found;
+    }
+  } else if (value.kind === "dict") {
+    for (const entry of value.map.values()) {
+      const found = deepUnknown(entry.key, depth + 1) ?? deepUnknown(entry.value, depth + 1);
+      if (found) return found;
+    }
+  } else if (value.kind === "set") {
+    for (const item of value.map.values()) {
+      const found = deepUnknown(item, depth + 1);
+      if (found) return found;
+    }
+  }
+  return undefined;
+}
+
+export const list = (items: Value[], unordered = false): PyList =>
+  unordered ? { kind: "list", items, unordered } : { kind: "list", items };
+export const tuple = (items: readonly Value[]): PyTuple => ({ kind: "tuple", items });
+export const emptyDict = (): PyDict => ({ kind: "dict", map: new Map() });
+export const emptySet = (): PySet => ({ kind: "set", map: new Map() });
+
+export function dictFrom(entries: Iterable<readonly [Value, Value]>): PyDict {
+  const dict = emptyDict();
+  for (const [key, value] of entries) dictSet(dict, key, value);
+  return dict;
+}
+
+export function setFrom(items: Iterable<Value>): PySet {
+  const set = emptySet();
+  for (const item of items) setAdd(set, item);
+  return set;
+}
+
+/** Stores under a key; a key that is not known poisons the whole dictionary. */
+export function dictSet(dict: PyDict, key: Value, value: Value): void {
+  const hash = hashOf(key);
+  if (typeof hash !== "string") dict.poison ??= hash;
+  else {
+    const old = dict.map.get(hash);
+    if (old) old.value = value;
+    else dict.map.set(hash, { key, value });
+  }
+}
+
+export function setAdd(set: PySet, item: Value): void {
+  const hash = hashOf(item);
+  if (typeof hash !== "string") set.poison ??= hash;
+  else if (!set.map.has(hash)) set.map.set(hash, item);
+}
+
+const identities = new WeakMap<object, number>(); // module state: numbers handed to objects, never seen outside
+let lastIdentity = 0;
+
+function identityOf(value: object): number {
+  let id = identities.get(value);
+  if (id === undefined) {
+    id = ++lastIdentity;
+    identities.set(value, id);
+  }
+  return id;
+}
+
+/** A text that is equal for values that Python finds equal as keys; the unknown that stands in the way otherwise. */
+export function hashOf(value: Value): string | Unknown {
+  if (value === null) return "N";
+  switch (typeof value) {
+    case "string":
+      return `s${value}`;
+    case "boolean":
+      return value ? "n1" : "n0";
+    case "bigint":
+      return `n${value}`;
+    case "number":
+      return Number.isInteger(value) ? `n${BigInt(value)}` : `f${value}`;
+    default:
+  }
+  const bad = unknownOf(value);
+  if (bad) return value.kind === "unknown" && value.external !== undefined ? `x${value.external}` : bad;
+  switch (value.kind) {
+    case "tuple": {
+      const parts: string[] = [];
+      for (const item of value.items) {
+        const hash = hashOf(item);
+        if (typeof hash !== "string") return hash;
+        parts.push(`${hash.length}:${hash}`);
+      }
+      return `t${parts.join("")}`;
+    }
+    case "instance":
+      return value.plain === undefined ? `o${identityOf(value)}` : hashOf(value.plain);
+    case "custom":
+      return value.equality === undefined ? `o${identityOf(value)}` : `c${value.type}:${value.equality}`;
+    case "set":
+      return value.frozen ? `z${[...value.map.keys()].toSorted().join("\u0000")}` : `o${identityOf(value)}`;
+    default:
+      return `o${identityOf(value)}`;
+  }
+}
+
+/** Python's name of a value's type. */
+export function typeName(value: Value): string {
+  if (value === null) return "NoneType";
+  switch (typeof value) {
+    case "string":
+      return "str";
+    case "boolean":
+      return "bool";
+    case "bigint":
+      return "int";
+    case "number":
+      return "float";
+    default:
+  }
+  switch (value.kind) {
+    case "set":
+      return value.frozen ? "frozenset" : "set";
+    case "tuple":
+      return value.range ? "range" : (value.className ?? "tuple");
+    case "iterator":
+      return "generator";
+    case "builtin":
+      return value.type === undefined ? "builtin_function_or_method" : "type";
+    case "class":
+      return "type";
+    case "instance":
+      return value.cls.name;
+    case "custom":
+      return value.type;
+    case "library":
+      return "module";
+    case "partial":
+      return "partial";
+    default:
+      return value.kind;
+  }
+}
+
+export function placeOfSite(site: Site | undefined): Place | undefined {
+  return site && placeOf(site.source, site.node);
+}
+
+/** The way a value took, as notes for people: origin first. */
+export function notesOf(value: Unknown): Note[] {
+  const notes: Note[] = [];
+  if (value.site) notes.push({ message: `not known here: ${value.reason}`, at: placeOfSite(value.site) });
+  for (const site of value.via) {
+    const at = placeOfSite(site);
+    if (notes.at(-1)?.at?.line !== at?.line || notes.at(-1)?.at?.file !== at?.file) {
+      notes.push({ message: "passed on here", at });
+    }
+  }
+  return notes;
+}

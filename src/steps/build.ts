@@ -1,0 +1,319 @@
+/**
+ * Pipeline model and settings → the plan of a run: one step for every node, who waits for whom, which parameters reach
+ * which step, which datasets the volume carries.
+ *
+ * Refuses what would run wrongly: data that crosses a step border with nowhere to go, more steps than a server takes,
+ * text that a server would change. Rules: design section 4; reference/compile-targets.md D, H, I.
+ */
+import type { Plain, PlainMap } from "../config/plain.ts";
+import { KfkError, type Warning } from "../error.ts";
+import { parameterName, stepId } from "../compile/names.ts";
+import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
+import type { PodDefaults, PodShape, Step, StepParameter, StepPlan, VolumePlan } from "./step.ts";
+import { encodeParameter, isEncodable } from "./transport.ts";
+
+/** What a run is told about its surroundings, whatever they are. */
+export interface StepSettings {
+  /** Name of the pipeline on the server. */
+  readonly name: string;
+  readonly description: string | null;
+  readonly pods: PodDefaults;
+  /** Folder of the project where the steps run. */
+  readonly projectDir: string;
+  /** True: the steps run in the project's own folder on this machine, so local files are shared as they are. */
+  readonly shareFiles: boolean;
+  /** Where carried datasets go when there is a volume or a shared folder; null: nowhere. */
+  readonly store: string | null;
+  /** Resources by step key; `__default__` for all. */
+  readonly resources: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Values given for this run, by pipeline parameter name or Kedro key; already typed. */
+  readonly parameters: ReadonlyMap<string, Plain>;
+}
+
+/**
+ * Builds the plan for one pipeline of the model. `nodes`: the pipeline's nodes, filtered or whole, in run order.
+ *
+ * Errors: STEP_VOLUME (data crosses, no volume), STEP_PATH (data outside the volume), STEP_TOO_MANY, STEP_PARAMETER
+ * (unknown parameter), STEP_TOO_LARGE.
+ */
+export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[], settings: StepSettings): StepPlan {
+  const warnings: Warning[] = [];
+  if (nodes.length > MAX_STEPS) throw tooMany(nodes.length);
+  const ids = assignIds(nodes);
+  const producers = findProducers(nodes, ids);
+  const crossing = findCrossing(nodes);
+  const carried = settings.shareFiles
+    ? crossing.filter((dataset) => placeOf(model, dataset) === "memory")
+    : checkCrossing(model, crossing, settings);
+  const parameters = buildParameters(model.parameters, nodes, settings.parameters, warnings);
+  const usedKeys = new Set<string>();
+  const steps = nodes.map((node): Step => {
+    const keys = parameterKeys(node, model.parameters);
+    for (const key of keys) usedKeys.add(key);
+    return {
+      id: ids.get(node.name) as string,
+      nodes: [node],
+      needs: findNeeds(node, producers),
+      parameters: parameters.filter((parameter) => keys.has(parameter.key)).map((parameter) => parameter.name),
+      pod: podShape(node, ids.get(node.name) as string, settings.resources),
+    };
+  });
+  warnUnusedKeys(settings.resources, steps, warnings);
+  return {
+    name: settings.name,
+    project: model.project.name,
+    pipeline,
+    env: model.project.env,
+    description: settings.description,
+    steps,
+    parameters,
+    shared: {
+      kfk: 1,
+      pipeline,
+      env: model.project.env,
+      project: settings.projectDir,
+      store: carried.length > 0 ? settings.store : null,
+      carried,
+      parameters: Object.fromEntries(parameters.map(({ name, key, tag }) => [name, [key, tag]])),
+    },
+    pods: settings.pods,
+    warnings,
+  };
+}
+
+/**
+ * True when two steps could run at the same time: some neighbour in run order does not wait for the one before it.
+ */
+export function runsInParallel(steps: readonly Step[]): boolean {
+  return steps.some((step, index) => index > 0 && !step.needs.includes((steps[index - 1] as Step).id));
+}
+
+// --- internal ---
+
+/** Servers with Argo's full CRDs take 200 templates and 200 tasks; ten are kept for kfk's own. */
+const MAX_STEPS = 190;
+
+/** What a server takes as parameters of one pipeline, as Go writes the JSON list (all versions, seen on real servers). */
+const MAX_PARAMETER_BYTES = 10_000;
+
+function assignIds(nodes: readonly Node[]): Map<string, string> {
+  const ids = new Map<string, string>();
+  const taken = new Map<string, string>();
+  for (const node of nodes) {
+    const id = stepId(node.name);
+    const other = taken.get(id);
+    if (other !== undefined) throw new Error(`step id ${id} for both ${other} and ${node.name}`);
+    taken.set(id, node.name);
+    ids.set(node.name, id);
+  }
+  return ids;
+}
+
+/** Datasets (as written, with `@format`) that one node produces and another reads, in order of first production. */
+function findCrossing(nodes: readonly Node[]): string[] {
+  const producers = new Map<string, string>();
+  for (const node of nodes) {
+    for (const output of node.outputs) producers.set(withoutTranscoding(output), output);
+  }
+  const crossing = new Set<string>();
+  for (const node of nodes) {
+    for (const input of node.inputs) {
+      const produced = producers.get(withoutTranscoding(input));
+      if (produced === undefined || isParameter(input)) continue;
+      crossing.add(produced);
+      crossing.add(input);
+    }
+  }
+  return [...crossing].toSorted(byCodePoint);
+}
+
+function placeOf(model: Model, dataset: string): string {
+  return model.datasets.get(dataset)?.place ?? "memory";
+}
+
+/** Datasets that must be carried in the store; refuses those that nothing could carry. */
+function checkCrossing(model: Model, crossing: readonly string[], settings: StepSettings): string[] {
+  const carried: string[] = [];
+  for (const dataset of crossing) {
+    const place = placeOf(model, dataset);
+    const path = model.datasets.get(dataset)?.path ?? null;
+    if (place === "memory") {
+      if (settings.store === null) throw noVolume(dataset, "is kept in memory");
+      carried.push(dataset);
+    } else if (place === "local") {
+      if (settings.store === null) throw noVolume(dataset, `is the local file ${path}`);
+      if (!isBelowData(path)) throw outsideVolume(dataset, path);
+    } else if (place === "absolute") {
+      throw outsideVolume(dataset, path);
+    } else if (place === "opaque") {
+      throw unknownPlace(dataset);
+    }
+  }
+  return carried;
+}
+
+function isBelowData(path: string | null): boolean {
+  const parts = (path ?? "").split("/").filter((part) => part !== "" && part !== ".");
+  return parts[0] === "data" && !parts.includes("..");
+}
+
+/** Output without `@format` → id of the step that makes it. */
+function findProducers(nodes: readonly Node[], ids: ReadonlyMap<string, string>): Map<string, string> {
+  const producers = new Map<string, string>();
+  for (const node of nodes) {
+    for (const output of node.outputs) producers.set(withoutTranscoding(output), ids.get(node.name) as string);
+  }
+  return producers;
+}
+
+function findNeeds(node: Node, producers: ReadonlyMap<string, string>): string[] {
+  const needs = new Set<string>();
+  for (const input of node.inputs) {
+    const producer = producers.get(withoutTranscoding(input));
+    if (producer !== undefined) needs.add(producer);
+  }
+  return [...needs].toSorted(byCodePoint);
+}
+
+/** Top-level keys of Kedro's parameters that a node reads: `params:a.b` reads `a`, `parameters` reads all. */
+function parameterKeys(node: Node, parameters: PlainMap): Set<string> {
+  const keys = new Set<string>();
+  const known = [...parameters.keys()].filter((key) => typeof key === "string");
+  for (const input of node.inputs) {
+    if (input === "parameters") for (const key of known) keys.add(key);
+    if (!input.startsWith("params:")) continue;
+    const path = input.slice("params:".length);
+    for (const key of known) if (path === key || path.startsWith(`${key}.`)) keys.add(key);
+  }
+  return keys;
+}
+
+function buildParameters(
+  defaults: PlainMap,
+  nodes: readonly Node[],
+  given: ReadonlyMap<string, Plain>,
+  warnings: Warning[],
+): StepParameter[] {
+  const parameters: StepParameter[] = [];
+  for (const [key, value] of defaults) {
+    if (typeof key !== "string" || !isEncodable(value)) {
+      warnings.push({ message: `parameter "${String(key)}" stays in the image's conf: it has keys that are not text` });
+      continue;
+    }
+    const name = parameterName(key);
+    const own = given.has(name) ? (given.get(name) as Plain) : given.has(key) ? (given.get(key) as Plain) : value;
+    parameters.push({ name, key, value: own, ...encodeParameter(own) });
+  }
+  return fitParameters(parameters, nodes, defaults, warnings);
+}
+
+/** Leaves out parameters until the rest fits: first those that no step uses, then the largest. */
+function fitParameters(
+  parameters: readonly StepParameter[],
+  nodes: readonly Node[],
+  defaults: PlainMap,
+  warnings: Warning[],
+): StepParameter[] {
+  const used = new Set(nodes.flatMap((node) => [...parameterKeys(node, defaults)]));
+  let bytes = parameters.reduce((sum, parameter) => sum + parameterBytes(parameter), 2);
+  if (bytes < MAX_PARAMETER_BYTES) return [...parameters];
+  const leaving = new Set<StepParameter>();
+  const bySize = parameters.toSorted(
+    (a, b) => Number(used.has(a.key)) - Number(used.has(b.key)) || parameterBytes(b) - parameterBytes(a),
+  );
+  for (const parameter of bySize) {
+    if (bytes < MAX_PARAMETER_BYTES) break;
+    leaving.add(parameter);
+    bytes -= parameterBytes(parameter);
+  }
+  const names = [...leaving].map((parameter) => `"${parameter.key}" (${parameterBytes(parameter)} bytes)`).join(", ");
+  warnings.push({
+    message: `servers take ${MAX_PARAMETER_BYTES} bytes of parameters; left to the conf in the image: ${names}`,
+    hint: "these cannot be changed per run; change them in conf and build the image again",
+  });
+  return parameters.filter((parameter) => !leaving.has(parameter));
+}
+
+/** Bytes of `{"name":"…","value":"…"},` as Go's JSON writes it: `<`, `>`, `&` as six, quotes and backslashes as two. */
+function parameterBytes(parameter: StepParameter): number {
+  let bytes = '{"name":"","value":""},'.length + parameter.name.length;
+  for (const char of parameter.text) {
+    if (char === '"' || char === "\\") bytes += 2;
+    else if (char === "<" || char === ">" || char === "&") bytes += 6;
+    else bytes += 1;
+  }
+  return bytes;
+}
+
+function podShape(node: Node, id: string, resources: StepSettings["resources"]): PodShape {
+  const merged: Record<string, string> = { ...resources.get("__default__") };
+  for (const [key, values] of resources) {
+    if (key !== "__default__" && matchesStep(key, node, id)) Object.assign(merged, values);
+  }
+  return { resources: merged };
+}
+
+/** Step keys of kubeflow.yaml: the Kedro name, the cleaned name, a tag, or a glob over the two names. */
+function matchesStep(key: string, node: Node, id: string): boolean {
+  if (key === node.name || key === id || node.tags.includes(key)) return true;
+  if (key.replaceAll("_", "-") === id) return true;
+  if (!/[*?]/.test(key)) return false;
+  const glob = new RegExp(
+    `^${key
+      .split(/([*?])/)
+      .map((part) => (part === "*" ? ".*" : part === "?" ? "." : part.replaceAll(/[\\^$.|+()[\]{}]/g, "\\$&")))
+      .join("")}$`,
+    "u",
+  );
+  return glob.test(node.name) || glob.test(id);
+}
+
+function warnUnusedKeys(resources: StepSettings["resources"], steps: readonly Step[], warnings: Warning[]): void {
+  for (const key of resources.keys()) {
+    if (key === "__default__") continue;
+    if (steps.some((step) => step.nodes.some((node) => matchesStep(key, node, step.id)))) continue;
+    warnings.push({
+      message: `resources for "${key}" match no step of this pipeline`,
+      hint: "use a node's name, its tag, or a pattern such as train_*",
+    });
+  }
+}
+
+/** Order by code point, as Python sorts text. */
+function byCodePoint(a: string, b: string): number {
+  if (a === b) return 0;
+  const left = [...a];
+  const right = [...b];
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    const difference = (left[index] as string).codePointAt(0)! - (right[index] as string).codePointAt(0)!;
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
+}
+
+function tooMany(count: number): KfkError {
+  return new KfkError("STEP_TOO_MANY", `the pipeline has ${count} nodes, and kfk compiles at most ${MAX_STEPS} steps so far`, {
+    hint: "select a part with --tags, --nodes, --from-nodes or --namespaces, or another pipeline with --pipeline",
+  });
+}
+
+const THREE_WAYS =
+  "add a volume: section to run_config in kubeflow.yaml, or give the dataset a bucket path in the catalog, or keep its nodes in one step";
+
+function noVolume(dataset: string, what: string): KfkError {
+  return new KfkError("STEP_VOLUME", `dataset "${dataset}" goes from one step to another, ${what}, and there is no volume`, {
+    hint: THREE_WAYS,
+  });
+}
+
+function outsideVolume(dataset: string, path: string | null): KfkError {
+  return new KfkError("STEP_PATH", `dataset "${dataset}" goes from one step to another through ${path}, which is not on the volume`, {
+    hint: "the volume is the project's data folder: use a path below data/, or a bucket",
+  });
+}
+
+function unknownPlace(dataset: string): KfkError {
+  return new KfkError("STEP_PATH", `where dataset "${dataset}" is kept cannot be known without running Python, and it goes from one step to another`, {
+    hint: "write its type and path in the catalog without custom resolvers",
+  });
+}
