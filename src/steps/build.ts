@@ -8,8 +8,9 @@
 import type { Plain, PlainMap } from "../config/plain.ts";
 import { KfkError, type Warning } from "../error.ts";
 import { parameterName, stepId } from "../compile/names.ts";
+import { byCodePoint } from "../pipeline/node.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
-import type { PodDefaults, PodShape, Step, StepParameter, StepPlan, VolumePlan } from "./step.ts";
+import type { PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
 import { encodeParameter, isEncodable } from "./transport.ts";
 
 /** What a run is told about its surroundings, whatever they are. */
@@ -277,18 +278,6 @@ function warnUnusedKeys(resources: StepSettings["resources"], steps: readonly St
       hint: "use a node's name, its tag, or a pattern such as train_*",
     });
   }
-}
-
-/** Order by code point, as Python sorts text. */
-function byCodePoint(a: string, b: string): number {
-  if (a === b) return 0;
-  const left = [...a];
-  const right = [...b];
-  for (let index = 0; index < Math.min(left.length, right.length); index++) {
-    const difference = (left[index] as string).codePointAt(0)! - (right[index] as string).codePointAt(0)!;
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
 }
 
 function tooMany(count: number): KfkError {

@@ -1,0 +1,67 @@
+/**
+ * The table of verbs, and the way from argv to an exit status: parse, help, run, errors.
+ */
+import { KfkError } from "../error.ts";
+import { renderError, renderWarning } from "../view/error.ts";
+import { renderHelp, renderVerbHelp } from "../view/help.ts";
+import type { World } from "../world.ts";
+import { compile } from "./compile.ts";
+import { model } from "./model.ts";
+import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
+import { runOnce } from "./run-once.ts";
+import { uploadPipeline } from "./upload-pipeline.ts";
+import type { Verb } from "./verb.ts";
+import { version as versionVerb } from "./version.ts";
+import { wait } from "./wait.ts";
+
+export const VERBS: readonly Verb[] = [compile, model, runOnce, uploadPipeline, wait, versionVerb];
+
+/** Runs a command line to its exit status; throws only what is a bug. */
+export async function runCommandLine(
+  world: World,
+  argv: readonly string[],
+  version: string,
+  commit: string,
+): Promise<number> {
+  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
+    world.out.write(`kfk ${version}\n`);
+    return 0;
+  }
+  let colour = false;
+  try {
+    const { verb, options, positionals } = parseCommandLine(argv, VERBS);
+    colour = wantsColour(world, options.flag("color"));
+    if (options.flag("help") === true || (verb === undefined && argv.length === 0)) {
+      world.out.write(verb ? renderVerbHelp(verb, GLOBAL_OPTIONS) : renderHelp(VERBS, GLOBAL_OPTIONS));
+      return 0;
+    }
+    if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
+    const isQuiet = options.flag("quiet") === true;
+    return await verb.run({
+      world,
+      options,
+      positionals,
+      version,
+      commit,
+      colour,
+      say: (text) => {
+        if (!isQuiet) world.err.write(`${text}\n`);
+      },
+      warn: (warnings) => {
+        if (!isQuiet) for (const warning of warnings) world.err.write(renderWarning(warning, colour));
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof KfkError)) throw error;
+    world.err.write(renderError(error, colour));
+    return error.status;
+  }
+}
+
+// --- internal ---
+
+function wantsColour(world: World, option: boolean | undefined): boolean {
+  if (option !== undefined) return option;
+  if ((world.env["NO_COLOR"] ?? "") !== "" || world.env["TERM"] === "dumb") return false;
+  return world.err.isTerminal;
+}

@@ -1,0 +1,243 @@
+/**
+ * argv → verb, options, positionals: strict, with suggestions, global options before or after the verb.
+ *
+ * citty turns words into typed values, but takes unknown options, keeps only the last of repeated ones and lets a
+ * missing value pass; so every word is checked here first and handed on in one canonical form (`--name=value`).
+ */
+import { type ArgDef, type ArgsDef, parseArgs } from "citty";
+import { KfkError, suggest } from "../error.ts";
+import type { Options, Verb } from "./verb.ts";
+
+/** Options that every verb takes. */
+export const GLOBAL_OPTIONS = {
+  project: { type: "string", alias: ["C"], valueHint: "DIR", description: "Folder of the Kedro project" },
+  env: { type: "string", alias: ["e"], valueHint: "NAME", description: "Kedro run environment (also KEDRO_ENV)" },
+  host: { type: "string", valueHint: "URL", description: "Kubeflow Pipelines (also KFK_HOST)" },
+  namespace: {
+    type: "string",
+    alias: ["n", "en", "experiment-namespace"],
+    valueHint: "NAME",
+    description: "Namespace on a server with several users",
+  },
+  python: { type: "string", valueHint: "PROGRAM", description: "Python that runs the project (also KFK_PYTHON)" },
+  "token-file": { type: "string", valueHint: "FILE", description: "File with the token for the server" },
+  "request-timeout": { type: "string", valueHint: "SECONDS", description: "Longest wait for one answer" },
+  quiet: { type: "boolean", alias: ["q"], description: "Only errors and results" },
+  color: { type: "boolean", negativeDescription: "No colours (also NO_COLOR)" },
+  help: { type: "boolean", alias: ["h"], description: "Show this help" },
+} satisfies ArgsDef;
+
+/** Which pipeline and which of its nodes, the same for every verb that takes them. */
+export const PIPELINE_OPTIONS = {
+  pipeline: { type: "string", alias: ["p"], default: "__default__", valueHint: "NAME", description: "Registered pipeline" },
+  tags: { type: "string", valueHint: "TAG", description: "Only nodes with a tag" },
+  nodes: { type: "string", valueHint: "NAME", description: "Only these nodes" },
+  "from-nodes": { type: "string", valueHint: "NAME", description: "These nodes and all after them" },
+  "to-nodes": { type: "string", valueHint: "NAME", description: "These nodes and all before them" },
+  namespaces: { type: "string", valueHint: "NAME", description: "Only nodes in a namespace" },
+} satisfies ArgsDef;
+
+/** Values for this run, for every verb that makes a plan. */
+export const PARAM_OPTION = {
+  param: { type: "string", valueHint: "NAME=VALUE", description: "Value of a parameter for this run; may be repeated" },
+} satisfies ArgsDef;
+
+/** Options that may be given several times. */
+const REPEATED: ReadonlySet<string> = new Set(["param", "tags", "nodes", "from-nodes", "to-nodes", "namespaces"]);
+
+export interface CommandLine {
+  /** undefined: no verb was given. */
+  readonly verb: Verb | undefined;
+  readonly options: Options;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Reads the command line.
+ *
+ * Errors: USAGE_VERB, USAGE_OPTION, USAGE_VALUE, USAGE_ARGUMENT.
+ */
+export function parseCommandLine(argv: readonly string[], verbs: readonly Verb[]): CommandLine {
+  const verb = findVerb(argv, verbs);
+  const options: ArgsDef = { ...verb?.options, ...GLOBAL_OPTIONS };
+  const words = readWords(argv, options, verb);
+  const lists = new Map<string, string[]>();
+  for (const { name, value } of words.options) {
+    if (!REPEATED.has(name) || value === undefined) continue;
+    lists.set(name, [...(lists.get(name) ?? []), value]);
+  }
+  const canonical = words.options.map(({ name, value, negated }) =>
+    negated ? `--no-${name}` : value === undefined ? `--${name}` : `--${name}=${value}`,
+  );
+  const parsed = parseArgs(canonical, options) as Record<string, unknown>;
+  const positionals = verb ? words.positionals.slice(1) : words.positionals;
+  const isHelp = parsed["help"] === true;
+  if (verb && !isHelp) checkPositionals(verb, positionals);
+  return {
+    verb,
+    positionals,
+    options: {
+      text: (name) => (typeof parsed[name] === "string" ? parsed[name] : undefined),
+      flag: (name) => (typeof parsed[name] === "boolean" ? parsed[name] : undefined),
+      list: (name) => lists.get(name) ?? [],
+    },
+  };
+}
+
+/** `--timeout 90`, `90s`, `15m`, `2h`, `1d` → milliseconds. Errors: USAGE_VALUE. */
+export function parseDuration(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(s|m|h|d)?$/.exec(text.trim());
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? "s"];
+  if (match?.[1] === undefined || unit === undefined || Number(match[1]) === 0) {
+    throw new KfkError("USAGE_VALUE", `--${option} wants a time, and this is none: "${text}"`, {
+      hint: `write seconds or a unit, such as --${option} 90 or --${option} 2h`,
+    });
+  }
+  return Number(match[1]) * unit * 1000;
+}
+
+// --- internal ---
+
+interface Word {
+  readonly name: string;
+  readonly value: string | undefined;
+  readonly negated: boolean;
+}
+
+interface Words {
+  readonly options: readonly Word[];
+  /** The verb is the first. */
+  readonly positionals: readonly string[];
+}
+
+/** The first word that is neither an option nor the value of a global one. */
+function findVerb(argv: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] as string;
+    if (word === "--") return undefined;
+    if (word.startsWith("-") && word !== "-") {
+      const found = lookUp(word, GLOBAL_OPTIONS);
+      if (found?.definition.type === "string" && found.value === undefined) index++;
+      continue;
+    }
+    const verb = verbs.find((candidate) => candidate.name === word);
+    if (verb) return verb;
+    const near = suggest(
+      word,
+      verbs.map(({ name }) => name),
+    );
+    throw new KfkError("USAGE_VERB", `there is no command "${word}"`, {
+      hint: near === undefined ? "see kfk --help for all commands" : `did you mean kfk ${near}?`,
+    });
+  }
+  return undefined;
+}
+
+function readWords(argv: readonly string[], options: ArgsDef, verb: Verb | undefined): Words {
+  const found: Word[] = [];
+  const positionals: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] as string;
+    if (word === "--") {
+      positionals.push(...argv.slice(index + 1));
+      break;
+    }
+    if (!word.startsWith("-") || word === "-") {
+      positionals.push(word);
+      continue;
+    }
+    const option = lookUp(word, options);
+    if (option === undefined) throw unknownOption(word, options, verb);
+    if (option.definition.type === "boolean") {
+      if (option.value !== undefined) throw noValueWanted(word);
+      found.push({ name: option.name, value: undefined, negated: option.negated });
+      continue;
+    }
+    let { value } = option;
+    if (value === undefined) {
+      value = argv[++index];
+      if (value === undefined || (value.startsWith("-") && value !== "-" && lookUp(value, options))) {
+        throw missingValue(option.name, option.definition);
+      }
+    }
+    checkChoice(option.name, option.definition, value);
+    found.push({ name: option.name, value, negated: false });
+  }
+  return { options: found, positionals };
+}
+
+interface Found extends Word {
+  readonly definition: ArgDef;
+}
+
+/** `--name`, `--name=value`, `--no-name`, `-x`, `-xvalue`, `-x=value`, `-en`. */
+function lookUp(word: string, options: ArgsDef): Found | undefined {
+  const [, dashes = "", spelt = "", , given] = /^(--?)([^=]*)(=([\s\S]*))?$/.exec(word) ?? [];
+  const entries = Object.entries(options);
+  const byName = (name: string): [string, ArgDef] | undefined =>
+    entries.find(([key, definition]) => key === name || aliases(definition).includes(name));
+  const exact = byName(spelt);
+  const isLong = dashes === "--";
+  if (exact && (isLong ? spelt.length > 1 : exact[0] !== spelt)) {
+    return { name: exact[0], value: given, negated: false, definition: exact[1] };
+  }
+  if (isLong && spelt.startsWith("no-")) {
+    const base = byName(spelt.slice(3));
+    if (base?.[1].type === "boolean") return { name: base[0], value: given, negated: true, definition: base[1] };
+  }
+  if (!isLong && spelt.length > 1) {
+    const short = byName(spelt.charAt(0));
+    if (short && short[1].type !== "boolean") {
+      return { name: short[0], value: word.slice(2), negated: false, definition: short[1] };
+    }
+  }
+  return undefined;
+}
+
+function aliases(definition: ArgDef): readonly string[] {
+  const alias = "alias" in definition ? definition.alias : undefined;
+  return alias === undefined ? [] : typeof alias === "string" ? [alias] : alias;
+}
+
+function checkChoice(name: string, definition: ArgDef, value: string): void {
+  if (definition.type !== "enum" || definition.options === undefined || definition.options.includes(value)) return;
+  const near = suggest(value, definition.options);
+  throw new KfkError("USAGE_VALUE", `--${name} cannot be "${value}"`, {
+    hint: near ? `did you mean ${near}?` : `use one of ${definition.options.join(", ")}`,
+  });
+}
+
+function checkPositionals(verb: Verb, positionals: readonly string[]): void {
+  const wanted = verb.positionals ?? [];
+  if (positionals.length < wanted.length) {
+    const name = wanted[positionals.length] as string;
+    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} needs ${name}`, { hint: `for example: ${verb.examples[0]}` });
+  }
+  if (positionals.length > wanted.length) {
+    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} does not take "${positionals[wanted.length]}"`, {
+      hint: `see kfk ${verb.name} --help`,
+    });
+  }
+}
+
+function unknownOption(word: string, options: ArgsDef, verb: Verb | undefined): KfkError {
+  const spelt = word.replace(/=[\s\S]*$/, "");
+  const near = suggest(
+    spelt,
+    Object.keys(options).map((name) => `--${name}`),
+  );
+  const owner = verb ? `kfk ${verb.name}` : "kfk";
+  return new KfkError("USAGE_OPTION", `${owner} has no option ${spelt}`, {
+    hint: near === undefined ? `see ${owner} --help` : `did you mean ${near}?`,
+  });
+}
+
+function missingValue(name: string, definition: ArgDef): KfkError {
+  const hint = definition.valueHint ?? "VALUE";
+  return new KfkError("USAGE_VALUE", `--${name} needs a value`, { hint: `write --${name} ${hint}` });
+}
+
+function noValueWanted(word: string): KfkError {
+  const name = word.replace(/=[\s\S]*$/, "");
+  return new KfkError("USAGE_VALUE", `${name} takes no value`, { hint: `write ${name} alone` });
+}

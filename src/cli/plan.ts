@@ -1,0 +1,131 @@
+/**
+ * Project and options → the plan of a run, for a cluster or for this machine.
+ */
+import type { Plain } from "../config/plain.ts";
+import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
+import { KfkError, suggest } from "../error.ts";
+import { parameterName } from "../compile/names.ts";
+import { buildSteps } from "../steps/build.ts";
+import type { StepPlan, VolumePlan } from "../steps/step.ts";
+import { encodeParameter, parseTyped } from "../steps/transport.ts";
+import { type ReadProject, selectNodes, serverName } from "./read.ts";
+import type { Call } from "./verb.ts";
+
+/** A plan for pods. Errors: CONFIG_MISSING without kubeflow.yaml or image; those of `buildSteps`. */
+export function planForCluster(call: Call, read: ReadProject): StepPlan {
+  const pipeline = call.options.text("pipeline") ?? "__default__";
+  const kubeflow = read.configuration.kubeflow();
+  const image = call.options.text("image") ?? kubeflow?.run.image ?? null;
+  if (image === null || image === "") throw noImage(kubeflow !== undefined);
+  if (kubeflow !== undefined) checkSupported(kubeflow);
+  const run = kubeflow?.run;
+  const projectDir = (run?.projectDir ?? "/home/kedro").replace(/\/+$/, "");
+  const volume = planVolume(run);
+  return buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+    name: serverName(read, pipeline),
+    description: run?.description ?? null,
+    pods: {
+      image,
+      imagePullPolicy: run?.imagePullPolicy ?? "IfNotPresent",
+      ttlSeconds: run?.ttlSeconds ?? 604_800,
+      volume,
+      serviceAccount: run?.serviceAccount ?? null,
+    },
+    projectDir,
+    shareFiles: false,
+    store: volume === null ? null : `${projectDir}/data/.kfk`,
+    resources: run?.resources ?? new Map(),
+    parameters: givenParameters(call, read),
+  });
+}
+
+/** A plan for processes on this machine; needs neither kubeflow.yaml nor an image. */
+export function planForHere(call: Call, read: ReadProject): StepPlan {
+  const pipeline = call.options.text("pipeline") ?? "__default__";
+  return buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+    name: read.model.project.name,
+    description: null,
+    pods: { image: null, imagePullPolicy: "", ttlSeconds: null, volume: null, serviceAccount: null },
+    projectDir: read.facts.root,
+    shareFiles: true,
+    store: read.facts.root,
+    resources: new Map(),
+    parameters: givenParameters(call, read),
+  });
+}
+
+// --- internal ---
+
+function planVolume(run: KubeflowRun | undefined): VolumePlan | null {
+  const volume = run?.volume ?? null;
+  if (volume === null) return null;
+  return {
+    storageClass: volume.storageClass,
+    size: volume.size,
+    accessModes: volume.accessModes,
+    init: !volume.skipInit,
+    owner: volume.owner,
+    keep: volume.keep,
+  };
+}
+
+/** Keys that would change what runs and are not compiled yet: refused rather than dropped. */
+function checkSupported(kubeflow: KubeflowConfig): void {
+  const { run } = kubeflow;
+  const asked: [boolean, readonly string[]][] = [
+    [kubeflow.target !== "argo", ["target"]],
+    [run.merge !== "none", ["run_config", "merge"]],
+    [run.retryPolicy.size > 0, ["run_config", "retry_policy"]],
+    [run.tolerations.size > 0, ["run_config", "tolerations"]],
+    [run.affinity.size > 0, ["run_config", "affinity"]],
+    [run.extraVolumes.size > 0, ["run_config", "extra_volumes"]],
+    [run.onExitPipeline !== null, ["run_config", "on_exit_pipeline"]],
+    [run.env.length > 0, ["run_config", "env"]],
+    [run.datasets !== null, ["run_config", "datasets"]],
+    [run.imagePullSecrets.length > 0, ["run_config", "image_pull_secrets"]],
+    [Object.keys(run.nodeSelector).length > 0, ["run_config", "node_selector"]],
+    [kubeflow.hooks.length > 0, ["hooks"]],
+  ];
+  for (const [isAsked, path] of asked) {
+    if (!isAsked) continue;
+    throw new KfkError("CONFIG_KUBEFLOW", `"${path.join(".")}" is not compiled by this version of kfk`, {
+      at: kubeflow.placeOf(path),
+      hint: "remove it for now; leaving it out in silence could run something else than you asked for",
+    });
+  }
+}
+
+/** `--param name=value` (also `name:value`), typed against the parameter's default. */
+function givenParameters(call: Call, read: ReadProject): Map<string, Plain> {
+  const given = new Map<string, Plain>();
+  const known = new Map<string, Plain>();
+  for (const [key, value] of read.model.parameters) if (typeof key === "string") known.set(key, value);
+  for (const text of call.options.list("param")) {
+    const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(text);
+    if (match?.[1] === undefined) {
+      throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${text}"`, {
+        hint: "for example --param test_size=0.3",
+      });
+    }
+    const name = match[1].trim();
+    const key = known.has(name) ? name : [...known.keys()].find((candidate) => parameterName(candidate) === name);
+    if (key === undefined) throw unknownParameter(name, [...known.keys()]);
+    given.set(key, parseTyped(name, match[2] ?? "", encodeParameter(known.get(key) as Plain).tag));
+  }
+  return given;
+}
+
+function unknownParameter(name: string, known: readonly string[]): KfkError {
+  const near = suggest(name, known);
+  return new KfkError("STEP_PARAMETER", `the project has no parameter "${name}"`, {
+    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}; give whole top-level values`,
+  });
+}
+
+function noImage(hasFile: boolean): KfkError {
+  return new KfkError("STEP_IMAGE", "no image: steps on a cluster run in a container image that holds the project", {
+    hint: hasFile
+      ? "set run_config.image in conf/base/kubeflow.yaml, or use --image NAME:TAG"
+      : "write conf/base/kubeflow.yaml with run_config.image, or use --image NAME:TAG",
+  });
+}

@@ -1,0 +1,109 @@
+import { PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import type { Call, Verb } from "./verb.ts";
+import { WAIT_OPTIONS, waitAndTell } from "./wait.ts";
+
+export const runOnce: Verb = {
+  name: "run-once",
+  summary: "Run the pipeline once, on the cluster or here",
+  details:
+    "With --wait the exit status is the run's: 0 succeeded, 1 failed, 124 still running after --timeout. " +
+    "With --local each step is a process on this machine.",
+  options: {
+    ...PIPELINE_OPTIONS,
+    image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image that holds the project" },
+    local: { type: "boolean", description: "Run the steps on this machine" },
+    wait: {
+      type: "boolean",
+      alias: ["wait-for-completion"],
+      description: "Wait for the end and give its status",
+      negativeDescription: "Do not wait, whatever kubeflow.yaml says",
+    },
+    ...WAIT_OPTIONS,
+    "experiment-name": { type: "string", alias: ["x"], valueHint: "NAME", description: "Experiment of the run" },
+    "run-name": { type: "string", valueHint: "NAME", description: "Name of the run" },
+    "run-id-file": { type: "string", valueHint: "FILE", description: "Also write the run's id here" },
+    ...PARAM_OPTION,
+  },
+  examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],
+  run: async (call) => (call.options.flag("local") ? await runHere(call) : await runThere(call)),
+};
+
+// --- internal ---
+
+async function runHere(call: Call): Promise<number> {
+  const [{ readProject }, { planForHere }, { findPython }, { runLocally }, { showProgress }, ends] = await Promise.all([
+    import("./read.ts"),
+    import("./plan.ts"),
+    import("../local/python.ts"),
+    import("../local/run.ts"),
+    import("../view/progress.ts"),
+    import("./local-end.ts"),
+  ]);
+  const { world, options } = call;
+  const read = readProject(call);
+  const plan = planForHere(call, read);
+  call.warn([...read.model.warnings, ...plan.warnings]);
+  const python = await findPython(world, read.facts.root, options.text("python"), read.facts.kedro.version);
+  call.warn(python.warnings);
+  const { parseDuration } = await import("./options.ts");
+  const startedMs = world.clock.monotonicMs();
+  const progress = showProgress(world, call.colour);
+  call.say(`running ${plan.steps.length} steps here with ${python.python} (Kedro ${python.kedroVersion})`);
+  try {
+    const result = await runLocally(world, plan, {
+      project: read.facts.root,
+      python: python.python,
+      runId: world.newId(),
+      timeoutMs: parseDuration("timeout", options.text("timeout") ?? "86400"),
+      onChange: progress.update,
+    });
+    progress.stop();
+    return ends.tellLocalEnd(call, plan, result, world.clock.monotonicMs() - startedMs);
+  } finally {
+    progress.stop();
+  }
+}
+
+async function runThere(call: Call): Promise<number> {
+  const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, pipelines, runs, experiments, { linkTo }] =
+    await Promise.all([
+      import("./read.ts"),
+      import("./plan.ts"),
+      import("../compile/argo.ts"),
+      import("./server.ts"),
+      import("../cluster/pipelines.ts"),
+      import("../cluster/runs.ts"),
+      import("../cluster/experiments.ts"),
+      import("../cluster/server.ts"),
+    ]);
+  const { world, options } = call;
+  const read = readProject(call);
+  const plan = planForCluster(call, read);
+  const text = compileArgo(plan);
+  call.warn([...read.model.warnings, ...plan.warnings]);
+  const kubeflow = read.configuration.kubeflow();
+  const server = await connectServer(call, kubeflow);
+  const uploaded = await pipelines.uploadPipeline(server, {
+    name: plan.name,
+    text,
+    description: plan.description ?? undefined,
+  });
+  const experiment = await experiments.ensureExperiment(
+    server,
+    options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name,
+  );
+  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
+  const run = await runs.createRun(server, {
+    name: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
+    experimentId: experiment.id,
+    source: { versionId: uploaded.versionId },
+    parameters: [],
+  });
+  world.out.write(`${run.id}\n`);
+  const { resolve } = await import("node:path");
+  const file = options.text("run-id-file");
+  if (file !== undefined) world.files.write(resolve(world.cwd, file), `${run.id}\n`);
+  call.say(`started ${run.name}: ${linkTo(server, { page: "run", id: run.id })}`);
+  const isWaiting = options.flag("wait") ?? kubeflow?.run.waitForCompletion ?? false;
+  return isWaiting ? await waitAndTell(call, server, run.id, true) : 0;
+}

@@ -1,0 +1,40 @@
+/**
+ * What a verb is: its words and options as data, and its work. Light on purpose: `--help` loads every verb, so a verb
+ * imports what is heavy inside `run`.
+ */
+import type { ArgsDef } from "citty";
+import type { World } from "../world.ts";
+
+export interface Verb {
+  readonly name: string;
+  /** One line for the list of verbs. */
+  readonly summary: string;
+  /** More, for the verb's own help. */
+  readonly details?: string;
+  /** citty's description of options; `repeat` in REPEATED makes one a list. */
+  readonly options: ArgsDef;
+  /** Names of positional arguments, in order; all are required. */
+  readonly positionals?: readonly string[];
+  readonly examples: readonly string[];
+  /** Does the work; the value is the exit status. */
+  readonly run: (call: Call) => Promise<number>;
+}
+
+export interface Call {
+  readonly world: World;
+  readonly options: Options;
+  readonly positionals: readonly string[];
+  readonly version: string;
+  readonly commit: string;
+  /** A line for people, on stderr; nothing with `--quiet`. */
+  readonly say: (text: string) => void;
+  readonly warn: (warnings: readonly import("../error.ts").Warning[]) => void;
+  readonly colour: boolean;
+}
+
+/** Typed look-ups of what was given on the command line; defaults are filled in. */
+export interface Options {
+  readonly text: (name: string) => string | undefined;
+  readonly flag: (name: string) => boolean | undefined;
+  readonly list: (name: string) => readonly string[];
+}

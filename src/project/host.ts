@@ -1,0 +1,43 @@
+/**
+ * What evaluating a project's Python may ask of the world, answered from the project's folder.
+ */
+import { join, relative, resolve } from "node:path";
+import type { Host } from "../python/host.ts";
+import type { World } from "../world.ts";
+import type { ProjectFacts } from "./find.ts";
+
+/** A host for the project. Nothing outside its root is ever read. */
+export function projectHost(world: Pick<World, "files" | "env">, facts: ProjectFacts): Host {
+  const { files } = world;
+  const sources = join(facts.root, facts.sourceDir);
+  const inside = (path: string): string | undefined => {
+    const absolute = resolve(facts.root, path);
+    return relative(facts.root, absolute).startsWith("..") ? undefined : absolute;
+  };
+  return {
+    source: (module) => {
+      const base = join(sources, ...module.split("."));
+      for (const [path, isPackage] of [
+        [join(base, "__init__.py"), true],
+        [`${base}.py`, false],
+      ] as const) {
+        const text = files.readText(path);
+        if (text !== undefined) return { file: relative(facts.root, path), text, isPackage };
+      }
+      return undefined;
+    },
+    folders: (packageName) => {
+      const entries = files.list(join(sources, ...packageName.split("."))) ?? [];
+      return entries.filter(({ kind }) => kind === "folder").map(({ name }) => name);
+    },
+    env: (name) => world.env[name],
+    file: (path) => {
+      const absolute = inside(path);
+      return absolute === undefined ? undefined : files.readText(absolute);
+    },
+    isFolder: (path) => {
+      const absolute = inside(path);
+      return absolute !== undefined && files.kind(absolute) === "folder";
+    },
+  };
+}

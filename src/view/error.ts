@@ -1,0 +1,61 @@
+/**
+ * Errors and warnings → text for people: what is wrong, where (with the lines around it), what to do.
+ */
+import { KfkError, type Note, type Place, type Warning } from "../error.ts";
+
+/** An error as it is shown on stderr, ending in a newline. */
+export function renderError(error: KfkError, colour: boolean): string {
+  const lines = [`${paint("error", RED, colour)}: ${error.message} ${paint(`[${error.code}]`, GREY, colour)}`];
+  lines.push(...renderPlace(error.at, colour));
+  for (const note of error.notes) lines.push(...renderNote(note, colour));
+  if (error.hint !== undefined) lines.push(`  ${paint("hint", CYAN, colour)}: ${error.hint}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** A warning in one line, with its hint in a second. */
+export function renderWarning(warning: Warning, colour: boolean): string {
+  const at = warning.at ? ` (${warning.at.file}:${warning.at.line})` : "";
+  const hint = warning.hint === undefined ? "" : `\n  ${paint("hint", CYAN, colour)}: ${warning.hint}`;
+  return `${paint("warning", YELLOW, colour)}: ${warning.message}${at}${hint}\n`;
+}
+
+// --- internal ---
+
+const RED = 31;
+const YELLOW = 33;
+const CYAN = 36;
+const GREY = 90;
+
+/** Lines shown before the one that is meant. */
+const CONTEXT = 2;
+/** Longer lines are cut around the place. */
+const FRAME_COLUMNS = 100;
+
+function paint(text: string, code: number, colour: boolean): string {
+  return colour ? `\u001B[${code}m${text}\u001B[0m` : text;
+}
+
+function renderNote(note: Note, colour: boolean): string[] {
+  return [`  ${paint("note", CYAN, colour)}: ${note.message}`, ...renderPlace(note.at, colour)];
+}
+
+function renderPlace(at: Place | undefined, colour: boolean): string[] {
+  if (at === undefined) return [];
+  const lines = [`  ${paint("-->", GREY, colour)} ${at.file}:${at.line}:${at.column}`];
+  if (at.text === undefined) return lines;
+  const source = at.text.split(/\r?\n/);
+  const width = String(at.line).length;
+  for (let line = Math.max(1, at.line - CONTEXT); line <= at.line; line++) {
+    const text = source[line - 1];
+    if (text === undefined) continue;
+    const shift = line === at.line && at.column > FRAME_COLUMNS ? at.column - FRAME_COLUMNS / 2 : 0;
+    const shown = text.slice(shift, shift + FRAME_COLUMNS).replaceAll("\t", " ");
+    lines.push(`  ${paint(`${String(line).padStart(width)} |`, GREY, colour)} ${shown}`.trimEnd());
+    if (line === at.line) {
+      const room = Math.max(1, Math.min(at.length ?? 1, shown.length - (at.column - 1 - shift)));
+      const mark = " ".repeat(Math.max(0, at.column - 1 - shift)) + "^".repeat(room);
+      lines.push(`  ${paint(`${" ".repeat(width)} |`, GREY, colour)} ${paint(mark, RED, colour)}`);
+    }
+  }
+  return lines;
+}

@@ -1,0 +1,87 @@
+/** Verbs and options as data → help texts of at most 80 columns. */
+import type { ArgDef, ArgsDef } from "citty";
+
+export interface HelpVerb {
+  readonly name: string;
+  readonly summary: string;
+  readonly details?: string;
+  readonly options: ArgsDef;
+  readonly positionals?: readonly string[];
+  readonly examples: readonly string[];
+}
+
+/** Help of the whole program. */
+export function renderHelp(verbs: readonly HelpVerb[], globals: ArgsDef): string {
+  const width = Math.max(...verbs.map(({ name }) => name.length));
+  return [
+    "Takes a Kedro project to Kubeflow Pipelines.",
+    "",
+    "Usage: kfk COMMAND [OPTIONS]",
+    "",
+    "Commands:",
+    ...verbs.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    "",
+    "Options of every command:",
+    ...renderOptions(globals),
+    "",
+    "kfk COMMAND --help tells more about a command.",
+    "",
+  ].join("\n");
+}
+
+/** Help of one verb. */
+export function renderVerbHelp(verb: HelpVerb, globals: ArgsDef): string {
+  const arguments_ = (verb.positionals ?? []).map((name) => ` ${name}`).join("");
+  return [
+    `${verb.summary}.`,
+    "",
+    `Usage: kfk ${verb.name}${arguments_} [OPTIONS]`,
+    ...(verb.details === undefined ? [] : ["", ...wrap(verb.details, COLUMNS)]),
+    ...(Object.keys(verb.options).length > 0 ? ["", "Options:", ...renderOptions(verb.options)] : []),
+    "",
+    "Options of every command:",
+    ...renderOptions(globals),
+    "",
+    "Examples:",
+    ...verb.examples.map((example) => `  ${example}`),
+    "",
+  ].join("\n");
+}
+
+// --- internal ---
+
+const COLUMNS = 80;
+const NAME_COLUMNS = 28;
+
+function renderOptions(options: ArgsDef): string[] {
+  return Object.entries(options).flatMap(([name, definition]) => {
+    const left = `  ${optionWords(name, definition)}`;
+    const fallback = definition.default === undefined ? "" : ` (default ${String(definition.default)})`;
+    const lines = wrap(`${definition.description ?? ""}${fallback}`, COLUMNS - NAME_COLUMNS);
+    if (left.length >= NAME_COLUMNS) return [left, ...lines.map((line) => " ".repeat(NAME_COLUMNS) + line)];
+    return lines.map((line, index) => (index === 0 ? left : "").padEnd(NAME_COLUMNS) + line);
+  });
+}
+
+function optionWords(name: string, definition: ArgDef): string {
+  const alias = "alias" in definition ? definition.alias : undefined;
+  const short = (typeof alias === "string" ? [alias] : (alias ?? [])).find((word) => word.length === 1);
+  const isNegative = definition.type === "boolean" && definition.description?.startsWith("No ");
+  const long = isNegative ? `--no-${name}` : `--${name}`;
+  const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
+  const value = definition.type === "boolean" ? "" : ` ${choices ?? definition.valueHint ?? "VALUE"}`;
+  return `${short === undefined ? "    " : `-${short}, `}${long}${value}`;
+}
+
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines;
+}
