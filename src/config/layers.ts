@@ -147,37 +147,39 @@ function mergeFiles(type: string, settings: LoaderSettings, read: readonly ReadF
   if (read.length > 1) checkDuplicates(type, settings, read);
   const merged: MapNode = { kind: "map", entries: new Map(), at: first.tree.at };
   for (const { tree } of read) mergeTree(merged, tree, true);
+  const rivals = read.length > 1 ? findRivals(merged) : [];
+  if (rivals.length > 0) throw duplicates(type, rivals);
   return adopt(merged);
 }
 
-/** Kedro's rule, and one more: a key that is a mapping in one file and a value in the other has no certain value. */
 function checkDuplicates(type: string, settings: LoaderSettings, read: readonly ReadFile[]): void {
   const isDeep = type === "parameters" && settings.hasLeafDuplicates;
   const seen = new Map<string, Spot | undefined>();
-  const problems: Note[] = [];
-  const names: string[] = [];
+  const problems: Problem[] = [];
   for (const { tree } of read) {
     const keys = isDeep ? leafKeys(tree) : topKeys(tree);
     for (const [key, at] of keys) {
-      if (key.startsWith("_") || !seen.has(key)) continue;
-      names.push(key);
-      problems.push({ message: `"${key}" is set here`, at: placeOf(at) });
-      problems.push({ message: "and here", at: placeOf(seen.get(key)) });
+      if (!key.startsWith("_") && seen.has(key)) problems.push({ key, at, before: seen.get(key) });
     }
     for (const [key, at] of keys) if (!seen.has(key)) seen.set(key, at);
-    if (isDeep) {
-      for (const [key, at] of keys) {
-        for (const parent of parentsOf(key)) {
-          if (!key.startsWith("_") && seen.has(parent)) {
-            names.push(parent);
-            problems.push({ message: `"${parent}" is a mapping here`, at: placeOf(at) });
-            problems.push({ message: "and a value here", at: placeOf(seen.get(parent)) });
-          }
-        }
-      }
-    }
   }
-  if (names.length > 0) throw duplicates(type, names, problems);
+  if (problems.length > 0) throw duplicates(type, problems);
+}
+
+/** A key that is a mapping in one file and a value in another: Kedro lets it pass, and takes one of them at random. */
+function findRivals(tree: MapNode, prefix = ""): Problem[] {
+  return [...tree.entries].flatMap(([key, node]) => {
+    const path = prefix === "" ? String(key) : `${prefix}.${String(key)}`;
+    if (path.startsWith("_")) return [];
+    if (node.rival) return [{ key: path, at: node.keyAt ?? node.at, before: node.rival }];
+    return node.kind === "map" ? findRivals(node, path) : [];
+  });
+}
+
+interface Problem {
+  readonly key: string;
+  readonly at: Spot | undefined;
+  readonly before: Spot | undefined;
 }
 
 function topKeys(tree: MapNode): Map<string, Spot | undefined> {
@@ -192,12 +194,6 @@ function leafKeys(tree: MapNode, prefix = ""): Map<string, Spot | undefined> {
     else keys.set(path, value.keyAt);
   }
   return keys;
-}
-
-function parentsOf(key: string): string[] {
-  const parents: string[] = [];
-  for (let at = key.indexOf("."); at > 0; at = key.indexOf(".", at + 1)) parents.push(key.slice(0, at));
-  return parents;
 }
 
 function isMissing(node: ConfigNode): boolean {
@@ -328,13 +324,13 @@ function notMapping(tree: ConfigNode): KfkError {
   return new KfkError("CONFIG_YAML", "the file must hold a mapping of keys to values", { at: placeOf(tree.at) });
 }
 
-function duplicates(type: string, names: readonly string[], notes: readonly Note[]): KfkError {
-  const unique = [...new Set(names)].toSorted();
-  const shown = unique.map((name) => `"${name}"`).join(", ");
-  return new KfkError("CONFIG_DUPLICATE", `two ${type} files of one folder set the same ${unique.length === 1 ? "key" : "keys"}: ${shown}`, {
-    at: notes[0]?.at,
+function duplicates(type: string, problems: readonly Problem[]): KfkError {
+  const keys = [...new Set(problems.map((problem) => problem.key))].toSorted();
+  const shown = keys.map((key) => `"${key}"`).join(", ");
+  const noun = keys.length === 1 ? "key" : "keys";
+  return new KfkError("CONFIG_DUPLICATE", `two ${type} files of one folder set the same ${noun}: ${shown}`, {
+    at: placeOf(problems[0]?.at),
     hint: "keep each key in one file of a folder",
-    notes,
+    notes: problems.map(({ key, before }): Note => ({ message: `"${key}" is set here too`, at: placeOf(before) })),
   });
 }
-

@@ -52,7 +52,7 @@ export function readConfiguration(
   const reader = new Reader(request, files, env);
   const parameters = reader.read("parameters");
   const catalog = reader.read("catalog");
-  if (catalog.count === 0) reader.warnings.push(noCatalog(request));
+  if (catalog.count === 0 && request.runEnv !== request.baseEnv) reader.warnings.push(noCatalog(request));
   let kubeflow: { readonly value: KubeflowConfig | undefined } | undefined;
   return {
     env: request.runEnv,
@@ -94,6 +94,8 @@ class Reader {
   }
 
   read(type: string): Resolved {
+    // Kedro reads globals before all else, and stops when they are broken
+    if (type !== "globals") this.globalsTree();
     return this.resolve(type, this.layers(type));
   }
 
@@ -151,7 +153,7 @@ class Reader {
     return tree;
   }
 
-  /** Read when a value asks for it; looked at again as text, as Kedro builds a new OmegaConf tree from the values. */
+  /** Looked at again as text, as Kedro builds a new OmegaConf tree from the values. */
   private globalsTree(): MapNode {
     if (this.globals === undefined) {
       const { tree } = this.read("globals");
