@@ -1,10 +1,11 @@
+import type { ArgsDef } from "citty";
 import { parseDuration } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 
 /** Options of waiting, the same for `wait` and `run-once --wait`. */
 export const WAIT_OPTIONS = {
   timeout: { type: "string", default: "86400", valueHint: "TIME", description: "Longest wait: seconds, or 90s, 15m, 2h" },
-};
+} satisfies ArgsDef;
 
 export const wait: Verb = {
   name: "wait",

@@ -47,8 +47,12 @@ export function buildCatalog(tree: MapNode, rules: CatalogRules): Catalog {
       continue;
     }
     if (node.kind !== "map") throw badEntry(key, node);
-    if (key.includes("{")) factories.push(buildFactory(key, node));
-    else exact.set(key, node);
+    if (key.includes("{")) {
+      if (rules.catchAll === "single") checkPlaceholders(key, node);
+      factories.push(buildFactory(key, node));
+    } else {
+      exact.set(key, node);
+    }
   }
   if (rules.catchAll === "runner") addRunnerPattern(factories);
   factories.sort(compareFactories);
@@ -143,7 +147,6 @@ interface Factory {
 type Captured = ReadonlyMap<string, string>;
 
 function buildFactory(pattern: string, entry: MapNode | undefined): Factory {
-  if (entry) checkPlaceholders(pattern, entry);
   return {
     pattern,
     entry,

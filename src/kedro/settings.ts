@@ -129,7 +129,7 @@ function textList(value: Value, what: string, site: Site): string[] {
 
 /** The environment is looked up as OmegaConf does; what other resolvers give only Python knows. */
 function resolverOf(name: string, value: Value): CustomResolver {
-  if (isObj(value) && value.kind === "unknown" && value.external === "omegaconf.resolvers.oc.env") return { kind: "oc.env" };
+  if (isObj(value) && value.kind === "unknown" && value.external === "omegaconf.resolvers.oc.env") return { kind: "builtin", name: "oc.env" };
   return { kind: "opaque", reason: `it comes from the project's resolver "${name}", which only Python can run` };
 }
 

@@ -125,7 +125,7 @@ export function formatSpec(value: Value, spec: string, site: Site): string | Unk
     return unknown(`the format of a ${typeName(plain)} is not followed`, site);
   }
   if (type === "c" || type === "n") return unknown(`the format "${spec}" is not followed`, site);
-  const negative = plain < 0 || Object.is(plain, -0);
+  const negative = (typeof plain !== "boolean" && plain < 0) || Object.is(plain, -0);
   const magnitude = typeof plain === "boolean" ? BigInt(plain) : typeof plain === "bigint" ? (negative ? -plain : plain) : Math.abs(plain);
   let body: string;
   if (typeof magnitude === "bigint" && (type === undefined || "bdoxX".includes(type))) {

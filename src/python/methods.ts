@@ -47,7 +47,7 @@ export function methodOf(vm: Vm, self: Value, name: string, site: Site): Value |
     call: (args, at) => {
       const poison = unknownOf(self);
       if (poison) return derive(poison, at);
-      return method(self, args, at, vm);
+      return method(self as never, args, at, vm);
     },
   };
 }

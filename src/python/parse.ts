@@ -8,7 +8,10 @@
 import { parse, type ExprNode, type StmtNode } from "py-ast";
 import { KfkError, type Place } from "../error.ts";
 
-export type { Arguments, Comprehension, ExprNode, Keyword, PatternNode, StmtNode } from "py-ast";
+export type { Arguments, Comprehension, ExprNode, Keyword, StmtNode } from "py-ast";
+
+/** A pattern of `match`; the library does not export its own name for it. */
+export type PatternNode = Extract<StmtNode, { nodeType: "Match" }>["cases"][number]["pattern"];
 
 /** A node of the tree as far as places are concerned. */
 export interface Located {

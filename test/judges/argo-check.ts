@@ -8,7 +8,7 @@
  * of the real validator. Templates of the type `steps` are not looked into: kfk writes none.
  * Longer than other files: one rule is one or two lines here, and they share their scope.
  */
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
 
 /** `lint`: as the KFP server looks at an upload; `submit`: as it and the controller look at a run. */
 export type ArgoMode = "lint" | "submit";
@@ -375,14 +375,14 @@ function checkResource(ctx: Context, at: string, { resource }: Template): void {
   if (needed && !manifest && !manifestFrom) ctx.report("T11", at, "no manifest");
   if (manifest && manifestFrom) ctx.report("T11", at, "manifest and manifestFrom");
   if (!manifest) return;
-  try {
-    const value: unknown = parse(manifest.replaceAll(/\{\{=[^]*?\}\}/g, "x"), { logLevel: "silent" });
-    const object = value as { apiVersion?: unknown; kind?: unknown; metadata?: unknown } | null;
-    const isObject = typeof object === "object" && object?.apiVersion && object.kind && object.metadata;
-    if (!isObject) ctx.report("K15", at, "the manifest is no Kubernetes object");
-  } catch {
+  const yaml = parseDocument(manifest.replaceAll(/\{\{=[^]*?\}\}/g, "x"));
+  if (yaml.errors.length > 0) {
     ctx.report("T11", at, "the manifest is no YAML");
+    return;
   }
+  const object = yaml.toJS() as { apiVersion?: unknown; kind?: unknown; metadata?: unknown } | null;
+  const isObject = typeof object === "object" && object?.apiVersion && object.kind && object.metadata;
+  if (!isObject) ctx.report("K15", at, "the manifest is no Kubernetes object");
 }
 
 // outputs

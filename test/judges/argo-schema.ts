@@ -62,7 +62,7 @@ function load(folder: string, version: string): Judges {
   let judges = loaded.get(version);
   if (judges === undefined) {
     const schema = JSON.parse(readFileSync(join(folder, `argo-workflow-${version}.schema.json`), "utf8")) as object;
-    const ajv = new Ajv({ allErrors: true });
+    const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
     ajv.addSchema(schema, "argo");
     judges = {
       workflow: ajv.compile({ $ref: "argo" }),
