@@ -44,7 +44,8 @@ const quantity = v.pipe(
 );
 const anything = v.unknown();
 const mapping = v.record(v.string(), anything, "a mapping");
-const perStep = <T extends v.GenericSchema>(value: T) => v.nullish(v.record(v.string(), value, "a mapping of step names"));
+const perStep = <T extends v.GenericSchema>(value: T) =>
+  v.nullish(v.record(v.string(), value, "a mapping of step names"));
 
 const volume = v.strictObject(
   {
@@ -117,7 +118,9 @@ const runConfig = v.strictObject(
     on_exit_pipeline: v.nullish(name),
     pipeline_name: v.nullish(name),
     project_dir: v.nullish(name),
-    merge: v.nullish(v.picklist(["none", "full", "namespace", "tag", "memory"], "none, full, namespace, tag or memory")),
+    merge: v.nullish(
+      v.picklist(["none", "full", "namespace", "tag", "memory"], "none, full, namespace, tag or memory"),
+    ),
     env: v.nullish(v.array(environment, "a list")),
     datasets: v.nullish(v.union([v.string(), mapping], "a URL like s3://bucket/folder, or a mapping")),
     service_account: v.nullish(name),

@@ -10,7 +10,8 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { version: 
 const commit = Bun.spawnSync(["git", "rev-parse", "--short=12", "HEAD"]).stdout.toString().trim();
 
 mkdirSync("dist", { recursive: true });
-rmSync("dist/kfk", { force: true });
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist", { recursive: true });
 const result = await Bun.build({
   entrypoints: ["src/main.ts"],
   target: "bun",
@@ -18,7 +19,7 @@ const result = await Bun.build({
   minify: true,
   splitting: true,
   bytecode: true,
-  sourcemap: "inline",
+  sourcemap: "none",
   define: { KFK_VERSION: JSON.stringify(manifest.version), KFK_COMMIT: JSON.stringify(commit) },
   compile: {
     outfile: "dist/kfk",

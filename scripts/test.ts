@@ -16,7 +16,10 @@ const bun = process.execPath;
 const parts: readonly Part[] = [
   { name: "types", command: [bun, "check", "src", "hooks", "schemas", "scripts", "test"] },
   { name: "lint", command: [bun, "--bun", "node_modules/.bin/oxlint", "--deny-warnings"] },
-  { name: "format", command: [bun, "fmt", "--check", "src", "schemas", "scripts", "test", "README.md", "docs", "CHANGELOG.md"] },
+  {
+    name: "format",
+    command: [bun, "fmt", "--check", "src", "schemas", "scripts", "test", "README.md", "docs", "CHANGELOG.md"],
+  },
   { name: "imports", command: [bun, "scripts/check-imports.ts"] },
   { name: "binary", command: [bun, "scripts/build.ts"] },
 ];

@@ -151,7 +151,10 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-function fakeClock(startMs: number, mode: "auto" | "manual"): FakeClock & {
+function fakeClock(
+  startMs: number,
+  mode: "auto" | "manual",
+): FakeClock & {
   readonly during: <T>(work: () => Promise<T>) => Promise<T>;
 } {
   let elapsedMs = 0;

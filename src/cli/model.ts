@@ -5,7 +5,13 @@ export const model: Verb = {
   summary: "Print what kfk reads from the project, as JSON",
   details: "Reads pipelines, catalog and parameters without running Python. Needs no kubeflow.yaml and no image.",
   options: {
-    output: { type: "string", alias: ["o"], default: "-", valueHint: "FILE", description: "Where to write; - is stdout" },
+    output: {
+      type: "string",
+      alias: ["o"],
+      default: "-",
+      valueHint: "FILE",
+      description: "Where to write; - is stdout",
+    },
   },
   examples: ["kfk model", "kfk model -o model.json"],
   run: async (call) => {

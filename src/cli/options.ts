@@ -29,7 +29,13 @@ export const GLOBAL_OPTIONS = {
 
 /** Which pipeline and which of its nodes, the same for every verb that takes them. */
 export const PIPELINE_OPTIONS = {
-  pipeline: { type: "string", alias: ["p"], default: "__default__", valueHint: "NAME", description: "Registered pipeline" },
+  pipeline: {
+    type: "string",
+    alias: ["p"],
+    default: "__default__",
+    valueHint: "NAME",
+    description: "Registered pipeline",
+  },
   tags: { type: "string", valueHint: "TAG", description: "Only nodes with a tag" },
   nodes: { type: "string", valueHint: "NAME", description: "Only these nodes" },
   "from-nodes": { type: "string", valueHint: "NAME", description: "These nodes and all after them" },
@@ -211,7 +217,9 @@ function checkPositionals(verb: Verb, positionals: readonly string[]): void {
   const wanted = verb.positionals ?? [];
   if (positionals.length < wanted.length) {
     const name = wanted[positionals.length] as string;
-    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} needs ${name}`, { hint: `for example: ${verb.examples[0]}` });
+    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} needs ${name}`, {
+      hint: `for example: ${verb.examples[0]}`,
+    });
   }
   if (positionals.length > wanted.length) {
     throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} does not take "${positionals[wanted.length]}"`, {

@@ -66,7 +66,12 @@ export function readProject(call: Call): ReadProject {
     parameters: configuration.parameters.values,
     classify: configuration.catalog.classify,
     dependsOn: [...registry.dependsOn, ...configuration.dependsOn()],
-    warnings: [...settings.warnings, ...configuration.warnings, ...registry.warnings, ...opaqueParameters(configuration)],
+    warnings: [
+      ...settings.warnings,
+      ...configuration.warnings,
+      ...registry.warnings,
+      ...opaqueParameters(configuration),
+    ],
   });
   return { facts, model, configuration, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };
 }

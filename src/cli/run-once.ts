@@ -65,17 +65,25 @@ async function runHere(call: Call): Promise<number> {
 }
 
 async function runThere(call: Call): Promise<number> {
-  const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, pipelines, runs, experiments, { linkTo }] =
-    await Promise.all([
-      import("./read.ts"),
-      import("./plan.ts"),
-      import("../compile/argo.ts"),
-      import("./server.ts"),
-      import("../cluster/pipelines.ts"),
-      import("../cluster/runs.ts"),
-      import("../cluster/experiments.ts"),
-      import("../cluster/server.ts"),
-    ]);
+  const [
+    { readProject },
+    { planForCluster },
+    { compileArgo },
+    { connectServer },
+    pipelines,
+    runs,
+    experiments,
+    { linkTo },
+  ] = await Promise.all([
+    import("./read.ts"),
+    import("./plan.ts"),
+    import("../compile/argo.ts"),
+    import("./server.ts"),
+    import("../cluster/pipelines.ts"),
+    import("../cluster/runs.ts"),
+    import("../cluster/experiments.ts"),
+    import("../cluster/server.ts"),
+  ]);
   const { world, options } = call;
   const read = readProject(call);
   const plan = planForCluster(call, read);

@@ -9,19 +9,26 @@ export const uploadPipeline: Verb = {
     ...PIPELINE_OPTIONS,
     image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image that holds the project" },
     "version-name": { type: "string", valueHint: "NAME", description: "Name of the version" },
-    output: { type: "enum", alias: ["o"], options: ["text", "json", "name"], default: "text", description: "Result on stdout" },
+    output: {
+      type: "enum",
+      alias: ["o"],
+      options: ["text", "json", "name"],
+      default: "text",
+      description: "Result on stdout",
+    },
     ...PARAM_OPTION,
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] = await Promise.all([
-      import("./read.ts"),
-      import("./plan.ts"),
-      import("../compile/argo.ts"),
-      import("./server.ts"),
-      import("../cluster/pipelines.ts"),
-      import("../cluster/server.ts"),
-    ]);
+    const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
+      await Promise.all([
+        import("./read.ts"),
+        import("./plan.ts"),
+        import("../compile/argo.ts"),
+        import("./server.ts"),
+        import("../cluster/pipelines.ts"),
+        import("../cluster/server.ts"),
+      ]);
     const read = readProject(call);
     const plan = planForCluster(call, read);
     const text = compileArgo(plan);
@@ -33,7 +40,9 @@ export const uploadPipeline: Verb = {
       versionName: call.options.text("version-name"),
       description: plan.description ?? undefined,
     });
-    const said = { pipeline: "created the pipeline", version: "added a version to", unchanged: "unchanged:" }[uploaded.made];
+    const said = { pipeline: "created the pipeline", version: "added a version to", unchanged: "unchanged:" }[
+      uploaded.made
+    ];
     call.say(`${said} ${uploaded.pipelineName}, version ${uploaded.versionName}`);
     call.say(linkTo(server, { page: "pipeline", id: uploaded.pipelineId, versionId: uploaded.versionId }));
     const format = call.options.text("output");

@@ -4,7 +4,12 @@ import type { Call, Verb } from "./verb.ts";
 
 /** Options of waiting, the same for `wait` and `run-once --wait`. */
 export const WAIT_OPTIONS = {
-  timeout: { type: "string", default: "86400", valueHint: "TIME", description: "Longest wait: seconds, or 90s, 15m, 2h" },
+  timeout: {
+    type: "string",
+    default: "86400",
+    valueHint: "TIME",
+    description: "Longest wait: seconds, or 90s, 15m, 2h",
+  },
 } satisfies ArgsDef;
 
 export const wait: Verb = {

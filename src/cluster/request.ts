@@ -120,7 +120,9 @@ async function attempt(link: Link, ask: Ask, token: Secret | undefined): Promise
   });
   try {
     const query = ask.query === undefined ? "" : `?${new URLSearchParams(ask.query).toString()}`;
-    const send = createFetch({ fetch: ((url: string, init: RequestInit) => link.world.fetch(url, init)) as typeof fetch });
+    const send = createFetch({
+      fetch: ((url: string, init: RequestInit) => link.world.fetch(url, init)) as typeof fetch,
+    });
     const response = await send.raw(`${link.origin}${link.base}${ask.path}${query}`, {
       method: ask.method,
       headers: {
@@ -182,7 +184,8 @@ function readRetryAfter(value: string | null, nowMs: number): number {
 function readToken(link: Link): Secret | undefined {
   if (link.tokenFile === null) return undefined;
   const text = link.world.files.readText(link.tokenFile)?.trim();
-  if (text === undefined || text === "") throw badToken(link.tokenFile, text === undefined ? "is not there" : "is empty");
+  if (text === undefined || text === "")
+    throw badToken(link.tokenFile, text === undefined ? "is not there" : "is empty");
   if (!/^[\x21-\x7e]+$/.test(text)) throw badToken(link.tokenFile, "is not one token");
   return makeSecret(text);
 }
@@ -195,14 +198,23 @@ function judge({ answer, url }: Result): readonly [Code, string] {
   switch (answer.kind) {
     case "silent":
       return answer.tls
-        ? ["SERVER_UNREACHABLE", "name the CA of the server's certificate with --ca-cert, or write http:// in --host when it speaks plain http"]
+        ? [
+            "SERVER_UNREACHABLE",
+            "name the CA of the server's certificate with --ca-cert, or write http:// in --host when it speaks plain http",
+          ]
         : ["SERVER_UNREACHABLE", `check that ${url} is right and can be reached from here, then try again`];
     case "gate":
-      return ["SERVER_GATE", "something before the API wants a login, or the host is wrong: check --host, or log in with --token-file"];
+      return [
+        "SERVER_GATE",
+        "something before the API wants a login, or the host is wrong: check --host, or log in with --token-file",
+      ];
     case "login":
       return answer.status === 401
         ? ["SERVER_LOGIN", "log in: give a valid token with --token-file"]
-        : ["SERVER_LOGIN", "ask for the right to do this in the namespace, or log in as somebody else with --token-file"];
+        : [
+            "SERVER_LOGIN",
+            "ask for the right to do this in the namespace, or log in as somebody else with --token-file",
+          ];
     case "refused":
       return ["SERVER_REFUSED", "change what the message names; trying again gives the same answer"];
     case "failed":

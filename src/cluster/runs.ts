@@ -57,7 +57,13 @@ export interface RunInfo {
 export async function createRun(server: Server, wanted: RunRequest): Promise<CreatedRun> {
   checkRun(wanted);
   const id = wanted.id ?? server.world.newId();
-  const ask = { method: "POST", path: PATH, body: runBody(wanted, id), repeat: "unsent", attemptMs: CREATE_MS } as const;
+  const ask = {
+    method: "POST",
+    path: PATH,
+    body: runBody(wanted, id),
+    repeat: "unsent",
+    attemptMs: CREATE_MS,
+  } as const;
   for (let sends = 1; ; sends++) {
     const result = await request(server, ask);
     const { answer } = result;
@@ -226,9 +232,13 @@ function checkRun(wanted: RunRequest): void {
   }
   const bytes = new TextEncoder().encode(JSON.stringify(wanted.parameters)).length;
   if (bytes > MOST_PARAMETER_BYTES) {
-    throw new KfkError("SERVER_REFUSED", `the parameters are ${bytes} bytes, and servers take ${MOST_PARAMETER_BYTES}`, {
-      hint: "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
-    });
+    throw new KfkError(
+      "SERVER_REFUSED",
+      `the parameters are ${bytes} bytes, and servers take ${MOST_PARAMETER_BYTES}`,
+      {
+        hint: "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
+      },
+    );
   }
 }
 

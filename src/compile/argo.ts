@@ -36,7 +36,17 @@ export function compileArgo(plan: StepPlan): string {
           new Map<string, Plain>([
             ["name", plan.name],
             ...(plan.description === null ? [] : [["description", plan.description] as const]),
-            ["inputs", plan.parameters.map(({ name, text }) => new Map<string, Plain>([["name", name], ["default", text], ["optional", true]]))],
+            [
+              "inputs",
+              plan.parameters.map(
+                ({ name, text }) =>
+                  new Map<string, Plain>([
+                    ["name", name],
+                    ["default", text],
+                    ["optional", true],
+                  ]),
+              ),
+            ],
           ]),
         ),
       },
@@ -45,7 +55,9 @@ export function compileArgo(plan: StepPlan): string {
       entrypoint: ENTRYPOINT,
       templates: [
         entryTemplate(plan, shapes),
-        ...(pods.volume ? [claimTemplate(pods.volume), ...(pods.volume.init ? [initTemplate(plan, pods.volume)] : [])] : []),
+        ...(pods.volume
+          ? [claimTemplate(pods.volume), ...(pods.volume.init ? [initTemplate(plan, pods.volume)] : [])]
+          : []),
         ...shapes.map((shape) => stepTemplate(plan, shape)),
       ],
       ...(plan.parameters.length > 0
@@ -211,11 +223,15 @@ function initTemplate(plan: StepPlan, _volume: VolumePlan): JsonObject {
     name: INIT,
     metadata: NO_CACHE,
     ...nearVolume(plan),
-    container: container(plan, {}, {
-      command: ["python", "-c", volumeInitText],
-      args: [`${plan.shared.project}/data`, INIT_MOUNT],
-      volumeMounts: [{ name: VOLUME, mountPath: INIT_MOUNT }],
-    }),
+    container: container(
+      plan,
+      {},
+      {
+        command: ["python", "-c", volumeInitText],
+        args: [`${plan.shared.project}/data`, INIT_MOUNT],
+        volumeMounts: [{ name: VOLUME, mountPath: INIT_MOUNT }],
+      },
+    ),
     volumes: [claimVolume()],
   };
 }

@@ -9,7 +9,7 @@
  */
 import { KfkError } from "../error.ts";
 import type { Plain, PlainKey } from "../config/plain.ts";
-import { encodeFloat } from "../steps/transport.ts";
+import { encodeFloat } from "../config/plain.ts";
 
 /** What a document is made of. A key whose value is undefined is left out. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
@@ -178,7 +178,7 @@ function isBlockSafe(text: string): boolean {
   return (
     text.includes("\n") &&
     !/^[\s]/.test(text) &&
-    !/\n\n$/.test(text) &&
+    !text.endsWith("\n\n") &&
     !/[ \t](?:\n|$)|\n\t/.test(text) &&
     !/[^\n\t\u0020-\u007e\u00a1-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]/u.test(text)
   );

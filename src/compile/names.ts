@@ -79,7 +79,9 @@ const RESERVED_STEPS: ReadonlySet<string> = new Set([
 ]);
 
 function isReserved(label: string): boolean {
-  return RESERVED_STEPS.has(label) || /^(?:system-|exit-hook-|exit-handler-\d)/.test(label) || label.endsWith("-driver");
+  return (
+    RESERVED_STEPS.has(label) || /^(?:system-|exit-hook-|exit-handler-\d)/.test(label) || label.endsWith("-driver")
+  );
 }
 
 function isLabel(text: string): boolean {

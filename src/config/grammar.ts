@@ -267,13 +267,15 @@ class Parser {
           case "dot":
             if (inBracket) throw this.unexpected(token);
             // dots in front are levels; later, one dot stands between two keys
-            if (wantsKey && parts.some((part) => part.kind !== "text" || part.text !== ".")) throw this.unexpected(token);
+            if (wantsKey && parts.some((part) => part.kind !== "text" || part.text !== "."))
+              throw this.unexpected(token);
             if (parts.length === 0) isName = false;
             wantsKey = true;
             break;
           case "bracketOpen": {
             const last = parts.at(-1);
-            const afterDot = wantsKey && last !== undefined && parts.some((part) => part.kind !== "text" || part.text !== ".");
+            const afterDot =
+              wantsKey && last !== undefined && parts.some((part) => part.kind !== "text" || part.text !== ".");
             if (inBracket || afterDot) throw this.unexpected(token);
             isName = false;
             inBracket = true;

@@ -135,7 +135,8 @@ class Evaluator {
     if (from === undefined) throw tooManyDots(owner, part, key);
     const found = this.select(from.container, from.key, { owner, part, isStrict: true });
     if (found === undefined) throw unknownKey(owner, part, key, from);
-    for (let up: ContainerNode | undefined = container; up; up = up.up) if (up === found) throw parentCycle(owner, part);
+    for (let up: ContainerNode | undefined = container; up; up = up.up)
+      if (up === found) throw parentCycle(owner, part);
     return found;
   }
 
@@ -162,7 +163,9 @@ class Evaluator {
       at,
       parent: containerOf(owner),
       select: (container, key, options) => {
-        const from = options?.isAbsolute ? this.startOf(container, key) : this.startOf(container, `.${key.replace(/^\./, "")}`);
+        const from = options?.isAbsolute
+          ? this.startOf(container, key)
+          : this.startOf(container, `.${key.replace(/^\./, "")}`);
         if (from === undefined) throw tooManyDots(owner, part, key);
         return this.select(from.container, from.key, { owner, part, isStrict: false });
       },
@@ -345,7 +348,11 @@ function spotOf(owner: ConfigNode, part: { readonly start: number; readonly end?
   if (at === undefined || owner.kind !== "scalar" || typeof owner.value !== "string") return at;
   const { text } = at.source;
   let found = text.indexOf("${", at.start);
-  for (let seen = owner.value.indexOf("${"); seen >= 0 && seen < part.start; seen = owner.value.indexOf("${", seen + 2)) {
+  for (
+    let seen = owner.value.indexOf("${");
+    seen >= 0 && seen < part.start;
+    seen = owner.value.indexOf("${", seen + 2)
+  ) {
     found = text.indexOf("${", found + 2);
   }
   if (found < 0 || found >= at.end) return at;
@@ -424,7 +431,12 @@ function tooManyDots(owner: ConfigNode, part: Interpolation, key: string): KfkEr
 }
 
 function missingValue(asked: Asked, key: string): KfkError {
-  return failure(asked.owner, asked.part, `"${key}" has the value ???, which means that it must be set elsewhere`, undefined);
+  return failure(
+    asked.owner,
+    asked.part,
+    `"${key}" has the value ???, which means that it must be set elsewhere`,
+    undefined,
+  );
 }
 
 function notContainer(asked: Asked, key: string, name: string): KfkError {
@@ -452,7 +464,11 @@ function cycle(stack: readonly ScalarNode[], node: ScalarNode): KfkError {
   const names = [...stack.slice(from), node].map(fullKey);
   const [first] = stack.slice(from);
   return new KfkError("CONFIG_CYCLE", `values refer to each other in a circle: ${names.join(" → ")}`, {
-    at: placeOf(first ? (spotOf(first, { start: first.value === null ? 0 : String(first.value).indexOf("${") }) ?? first.at) : undefined),
+    at: placeOf(
+      first
+        ? (spotOf(first, { start: first.value === null ? 0 : String(first.value).indexOf("${") }) ?? first.at)
+        : undefined,
+    ),
     hint: "give one of them a value of its own",
   });
 }

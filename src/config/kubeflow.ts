@@ -46,7 +46,7 @@ export interface KubeflowRun {
   readonly ttlSeconds: number;
   /** null: no volume. */
   readonly volume: KubeflowVolume | null;
-  /** Amounts as text, by step and resource; `__default__` is every step. */
+  /** Amounts as text, by step and resource; `__default__` is every step and always there. */
   readonly resources: PerStep<Readonly<Record<string, string>>>;
   readonly retryPolicy: PerStep<KubeflowRetry>;
   readonly tolerations: PerStep<readonly KubeflowToleration[]>;
@@ -102,6 +102,9 @@ export type KubeflowEnv =
 
 /** A week. */
 const DEFAULT_TTL_SECONDS = 604_800;
+/** What every step gets when the file has no `__default__` (kedro-kubeflow since 0.4). */
+const DEFAULT_RESOURCES: Readonly<Record<string, string>> = { cpu: "500m", memory: "1024Mi" };
+const EVERY_STEP = "__default__";
 
 /** The record of a file. Errors: CONFIG_KUBEFLOW naming every problem. */
 export function buildKubeflow(tree: MapNode): KubeflowConfig {
@@ -188,7 +191,10 @@ function buildRun(file: RunConfig): KubeflowRun {
     waitForCompletion: file.wait_for_completion ?? false,
     ttlSeconds: file.ttl ?? DEFAULT_TTL_SECONDS,
     volume: file.volume ? buildVolume(file.volume) : null,
-    resources: perStep(file.resources, (value) => value ?? {}),
+    resources: new Map([
+      [EVERY_STEP, DEFAULT_RESOURCES] as const,
+      ...perStep(file.resources, (value): Readonly<Record<string, string>> => value ?? {}),
+    ]),
     retryPolicy: perStep(file.retry_policy, (value) => ({
       retries: value.num_retries,
       backoffDuration: value.backoff_duration ?? null,
@@ -374,8 +380,12 @@ function opaqueValue(path: string, reason: string, node: ConfigNode): KfkError {
 }
 
 function oldTemplate(text: string, at: Spot | undefined): KfkError {
-  return new KfkError("CONFIG_INTERPOLATION", `${text} is a template of Kedro before 0.19 that is not understood here`, {
-    at: placeOf(at),
-    hint: "write ${oc.env:NAME, default} or ${globals:name, default}",
-  });
+  return new KfkError(
+    "CONFIG_INTERPOLATION",
+    `${text} is a template of Kedro before 0.19 that is not understood here`,
+    {
+      at: placeOf(at),
+      hint: "write ${oc.env:NAME, default} or ${globals:name, default}",
+    },
+  );
 }

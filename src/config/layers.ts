@@ -131,7 +131,8 @@ function readFile(file: ConfigFile, files: Files): MapNode {
   if (text === undefined) throw new KfkError("PROJECT_FILE", `${file.shown} cannot be read`);
   const source = { file: file.shown, text };
   const tree = parseYaml(source);
-  if (tree === undefined || (tree.kind === "scalar" && (tree.value === null || tree.value === ""))) return { kind: "map", entries: new Map(), at: undefined };
+  if (tree === undefined || (tree.kind === "scalar" && (tree.value === null || tree.value === "")))
+    return { kind: "map", entries: new Map(), at: undefined };
   if (tree.kind !== "map") throw notMapping(tree);
   return tree;
 }
@@ -285,7 +286,11 @@ function globPart(part: string): string {
         rule += "\\[";
         continue;
       }
-      const set = part.slice(at + 1, end).replaceAll("\\", "\\\\").replaceAll("^", "\\^").replaceAll("[", "\\[");
+      const set = part
+        .slice(at + 1, end)
+        .replaceAll("\\", "\\\\")
+        .replaceAll("^", "\\^")
+        .replaceAll("[", "\\[");
       rule += set.startsWith("!") ? `[^${set.slice(1)}]` : `[${set}]`;
       at = end;
     } else {
@@ -315,9 +320,13 @@ function noEnvironment(env: string, settings: LoaderSettings, files: Files): Kfk
   const known = listEnvironments(settings, files);
   const near = suggest(env, known);
   const there = known.length === 0 ? "there are none" : `there are: ${known.join(", ")}`;
-  return new KfkError("CONFIG_ENVIRONMENT", `there is no environment "${env}": no folder ${settings.confShown}/${env}`, {
-    hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
-  });
+  return new KfkError(
+    "CONFIG_ENVIRONMENT",
+    `there is no environment "${env}": no folder ${settings.confShown}/${env}`,
+    {
+      hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
+    },
+  );
 }
 
 function notMapping(tree: ConfigNode): KfkError {

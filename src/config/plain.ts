@@ -35,3 +35,21 @@ export function plainTypeName(value: Plain): string {
       return "str";
   }
 }
+
+/**
+ * Python's `repr` of a float, which `json.loads` reads back exactly: `1.0`, `1e-05`, `1e+16`, `NaN`, `Infinity`.
+ * Source: CPython float_repr_style "short": exponent form below 1e-4 and from 1e16 on.
+ */
+export function encodeFloat(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "Infinity" : "-Infinity";
+  if (Object.is(value, -0)) return "-0.0";
+  const [digits = "0", exponentText = "0"] = value.toExponential().split("e");
+  const exponent = Number(exponentText);
+  if (value !== 0 && (exponent < -4 || exponent >= 16)) {
+    return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  }
+  const plain = String(value);
+  // JavaScript writes 1e-5 to 1e-7 and from 1e21 on with an exponent; both are outside this branch but for 1e-6 up.
+  return plain.includes(".") ? plain : `${plain}.0`;
+}

@@ -4,6 +4,8 @@
  * Source: CPython 3.12 `float_repr_style` "short" and `unicode_repr`; OmegaConf 2.3.1 shows containers as Python's.
  */
 
+import { encodeFloat } from "./plain.ts";
+
 /** `str()` of a scalar. */
 export function pythonStr(value: null | boolean | bigint | number | string): string {
   return typeof value === "string" ? value : pythonRepr(value);
@@ -28,15 +30,7 @@ export function pythonRepr(value: null | boolean | bigint | number | string): st
 
 function floatRepr(value: number): string {
   if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Object.is(value, -0)) return "-0.0";
-  const [digits = "0", exponentText = "0"] = value.toExponential().split("e");
-  const exponent = Number(exponentText);
-  if (value !== 0 && (exponent < -4 || exponent >= 16)) {
-    return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-  }
-  const plain = String(value);
-  return plain.includes(".") ? plain : `${plain}.0`;
+  return Number.isFinite(value) ? encodeFloat(value) : value > 0 ? "inf" : "-inf";
 }
 
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };

@@ -148,7 +148,8 @@ class Reader {
     const { tree, warnings } = interpolate(raw, resolvers);
     this.warnings.push(...warnings);
     if (type !== "parameters") {
-      for (const key of tree.entries.keys()) if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
+      for (const key of tree.entries.keys())
+        if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
     }
     return tree;
   }

@@ -27,7 +27,11 @@ export interface ResolverCallContext {
   /** The container of the value that holds the call. */
   readonly parent: ContainerNode;
   /** A value by its key path as `oc.select` finds it, dereferenced; undefined: not there. */
-  readonly select: (from: ContainerNode, key: string, options?: { readonly isAbsolute?: boolean }) => ConfigNode | undefined;
+  readonly select: (
+    from: ContainerNode,
+    key: string,
+    options?: { readonly isAbsolute?: boolean },
+  ) => ConfigNode | undefined;
   readonly decode: (text: string) => ConfigNode;
   /** Everything in a value resolved. */
   readonly finish: (node: ConfigNode) => ConfigNode;
@@ -178,9 +182,11 @@ const ocDictValues: Resolver = (call) => {
   const key = textArgument(call, 0) as string;
   // one level deeper than the call, as the values hang in a list of their own
   const from = key.startsWith(".") ? `.${key}` : key;
-  const items = [...map.entries.keys()].map(
-    (name): ConfigNode => ({ kind: "scalar", value: `\${${from}.${keyText(name)}}`, at: call.at }),
-  );
+  const items = [...map.entries.keys()].map((name): ConfigNode => ({
+    kind: "scalar",
+    value: `\${${from}.${keyText(name)}}`,
+    at: call.at,
+  }));
   return under(call.parent, adopt({ kind: "list", items, at: call.at }));
 };
 
@@ -242,7 +248,8 @@ function under(parent: ContainerNode, node: ConfigNode): ConfigNode {
 function unwrapped(node: ConfigNode, call: ResolverCallContext): ConfigNode {
   if (node.kind === "scalar") return { kind: "scalar", value: node.value, at: node.at };
   if (node.kind === "opaque") return { ...node };
-  if (node.kind === "list") return adopt({ kind: "list", items: node.items.map((item) => unwrapped(item, call)), at: node.at });
+  if (node.kind === "list")
+    return adopt({ kind: "list", items: node.items.map((item) => unwrapped(item, call)), at: node.at });
   const entries = new Map<PlainKey, ConfigNode>();
   for (const [key, item] of node.entries) {
     if (key === null) throw call.fail(`${call.name}: a key cannot be null`);

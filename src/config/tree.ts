@@ -109,7 +109,11 @@ export function toPlain(node: ConfigNode): Plain | undefined {
 }
 
 /** A tree of a value that stands at one place as a whole. `literal`: text in it is not looked at again. */
-export function fromPlain(value: Plain, at: Spot | undefined, options: { readonly literal?: boolean } = {}): ConfigNode {
+export function fromPlain(
+  value: Plain,
+  at: Spot | undefined,
+  options: { readonly literal?: boolean } = {},
+): ConfigNode {
   if (isPlainMap(value)) {
     const entries = new Map<PlainKey, ConfigNode>();
     for (const [key, item] of value) entries.set(key, fromPlain(item, at, options));

@@ -8,7 +8,18 @@
  * that contain themselves or multiply beyond a limit.
  * Source: OmegaConf 2.3.1 `get_yaml_loader`, PyYAML 6.0.3 `resolver.py` and `constructor.py`.
  */
-import { isAlias, isMap, isScalar, isSeq, parseDocument, visit, type Node, type Scalar, type YAMLMap, type YAMLSeq } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  parseDocument,
+  visit,
+  type Node,
+  type Scalar,
+  type YAMLMap,
+  type YAMLSeq,
+} from "yaml";
 import { KfkError } from "../error.ts";
 import type { PlainKey } from "./plain.ts";
 import { adopt, placeOf, type ConfigNode, type SourceText, type Spot } from "./tree.ts";
@@ -245,7 +256,7 @@ class TreeBuilder {
     try {
       if (tag === undefined) {
         if (!plain) return text;
-        if ( text === "<<" || text === "=") throw badWord(this.spot(node), text);
+        if (text === "<<" || text === "=") throw badWord(this.spot(node), text);
         return readPlainWord(text);
       }
       return this.tagged(node, tag, text);

@@ -182,7 +182,11 @@ function addRunnerPattern(factories: Factory[]): void {
 function checkCatchAll(factories: readonly Factory[]): void {
   const catchAll = factories.filter((factory) => factory.literals === 0);
   const second = catchAll[1];
-  if (second) throw manyCatchAll(catchAll.map((factory) => factory.pattern), second);
+  if (second)
+    throw manyCatchAll(
+      catchAll.map((factory) => factory.pattern),
+      second,
+    );
 }
 
 /** What the `parse` library makes of a pattern: `{name}` takes as little as it can, case does not count. */

@@ -66,6 +66,8 @@ function hashName(func: FunctionIdentity, inputs: readonly string[], outputs: re
   const show = (names: readonly string[]): string => `[${names.map(reprText).join(", ")}]`;
   const base = func.isPartial ? `partial(${func.name})` : func.name;
   const owner = func.isPartial ? base : `${func.module}.${func.name}`;
-  const digest = createHash("sha256").update(`${owner}|${show(inputs)}|${show(outputs)}`, "utf8").digest("hex");
+  const digest = createHash("sha256")
+    .update(`${owner}|${show(inputs)}|${show(outputs)}`, "utf8")
+    .digest("hex");
   return `${base}__${digest.slice(0, 8)}`;
 }

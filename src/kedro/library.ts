@@ -4,7 +4,16 @@
  */
 import { callValue } from "../python/call.ts";
 import { iterate } from "../python/operators.ts";
-import { type Builtin, type CallArguments, isObj, list, type Site, tuple, unknown, type Value } from "../python/value.ts";
+import {
+  type Builtin,
+  type CallArguments,
+  isObj,
+  list,
+  type Site,
+  tuple,
+  unknown,
+  type Value,
+} from "../python/value.ts";
 import { raise, type Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
 import { callNode, callPipeline } from "./objects.ts";
@@ -121,7 +130,9 @@ function functoolsFor(vm: () => Vm): Value {
       if ("kind" in found) return found;
       const rest = [...start, ...found.items];
       if (rest.length === 0) throw raise("TypeError", "reduce() of empty iterable with no initial value", site);
-      return rest.reduce((left, right) => callValue(vm(), combine, { positional: [left, right], keywords: new Map() }, site));
+      return rest.reduce((left, right) =>
+        callValue(vm(), combine, { positional: [left, right], keywords: new Map() }, site),
+      );
     }),
     lru_cache: func("lru_cache", "functools", cacheLike),
     cache: func("cache", "functools", cacheLike),

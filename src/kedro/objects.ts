@@ -54,7 +54,9 @@ export function pipelineValue(pipeline: BuiltPipeline, era: Era): Custom {
   });
   const names = (found: ReadonlySet<string>): Value => setFrom(found);
   const pick = (key: "tags" | "nodes" | "fromNodes" | "toNodes" | "fromInputs" | "toOutputs" | "namespaces") =>
-    method(key, (args, site) => wrap(filtered(pipeline, { [key]: textArguments(args, `the argument of a filter`, site) })));
+    method(key, (args, site) =>
+      wrap(filtered(pipeline, { [key]: textArguments(args, `the argument of a filter`, site) })),
+    );
   const methods: Readonly<Record<string, () => Value>> = {
     nodes: () => list(pipeline.nodes.map((node) => nodeValue(node, era))),
     inputs: () => method("inputs", () => names(freeInputs(pipeline))),
@@ -65,7 +67,12 @@ export function pipelineValue(pipeline: BuiltPipeline, era: Era): Custom {
     describe: () => method("describe", (_, site) => unknown("the text of describe() is not followed", site)),
     tag: () =>
       method("tag", (args, site) =>
-        wrap(buildPipeline(pipeline.nodes, textItems(args.positional[0] ?? args.keywords.get("tags") ?? null, "tags", site))),
+        wrap(
+          buildPipeline(
+            pipeline.nodes,
+            textItems(args.positional[0] ?? args.keywords.get("tags") ?? null, "tags", site),
+          ),
+        ),
       ),
     only_nodes: () => pick("nodes"),
     only_nodes_with_tags: () => pick("tags"),
@@ -176,7 +183,8 @@ export function callPipeline(args: CallArguments, site: Site, era: Era): Value {
     tags,
     place: placeOfSite(site) ?? { file: site.source.file, line: 1, column: 1 },
   };
-  const isMapping = mapping.namespace !== null || mapping.inputs.size + mapping.outputs.size + mapping.parameters.size > 0;
+  const isMapping =
+    mapping.namespace !== null || mapping.inputs.size + mapping.outputs.size + mapping.parameters.size > 0;
   return pipelineValue(isMapping ? mapPipeline(base, mapping) : buildPipeline(base.nodes, tags), era);
 }
 
@@ -249,7 +257,11 @@ function bindArguments(
 ): Map<string, Value> {
   const bound = new Map<string, Value>();
   if (args.positional.length > positional.length) {
-    throw raise("TypeError", `${name}() takes ${positional.length} positional arguments but ${args.positional.length} were given`, site);
+    throw raise(
+      "TypeError",
+      `${name}() takes ${positional.length} positional arguments but ${args.positional.length} were given`,
+      site,
+    );
   }
   for (const [index, value] of args.positional.entries()) bound.set(positional[index] as string, value);
   for (const [key, value] of args.keywords) {
@@ -309,7 +321,10 @@ function mappingIn(value: Value, what: string, site: Site): Map<string, string> 
   if (typeof value === "string") return new Map([[value, value]]);
   if (isObj(value) && value.kind === "dict" && !value.poison) {
     return new Map(
-      [...value.map.values()].map((entry) => [text(entry.key, `a key of ${what}`, site), text(entry.value, `a value of ${what}`, site)]),
+      [...value.map.values()].map((entry) => [
+        text(entry.key, `a key of ${what}`, site),
+        text(entry.value, `a value of ${what}`, site),
+      ]),
     );
   }
   return new Map(textItems(value, what, site).map((name) => [name, name]));
@@ -378,11 +393,15 @@ function identityOf(func: Value, site: Site): FunctionIdentity {
     }
   }
   const reason = unknownOf(func)?.reason ?? "its function has no name that kfk can know";
-  throw new KfkError("PY_UNKNOWN", `the automatic name of this node cannot be known without running Python: ${reason}`, {
-    at: placeOfSite(site),
-    notes: isObj(func) && func.kind === "unknown" ? notesOf(func) : [],
-    hint: 'give the node a name, such as name="train_model"',
-  });
+  throw new KfkError(
+    "PY_UNKNOWN",
+    `the automatic name of this node cannot be known without running Python: ${reason}`,
+    {
+      at: placeOfSite(site),
+      notes: isObj(func) && func.kind === "unknown" ? notesOf(func) : [],
+      hint: 'give the node a name, such as name="train_model"',
+    },
+  );
 }
 
 /** Names that can be bound by keyword, in order; undefined: not known. */
@@ -407,13 +426,16 @@ function signatureOf(func: Value): readonly string[] | undefined {
 }
 
 function leaksOrder(what: string, site: Site): KfkError {
-  return new KfkError("PY_UNKNOWN", `the order of the ${what} comes from a set, which Python orders anew in each process`, {
-    at: placeOfSite(site),
-    hint: "sort it: sorted(...)",
-  });
+  return new KfkError(
+    "PY_UNKNOWN",
+    `the order of the ${what} comes from a set, which Python orders anew in each process`,
+    {
+      at: placeOfSite(site),
+      hint: "sort it: sorted(...)",
+    },
+  );
 }
 
 function notFollowed(what: string, site: Site): KfkError {
   return needKnown(unknown(`${what} is not followed`, site), "this pipeline", site);
 }
-

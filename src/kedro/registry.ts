@@ -73,13 +73,15 @@ export function guarded<T>(work: () => T): T {
 // --- internal ---
 
 function readResult(result: Value, site: Site, vm: Vm): Map<string, Pipeline> {
-  if (!isObj(result) || result.kind !== "dict" || result.poison) throw needKnown(result, "what register_pipelines returns", site);
+  if (!isObj(result) || result.kind !== "dict" || result.poison)
+    throw needKnown(result, "what register_pipelines returns", site);
   const pipelines = new Map<string, Pipeline>();
   for (const { key, value } of result.map.values()) {
     if (typeof key !== "string") throw needKnown(key, "the name of a registered pipeline", site);
     const pipeline = pipelineIn(value);
     if (pipeline !== undefined) pipelines.set(key, pipeline);
-    else if (value === 0n) vm.warnings.push({ message: `the pipeline "${key}" is the sum of no pipelines; it is left out` });
+    else if (value === 0n)
+      vm.warnings.push({ message: `the pipeline "${key}" is the sum of no pipelines; it is left out` });
     else throw needKnown(value, `the registered pipeline "${key}"`, site);
   }
   return pipelines;

@@ -79,7 +79,8 @@ const DEFAULT_LOADER: LoaderArguments = {
 /** Given arguments replace the default ones whole: without environments the loader reads conf/ itself. */
 function readLoader(value: Value | undefined, site: Site): LoaderArguments {
   if (value === undefined || value === null) return DEFAULT_LOADER;
-  if (!isObj(value) || value.kind !== "dict" || value.poison) throw needKnown(value, "CONFIG_LOADER_ARGS in settings.py", site);
+  if (!isObj(value) || value.kind !== "dict" || value.poison)
+    throw needKnown(value, "CONFIG_LOADER_ARGS in settings.py", site);
   const text = (key: string): string => {
     const item = itemOf(value, key) ?? "";
     if (typeof item !== "string") throw needKnown(item, `${key} in CONFIG_LOADER_ARGS`, site);
@@ -90,7 +91,10 @@ function readLoader(value: Value | undefined, site: Site): LoaderArguments {
     baseEnv: text("base_env"),
     defaultRunEnv: text("default_run_env"),
     patterns: new Map(
-      entriesOf(value, "config_patterns", site).map(([key, list]) => [key, textList(list, `config_patterns["${key}"]`, site)]),
+      entriesOf(value, "config_patterns", site).map(([key, list]) => [
+        key,
+        textList(list, `config_patterns["${key}"]`, site),
+      ]),
     ),
     mergeStrategy: new Map(
       entriesOf(value, "merge_strategy", site).map(([key, item]) => {
@@ -112,7 +116,8 @@ function itemOf(dict: PyDict, key: string): Value | undefined {
 function entriesOf(dict: PyDict, key: string, site: Site): [string, Value][] {
   const value = itemOf(dict, key);
   if (value === undefined || value === null) return [];
-  if (!isObj(value) || value.kind !== "dict" || value.poison) throw needKnown(value, `${key} in CONFIG_LOADER_ARGS`, site);
+  if (!isObj(value) || value.kind !== "dict" || value.poison)
+    throw needKnown(value, `${key} in CONFIG_LOADER_ARGS`, site);
   return [...value.map.values()].map((entry) => {
     if (typeof entry.key !== "string") throw needKnown(entry.key, `a key of ${key}`, site);
     return [entry.key, entry.value];
@@ -120,7 +125,8 @@ function entriesOf(dict: PyDict, key: string, site: Site): [string, Value][] {
 }
 
 function textList(value: Value, what: string, site: Site): string[] {
-  if (!isObj(value) || (value.kind !== "list" && value.kind !== "tuple") || unknownOf(value)) throw needKnown(value, what, site);
+  if (!isObj(value) || (value.kind !== "list" && value.kind !== "tuple") || unknownOf(value))
+    throw needKnown(value, what, site);
   return value.items.map((item) => {
     if (typeof item !== "string") throw needKnown(item, what, site);
     return item;
@@ -129,16 +135,25 @@ function textList(value: Value, what: string, site: Site): string[] {
 
 /** The environment is looked up as OmegaConf does; what other resolvers give only Python knows. */
 function resolverOf(name: string, value: Value): CustomResolver {
-  if (isObj(value) && value.kind === "unknown" && value.external === "omegaconf.resolvers.oc.env") return { kind: "builtin", name: "oc.env" };
+  if (isObj(value) && value.kind === "unknown" && value.external === "omegaconf.resolvers.oc.env")
+    return { kind: "builtin", name: "oc.env" };
   return { kind: "opaque", reason: `it comes from the project's resolver "${name}", which only Python can run` };
 }
 
 function checkLoader(value: Value | undefined, site: Site): void {
   if (value === undefined || value === null) return;
-  const isKnown = isObj(value) && value.kind === "unknown" && /^kedro\.config(?:\.\w+)?\.OmegaConfigLoader$/.test(value.external ?? "");
+  const isKnown =
+    isObj(value) &&
+    value.kind === "unknown" &&
+    /^kedro\.config(?:\.\w+)?\.OmegaConfigLoader$/.test(value.external ?? "");
   if (isKnown) return;
   throw new KfkError("CONFIG_LOADER", "CONFIG_LOADER_CLASS in settings.py is another loader than OmegaConfigLoader", {
-    at: { file: site.source.file, line: lineOf(site.source.text, "CONFIG_LOADER_CLASS"), column: 1, text: site.source.text },
+    at: {
+      file: site.source.file,
+      line: lineOf(site.source.text, "CONFIG_LOADER_CLASS"),
+      column: 1,
+      text: site.source.text,
+    },
     hint: "kfk reads configuration as OmegaConfigLoader does",
   });
 }

@@ -61,7 +61,9 @@ export function freeInputs(pipeline: BuiltPipeline): Set<string> {
 /** Datasets that no node of the pipeline reads, as written. */
 export function freeOutputs(pipeline: BuiltPipeline): Set<string> {
   const read = new Set(pipeline.nodes.flatMap(({ inputs }) => inputs.map(withoutTranscoding)));
-  return new Set(pipeline.nodes.flatMap(({ outputs }) => outputs).filter((name) => !read.has(withoutTranscoding(name))));
+  return new Set(
+    pipeline.nodes.flatMap(({ outputs }) => outputs).filter((name) => !read.has(withoutTranscoding(name))),
+  );
 }
 
 /** All datasets, as written. */
@@ -178,17 +180,26 @@ function checkMapping(pipeline: BuiltPipeline, mapping: Mapping): void {
   const free = new Set([...freeInputs(pipeline)].flatMap((name) => [name, withoutTranscoding(name)]));
   const fail = (message: string, hint: string): KfkError =>
     new KfkError("PIPELINE_MAPPING", message, { at: mapping.place, hint });
-  for (const name of [...mapping.inputs.keys(), ...mapping.outputs.keys(), ...[...mapping.parameters.keys()].map(asParameter)]) {
+  for (const name of [
+    ...mapping.inputs.keys(),
+    ...mapping.outputs.keys(),
+    ...[...mapping.parameters.keys()].map(asParameter),
+  ]) {
     if (known.has(name)) continue;
     const near = suggest(name, known);
-    throw fail(`the mapping names "${name}", which no node of the pipeline uses`, near ? `did you mean "${near}"?` : "remove it");
+    throw fail(
+      `the mapping names "${name}", which no node of the pipeline uses`,
+      near ? `did you mean "${near}"?` : "remove it",
+    );
   }
   for (const name of mapping.inputs.keys()) {
     if (isParameter(name)) throw fail(`"${name}" is a parameter, and stands under inputs`, "move it to parameters");
-    if (!free.has(name)) throw fail(`"${name}" is mapped as an input, and a node of the pipeline makes it`, "map it under outputs");
+    if (!free.has(name))
+      throw fail(`"${name}" is mapped as an input, and a node of the pipeline makes it`, "map it under outputs");
   }
   for (const name of mapping.outputs.keys()) {
-    if (free.has(name)) throw fail(`"${name}" is mapped as an output, and no node of the pipeline makes it`, "map it under inputs");
+    if (free.has(name))
+      throw fail(`"${name}" is mapped as an output, and no node of the pipeline makes it`, "map it under inputs");
   }
 }
 
@@ -230,10 +241,13 @@ function duplicateName(first: BuiltNode, second: BuiltNode): KfkError {
 }
 
 function duplicateOutput(dataset: string, first: BuiltNode, second: BuiltNode): KfkError {
-  return new KfkError("PIPELINE_DUPLICATE_OUTPUT", `two nodes make the dataset "${dataset}": "${first.name}" and "${second.name}"`, {
-    at: second.spec.place,
-    notes: [{ message: "the other one", at: first.spec.place }],
-    hint: "let one of them write another dataset, or use a namespace",
-  });
+  return new KfkError(
+    "PIPELINE_DUPLICATE_OUTPUT",
+    `two nodes make the dataset "${dataset}": "${first.name}" and "${second.name}"`,
+    {
+      at: second.spec.place,
+      notes: [{ message: "the other one", at: first.spec.place }],
+      hint: "let one of them write another dataset, or use a namespace",
+    },
+  );
 }
-

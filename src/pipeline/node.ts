@@ -54,10 +54,14 @@ export function buildNode(spec: NodeSpec): BuiltNode {
     if (name.split("@").length > 2) throw bad(spec, `the dataset name "${name}" has more than one @`);
   }
   if (spec.name !== null && !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(spec.name)) {
-    throw bad(spec, `the name "${spec.name}" has other characters than letters, digits, hyphens, underscores and full stops`);
+    throw bad(
+      spec,
+      `the name "${spec.name}" has other characters than letters, digits, hyphens, underscores and full stops`,
+    );
   }
   const badTag = spec.tags.find((tag) => !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(tag));
-  if (badTag !== undefined) throw bad(spec, `the tag "${badTag}" has other characters than letters, digits, _, - and .`);
+  if (badTag !== undefined)
+    throw bad(spec, `the tag "${badTag}" has other characters than letters, digits, _, - and .`);
   const own = spec.name ?? spec.autoName(inputs, outputs);
   const name = spec.namespace === null ? own : `${spec.namespace}.${own}`;
   return {
@@ -129,10 +133,14 @@ function orderInputs(spec: NodeSpec): string[] {
   if (entries.length < 2) return namesOf(spec.inputs);
   const signature = spec.signature();
   if (signature === undefined) {
-    throw new KfkError("PY_UNKNOWN", `the order of the inputs needs the parameters of ${spec.func}, which are not known`, {
-      at: spec.place,
-      hint: "give the inputs as a list",
-    });
+    throw new KfkError(
+      "PY_UNKNOWN",
+      `the order of the inputs needs the parameters of ${spec.func}, which are not known`,
+      {
+        at: spec.place,
+        hint: "give the inputs as a list",
+      },
+    );
   }
   const rank = (argument: string): number => {
     const index = signature.indexOf(argument);

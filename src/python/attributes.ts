@@ -16,7 +16,8 @@ export function attributeOf(vm: Vm, value: Value, name: string, site: Site, soft
 export function attributeOf(vm: Vm, value: Value, name: string, site: Site, soft = false): Value | undefined {
   const found = find(vm, value, name, site);
   if (found !== undefined || soft) return found;
-  if (isObj(value) && value.kind === "module") throw raise("AttributeError", `module '${value.name}' has no attribute '${name}'`, site);
+  if (isObj(value) && value.kind === "module")
+    throw raise("AttributeError", `module '${value.name}' has no attribute '${name}'`, site);
   throw raise("AttributeError", `'${typeName(value)}' object has no attribute '${name}'`, site);
 }
 
@@ -60,19 +61,29 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
   if (!isObj(value)) return methodOf(vm, value, name, site);
   switch (value.kind) {
     case "unknown":
-      return value.external === undefined ? derive(value, site) : external(`${value.external}.${name}`, value.site ?? site);
+      return value.external === undefined
+        ? derive(value, site)
+        : external(`${value.external}.${name}`, value.site ?? site);
     case "module":
       return moduleAttribute(vm, value, name, site);
     case "library":
-      return value.attributes.get(name) ?? vm.library(`${value.name}.${name}`) ?? external(`${value.name}.${name}`, site);
+      return (
+        value.attributes.get(name) ?? vm.library(`${value.name}.${name}`) ?? external(`${value.name}.${name}`, site)
+      );
     case "function":
       if (name === "__name__" || name === "__qualname__") return value.name;
       if (name === "__module__") return value.moduleName;
-      if (name === "__doc__" || name.startsWith("__")) return value.attributes.get(name) ?? unknown(`"${name}" of a function is not followed`, site);
+      if (name === "__doc__" || name.startsWith("__"))
+        return value.attributes.get(name) ?? unknown(`"${name}" of a function is not followed`, site);
       return value.attributes.get(name);
     case "builtin":
       if (name === "__name__") return value.name;
-      return value.attributes?.get(name) ?? (value.type === undefined ? unknown(`"${name}" of "${value.name}" is not followed`, site) : unbound(vm, value.name, name, site));
+      return (
+        value.attributes?.get(name) ??
+        (value.type === undefined
+          ? unknown(`"${name}" of "${value.name}" is not followed`, site)
+          : unbound(vm, value.name, name, site))
+      );
     case "partial":
       if (name === "func") return value.func;
       if (name === "args") return tuple(value.positional);
@@ -117,8 +128,10 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
       if (value.plain !== undefined) return methodOf(vm, value.plain, name, site);
       const base = unknownBase(value.cls);
       if (base) return derive(base, site);
-      if (findInClass(value.cls, "__getattr__") !== undefined || name.startsWith("__")) return unknown(`"${name}" of "${value.cls.name}" is not followed`, site);
-      if (value.cls.isException || value.cls.isEnum) return unknown(`"${name}" of "${value.cls.name}" is not followed`, site);
+      if (findInClass(value.cls, "__getattr__") !== undefined || name.startsWith("__"))
+        return unknown(`"${name}" of "${value.cls.name}" is not followed`, site);
+      if (value.cls.isException || value.cls.isEnum)
+        return unknown(`"${name}" of "${value.cls.name}" is not followed`, site);
       return undefined;
     }
     case "custom":
@@ -144,11 +157,18 @@ function unbound(vm: Vm, type: string, name: string, site: Site): Value {
       name,
       call: (args, at) => {
         const dict = callValue(vm, vm.builtins.get("dict") ?? null, NO_ARGUMENTS, at);
-        const keys = callValue(vm, vm.builtins.get("list") ?? null, { ...NO_ARGUMENTS, positional: args.positional.slice(0, 1) }, at);
-        if (!isObj(keys) || keys.kind !== "list" || keys.poison) return isObj(keys) && keys.kind === "list" && keys.poison ? keys.poison : keys;
+        const keys = callValue(
+          vm,
+          vm.builtins.get("list") ?? null,
+          { ...NO_ARGUMENTS, positional: args.positional.slice(0, 1) },
+          at,
+        );
+        if (!isObj(keys) || keys.kind !== "list" || keys.poison)
+          return isObj(keys) && keys.kind === "list" && keys.poison ? keys.poison : keys;
         for (const key of keys.items) {
           const set = methodOf(vm, dict, "__setitem__", at);
-          if (set !== undefined) callValue(vm, set, { ...NO_ARGUMENTS, positional: [key, args.positional[1] ?? null] }, at);
+          if (set !== undefined)
+            callValue(vm, set, { ...NO_ARGUMENTS, positional: [key, args.positional[1] ?? null] }, at);
         }
         return dict;
       },

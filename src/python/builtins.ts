@@ -32,7 +32,12 @@ type Row = (args: CallArguments, site: Site) => Value;
 export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   const table = new Map<string, Value>();
   const add = (name: string, call: Row, type?: string): void => {
-    table.set(name, type === undefined ? { kind: "builtin", name, call, moduleName: "builtins" } : { kind: "builtin", name, call, type, moduleName: "builtins" });
+    table.set(
+      name,
+      type === undefined
+        ? { kind: "builtin", name, call, moduleName: "builtins" }
+        : { kind: "builtin", name, call, type, moduleName: "builtins" },
+    );
   };
   const first = (args: CallArguments): Value => args.positional[0] ?? null;
   const all = (args: CallArguments, site: Site) => iterate(first(args), site);
@@ -55,92 +60,134 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     }
     throw raise("TypeError", `object of type '${typeName(value)}' has no len()`, site);
   });
-  add("list", (args, site) => {
-    if (args.positional.length === 0) return list([]);
-    const found = all(args, site);
-    return "kind" in found ? { kind: "list", items: [], poison: found } : list([...found.items], found.unordered);
-  }, "list");
-  add("tuple", (args, site) => {
-    if (args.positional.length === 0) return tuple([]);
-    const found = all(args, site);
-    return "kind" in found ? found : found.unordered ? { kind: "tuple", items: found.items, unordered: true } : tuple(found.items);
-  }, "tuple");
+  add(
+    "list",
+    (args, site) => {
+      if (args.positional.length === 0) return list([]);
+      const found = all(args, site);
+      return "kind" in found ? { kind: "list", items: [], poison: found } : list([...found.items], found.unordered);
+    },
+    "list",
+  );
+  add(
+    "tuple",
+    (args, site) => {
+      if (args.positional.length === 0) return tuple([]);
+      const found = all(args, site);
+      return "kind" in found
+        ? found
+        : found.unordered
+          ? { kind: "tuple", items: found.items, unordered: true }
+          : tuple(found.items);
+    },
+    "tuple",
+  );
   for (const name of ["set", "frozenset"]) {
-    add(name, (args, site) => {
-      const found = args.positional.length === 0 ? { items: [] } : all(args, site);
-      if ("kind" in found) return { kind: "set", map: new Map(), poison: found };
-      const set = setFrom(found.items);
-      return name === "set" ? set : { ...set, frozen: true };
-    }, name);
+    add(
+      name,
+      (args, site) => {
+        const found = args.positional.length === 0 ? { items: [] } : all(args, site);
+        if ("kind" in found) return { kind: "set", map: new Map(), poison: found };
+        const set = setFrom(found.items);
+        return name === "set" ? set : { ...set, frozen: true };
+      },
+      name,
+    );
   }
-  add("dict", (args, site) => {
-    const dict = emptyDict();
-    const [source] = args.positional;
-    if (source !== undefined) {
-      const bad = unknownOf(source);
-      if (bad) dict.poison = derive(bad, site);
-      else if (isObj(source) && source.kind === "dict") {
-        for (const entry of source.map.values()) dictSet(dict, entry.key, entry.value);
-        if (source.unordered) dict.unordered = true;
-      } else {
-        const found = iterate(source, site);
-        if ("kind" in found) dict.poison = found;
-        else {
-          if (found.unordered) dict.unordered = true;
-          for (const pair of found.items) {
-            const both = iterate(pair, site);
-            if ("kind" in both) dict.poison = both;
-            else dictSet(dict, both.items[0] ?? null, both.items[1] ?? null);
+  add(
+    "dict",
+    (args, site) => {
+      const dict = emptyDict();
+      const [source] = args.positional;
+      if (source !== undefined) {
+        const bad = unknownOf(source);
+        if (bad) dict.poison = derive(bad, site);
+        else if (isObj(source) && source.kind === "dict") {
+          for (const entry of source.map.values()) dictSet(dict, entry.key, entry.value);
+          if (source.unordered) dict.unordered = true;
+        } else {
+          const found = iterate(source, site);
+          if ("kind" in found) dict.poison = found;
+          else {
+            if (found.unordered) dict.unordered = true;
+            for (const pair of found.items) {
+              const both = iterate(pair, site);
+              if ("kind" in both) dict.poison = both;
+              else dictSet(dict, both.items[0] ?? null, both.items[1] ?? null);
+            }
           }
         }
       }
-    }
-    for (const [key, value] of args.keywords) dictSet(dict, key, value);
-    return dict;
-  }, "dict");
+      for (const [key, value] of args.keywords) dictSet(dict, key, value);
+      return dict;
+    },
+    "dict",
+  );
   add("str", (args, site) => (args.positional.length === 0 ? "" : textOf(first(args), site)), "str");
-  add("repr", (args, site) => reprOf(first(args)) ?? unknownOf(first(args)) ?? unknown("its repr is not followed", site));
-  add("int", (args, site) => {
-    const value = first(args);
-    const bad = unknownOf(value);
-    if (bad) return derive(bad, site);
-    if (args.positional.length === 0) return 0n;
-    if (typeof value === "boolean" || typeof value === "bigint") return BigInt(value);
-    if (typeof value === "number" && Number.isFinite(value)) return BigInt(Math.trunc(value));
-    if (typeof value === "string" && args.positional.length === 1) {
-      if (/^\s*[-+]?\d+(?:_\d+)*\s*$/.test(value)) return BigInt(value.trim().replaceAll("_", "").replace("+", ""));
-      throw raise("ValueError", `invalid literal for int() with base 10: ${reprOf(value)}`, site);
-    }
-    return unknown("this int() is not followed", site);
-  }, "int");
-  add("float", (args, site) => {
-    const value = first(args);
-    const bad = unknownOf(value);
-    if (bad) return derive(bad, site);
-    if (args.positional.length === 0) return 0;
-    if (isNumber(value)) return Number(value);
-    if (typeof value === "string" && /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)) return Number(value);
-    return unknown("this float() is not followed", site);
-  }, "float");
+  add(
+    "repr",
+    (args, site) => reprOf(first(args)) ?? unknownOf(first(args)) ?? unknown("its repr is not followed", site),
+  );
+  add(
+    "int",
+    (args, site) => {
+      const value = first(args);
+      const bad = unknownOf(value);
+      if (bad) return derive(bad, site);
+      if (args.positional.length === 0) return 0n;
+      if (typeof value === "boolean" || typeof value === "bigint") return BigInt(value);
+      if (typeof value === "number" && Number.isFinite(value)) return BigInt(Math.trunc(value));
+      if (typeof value === "string" && args.positional.length === 1) {
+        if (/^\s*[-+]?\d+(?:_\d+)*\s*$/.test(value)) return BigInt(value.trim().replaceAll("_", "").replace("+", ""));
+        throw raise("ValueError", `invalid literal for int() with base 10: ${reprOf(value)}`, site);
+      }
+      return unknown("this int() is not followed", site);
+    },
+    "int",
+  );
+  add(
+    "float",
+    (args, site) => {
+      const value = first(args);
+      const bad = unknownOf(value);
+      if (bad) return derive(bad, site);
+      if (args.positional.length === 0) return 0;
+      if (isNumber(value)) return Number(value);
+      if (typeof value === "string" && /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value))
+        return Number(value);
+      return unknown("this float() is not followed", site);
+    },
+    "float",
+  );
   add("bool", (args, site) => truth(first(args), site), "bool");
   add("object", () => unknown("it is a bare object", undefined), "object");
-  add("range", (args, site) => {
-    const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
-    if (bad) return derive(bad, site);
-    const numbers = args.positional.map(Number);
-    const [from, to, by = 1] = numbers.length === 1 ? [0, numbers[0] ?? 0] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
-    if (by === 0) throw raise("ValueError", "range() arg 3 must not be zero", site);
-    if (Math.abs((to - from) / by) > MAX_ITEMS) throw limit(`a range of more than ${MAX_ITEMS} items`, site);
-    const items: Value[] = [];
-    for (let at = from; by > 0 ? at < to : at > to; at += by) items.push(BigInt(at));
-    return { kind: "tuple", items, range: true };
-  }, "range");
+  add(
+    "range",
+    (args, site) => {
+      const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
+      if (bad) return derive(bad, site);
+      const numbers = args.positional.map(Number);
+      const [from, to, by = 1] =
+        numbers.length === 1 ? [0, numbers[0] ?? 0] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
+      if (by === 0) throw raise("ValueError", "range() arg 3 must not be zero", site);
+      if (Math.abs((to - from) / by) > MAX_ITEMS) throw limit(`a range of more than ${MAX_ITEMS} items`, site);
+      const items: Value[] = [];
+      for (let at = from; by > 0 ? at < to : at > to; at += by) items.push(BigInt(at));
+      return { kind: "tuple", items, range: true };
+    },
+    "range",
+  );
   add("enumerate", (args, site) => {
     const found = all(args, site);
     if ("kind" in found) return found;
     const start = args.positional[1] ?? args.keywords.get("start") ?? 0n;
-    const doubt = found.unordered ? unknown("it counts in the order of a set, which differs between runs", site) : unknownOf(start);
-    return iteratorOf(found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])), found.unordered);
+    const doubt = found.unordered
+      ? unknown("it counts in the order of a set, which differs between runs", site)
+      : unknownOf(start);
+    return iteratorOf(
+      found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])),
+      found.unordered,
+    );
   });
   add("zip", (args, site) => {
     const lists: (readonly Value[])[] = [];
@@ -149,7 +196,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
         const size = Math.min(...lists.map((items) => items.length));
         const items: Value[] = [];
         if (value.poison) return value.poison;
-        for (let item = size > 0 ? value.next() : undefined; item !== undefined; item = items.length < size ? value.next() : undefined) items.push(item);
+        for (
+          let item = size > 0 ? value.next() : undefined;
+          item !== undefined;
+          item = items.length < size ? value.next() : undefined
+        )
+          items.push(item);
         lists.push(items);
         continue;
       }
@@ -159,8 +211,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       lists.push(found.items);
     }
     const size = lists.length === 0 ? 0 : Math.min(...lists.map((items) => items.length));
-    if (args.keywords.get("strict") === true && lists.some((items) => items.length !== size)) throw raise("ValueError", "zip() arguments have different lengths", site);
-    return iteratorOf(Array.from({ length: size }, (_, index) => tuple(lists.map((items) => items[index] ?? null))), false);
+    if (args.keywords.get("strict") === true && lists.some((items) => items.length !== size))
+      throw raise("ValueError", "zip() arguments have different lengths", site);
+    return iteratorOf(
+      Array.from({ length: size }, (_, index) => tuple(lists.map((items) => items[index] ?? null))),
+      false,
+    );
   });
   add("reversed", (args, site) => {
     const found = all(args, site);
@@ -170,7 +226,9 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     const found = all(args, site);
     if ("kind" in found) return found;
     const sorted = sortValues(vm(), found.items, args, site);
-    return "kind" in sorted ? sorted : list([...sorted], found.unordered && (args.keywords.get("key") ?? null) !== null);
+    return "kind" in sorted
+      ? sorted
+      : list([...sorted], found.unordered && (args.keywords.get("key") ?? null) !== null);
   });
   add("iter", (args, site) => {
     const found = all(args, site);
@@ -197,7 +255,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       lists.push(found.items);
     }
     const size = Math.min(...lists.map((items) => items.length));
-    return iteratorOf(Array.from({ length: size }, (_, index) => callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site)), unordered);
+    return iteratorOf(
+      Array.from({ length: size }, (_, index) =>
+        callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site),
+      ),
+      unordered,
+    );
   });
   add("filter", (args, site) => {
     const [func = null, source = null] = args.positional;
@@ -205,7 +268,10 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     if ("kind" in found) return found;
     const kept: Value[] = [];
     for (const item of found.items) {
-      const is = truth(func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site), site);
+      const is = truth(
+        func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site),
+        site,
+      );
       if (typeof is !== "boolean") return is;
       if (is) kept.push(item);
     }
@@ -218,7 +284,10 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     for (const item of found.items) total = binary("Add", total, item, site);
     return total;
   });
-  for (const [name, op] of [["min", "Lt"], ["max", "Gt"]] as const) {
+  for (const [name, op] of [
+    ["min", "Lt"],
+    ["max", "Gt"],
+  ] as const) {
     add(name, (args, site) => {
       const found = args.positional.length === 1 ? all(args, site) : { items: args.positional };
       if ("kind" in found) return found;
@@ -238,7 +307,10 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       return best;
     });
   }
-  for (const [name, stop] of [["any", true], ["all", false]] as const) {
+  for (const [name, stop] of [
+    ["any", true],
+    ["all", false],
+  ] as const) {
     add(name, (args, site) => {
       const found = all(args, site);
       if ("kind" in found) return found;
@@ -260,7 +332,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     if (typeof value === "bigint" && args.positional.length === 1) return value;
     return unknownOf(value) ?? unknown("round() is not followed", site);
   });
-  add("divmod", (args, site) => tuple([binary("FloorDiv", first(args), args.positional[1] ?? null, site), binary("Mod", first(args), args.positional[1] ?? null, site)]));
+  add("divmod", (args, site) =>
+    tuple([
+      binary("FloorDiv", first(args), args.positional[1] ?? null, site),
+      binary("Mod", first(args), args.positional[1] ?? null, site),
+    ]),
+  );
   add("ord", (args) => BigInt(String(first(args)).codePointAt(0) ?? 0));
   add("chr", (args) => String.fromCodePoint(Number(first(args))));
   add("format", (args, site) => formatSpec(first(args), String(args.positional[1] ?? ""), site));
@@ -273,15 +350,20 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   add("isinstance", (args, site) => isInstance(first(args), args.positional[1] ?? null, site));
   add("issubclass", (args, site) => {
     const [cls = null, wanted = null] = args.positional;
-    if (isObj(cls) && isObj(wanted) && cls.kind === "class" && wanted.kind === "class") return derives(cls, wanted) ?? unknown("its bases are not read", site);
+    if (isObj(cls) && isObj(wanted) && cls.kind === "class" && wanted.kind === "class")
+      return derives(cls, wanted) ?? unknown("its bases are not read", site);
     return unknown("issubclass() is not followed here", site);
   });
-  add("type", (args, site) => {
-    const value = first(args);
-    if (isObj(value) && value.kind === "instance") return value.cls;
-    const name = typeName(value);
-    return unknownOf(value) ?? table.get(name) ?? unknown("type() is not followed here", site);
-  }, "type");
+  add(
+    "type",
+    (args, site) => {
+      const value = first(args);
+      if (isObj(value) && value.kind === "instance") return value.cls;
+      const name = typeName(value);
+      return unknownOf(value) ?? table.get(name) ?? unknown("type() is not followed here", site);
+    },
+    "type",
+  );
   add("getattr", (args, site) => {
     const [value = null, name = null, standard] = args.positional;
     const bad = unknownOf(name);
@@ -297,12 +379,17 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     const bad = unknownOf(value) ?? unknownOf(name);
     if (bad) return derive(bad, site);
     const found = attributeOf(vm(), value, String(name), site, true);
-    return found === undefined ? false : isObj(found) && found.kind === "unknown" && !(isObj(value) && value.kind === "module") ? derive(found, site) : true;
+    return found === undefined
+      ? false
+      : isObj(found) && found.kind === "unknown" && !(isObj(value) && value.kind === "module")
+        ? derive(found, site)
+        : true;
   });
   add("setattr", (args, site) => {
     const [value = null, name = null, item = null] = args.positional;
     if (typeof name === "string") setAttribute(vm(), value, name, item, site);
-    else if (isObj(value) && value.kind === "instance") value.poison ??= unknownOf(name) ?? unknown("setattr is not followed", site);
+    else if (isObj(value) && value.kind === "instance")
+      value.poison ??= unknownOf(name) ?? unknown("setattr is not followed", site);
     return null;
   });
   add("vars", (_args, site) => unknown("vars() is not followed", site));
@@ -312,7 +399,17 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   add("staticmethod", (args) => ({ kind: "property", getter: first(args), role: "static" }));
   add("classmethod", (args) => ({ kind: "property", getter: first(args), role: "classmethod" }));
   for (const name of EXCEPTIONS) {
-    const cls: ClassValue = { kind: "class", name, moduleName: "builtins", bases: [], attributes: new Map(), annotated: [], line: 0, isException: true, site: { source: { file: "", text: "" }, node: {} } };
+    const cls: ClassValue = {
+      kind: "class",
+      name,
+      moduleName: "builtins",
+      bases: [],
+      attributes: new Map(),
+      annotated: [],
+      line: 0,
+      isException: true,
+      site: { source: { file: "", text: "" }, node: {} },
+    };
     table.set(name, cls);
   }
   for (const name of UNFOLLOWED) {
@@ -335,18 +432,72 @@ export function iteratorOf(items: readonly Value[], unordered: boolean): Value {
 // --- internal ---
 
 const EXCEPTIONS = [
-  "Exception", "BaseException", "ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "ImportError",
-  "ModuleNotFoundError", "RuntimeError", "NotImplementedError", "NameError", "OSError", "IOError", "FileNotFoundError",
-  "NotADirectoryError", "PermissionError", "ZeroDivisionError", "ArithmeticError", "LookupError", "StopIteration",
-  "AssertionError", "SyntaxError", "KeyboardInterrupt", "SystemExit", "RecursionError", "UnicodeDecodeError", "Warning",
-  "UserWarning", "DeprecationWarning", "FutureWarning", "RuntimeWarning", "TimeoutError", "ConnectionError", "EnvironmentError",
+  "Exception",
+  "BaseException",
+  "ValueError",
+  "TypeError",
+  "KeyError",
+  "IndexError",
+  "AttributeError",
+  "ImportError",
+  "ModuleNotFoundError",
+  "RuntimeError",
+  "NotImplementedError",
+  "NameError",
+  "OSError",
+  "IOError",
+  "FileNotFoundError",
+  "NotADirectoryError",
+  "PermissionError",
+  "ZeroDivisionError",
+  "ArithmeticError",
+  "LookupError",
+  "StopIteration",
+  "AssertionError",
+  "SyntaxError",
+  "KeyboardInterrupt",
+  "SystemExit",
+  "RecursionError",
+  "UnicodeDecodeError",
+  "Warning",
+  "UserWarning",
+  "DeprecationWarning",
+  "FutureWarning",
+  "RuntimeWarning",
+  "TimeoutError",
+  "ConnectionError",
+  "EnvironmentError",
 ];
 
 /** Builtins of Python that are not followed. */
 const UNFOLLOWED = [
-  "open", "input", "eval", "exec", "compile", "globals", "locals", "dir", "delattr", "bytes", "bytearray", "memoryview",
-  "complex", "pow", "hex", "oct", "bin", "ascii", "slice", "super", "__import__", "aiter", "anext", "breakpoint", "help",
-  "exit", "quit",
+  "open",
+  "input",
+  "eval",
+  "exec",
+  "compile",
+  "globals",
+  "locals",
+  "dir",
+  "delattr",
+  "bytes",
+  "bytearray",
+  "memoryview",
+  "complex",
+  "pow",
+  "hex",
+  "oct",
+  "bin",
+  "ascii",
+  "slice",
+  "super",
+  "__import__",
+  "aiter",
+  "anext",
+  "breakpoint",
+  "help",
+  "exit",
+  "quit",
 ];
 
 function isInstance(value: Value, wanted: Value, site: Site): boolean | Unknown {
@@ -368,19 +519,25 @@ function isInstance(value: Value, wanted: Value, site: Site): boolean | Unknown 
       if (value.plain !== undefined) return isInstance(value.plain, wanted, site);
       return unknownBase(value.cls) ? unknown("its base classes are not read", site) : false;
     }
-    return name === wanted.type || (wanted.type === "int" && name === "bool") || (wanted.type === "dict" && name === "defaultdict");
+    return (
+      name === wanted.type ||
+      (wanted.type === "int" && name === "bool") ||
+      (wanted.type === "dict" && name === "defaultdict")
+    );
   }
   if (isObj(wanted) && wanted.kind === "class") {
     if (!isObj(value) || value.kind !== "instance") return false;
     return derives(value.cls, wanted) ?? unknown("its base classes are not read", site);
   }
-  if (isObj(wanted) && wanted.kind === "custom") return isObj(value) && value.kind === "custom" && value.type === wanted.data;
+  if (isObj(wanted) && wanted.kind === "custom")
+    return isObj(value) && value.kind === "custom" && value.type === wanted.data;
   if (isObj(wanted) && wanted.kind === "unknown" && wanted.external !== undefined) {
     const name = wanted.external;
     const type = typeName(value);
     if (/(?:^|\.)(?:List|MutableSequence)$/.test(name)) return type === "list";
     if (/(?:^|\.)(?:Dict|Mapping|MutableMapping)$/.test(name)) return type === "dict";
-    if (/(?:^|\.)(?:Callable)$/.test(name)) return isObj(value) && ["function", "builtin", "method", "partial", "class"].includes(value.kind);
+    if (/(?:^|\.)(?:Callable)$/.test(name))
+      return isObj(value) && ["function", "builtin", "method", "partial", "class"].includes(value.kind);
     if (!isObj(value) || ["list", "tuple", "dict", "set", "function"].includes(value.kind)) {
       // A plain value is an instance of a library's own class only through abstract base classes.
       if (!/(?:^|\.)(?:abc|typing|numbers|collections)\b/.test(name)) return false;
@@ -402,4 +559,3 @@ function derives(cls: ClassValue, wanted: ClassValue): boolean | undefined {
   }
   return doubt ? undefined : false;
 }
-

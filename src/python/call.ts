@@ -39,7 +39,15 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
         if (func.func.kind === "unknown") return callUnknown(vm, func.func, args, site);
         return callValue(vm, func.func, { positional: [func.self, ...args.positional], keywords: args.keywords }, site);
       case "partial":
-        return callValue(vm, func.func, { positional: [...func.positional, ...args.positional], keywords: new Map([...func.keywords, ...args.keywords]) }, site);
+        return callValue(
+          vm,
+          func.func,
+          {
+            positional: [...func.positional, ...args.positional],
+            keywords: new Map([...func.keywords, ...args.keywords]),
+          },
+          site,
+        );
       case "class":
         return construct(vm, func, args, site);
       case "unknown":
@@ -47,7 +55,8 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
       case "instance": {
         if (func.poison) return callUnknown(vm, func.poison, args, site);
         const method = func.cls.attributes.get("__call__");
-        if (method !== undefined) return callValue(vm, method, { positional: [func, ...args.positional], keywords: args.keywords }, site);
+        if (method !== undefined)
+          return callValue(vm, method, { positional: [func, ...args.positional], keywords: args.keywords }, site);
         return callUnknown(vm, unknown(`calling a "${func.cls.name}" is not followed`, site), args, site);
       }
       case "custom":
@@ -60,7 +69,12 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
 }
 
 /** A function value from a `def` or `lambda`; defaults are evaluated now, as in Python. */
-export function makeFunction(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "FunctionDef" | "AsyncFunctionDef" }> | Extract<ExprNode, { nodeType: "Lambda" }>, name: string): FunctionValue {
+export function makeFunction(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "FunctionDef" | "AsyncFunctionDef" }> | Extract<ExprNode, { nodeType: "Lambda" }>,
+  name: string,
+): FunctionValue {
   const args = node.args as Arguments;
   const keywordDefaults = new Map<string, Value>();
   for (const [index, value] of args.kw_defaults.entries()) {
@@ -76,7 +90,15 @@ export function makeFunction(vm: Vm, frame: Frame, node: Extract<StmtNode, { nod
     isGenerator: node.nodeType === "FunctionDef" && hasYield(node.body),
     isAsync: node.nodeType === "AsyncFunctionDef",
   };
-  const func: FunctionValue = { kind: "function", name, moduleName: frame.module.name, module: frame.module, body, line: node.lineno, attributes: new Map() };
+  const func: FunctionValue = {
+    kind: "function",
+    name,
+    moduleName: frame.module.name,
+    module: frame.module,
+    body,
+    line: node.lineno,
+    attributes: new Map(),
+  };
   if (frame.owner && frame.isClass) func.owner = frame.owner;
   return func;
 }
@@ -84,7 +106,10 @@ export function makeFunction(vm: Vm, frame: Frame, node: Extract<StmtNode, { nod
 /** What a call of something unknown gives; its mutable arguments may have been changed. */
 export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Site): Value {
   vm.unknownCalls++;
-  const result = func.external === undefined ? derive(func, site) : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
+  const result =
+    func.external === undefined
+      ? derive(func, site)
+      : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
   for (const value of [...args.positional, ...args.keywords.values()]) poisonValue(value, result);
   return result;
 }
@@ -111,12 +136,19 @@ function callFunction(vm: Vm, func: FunctionValue, args: CallArguments, site: Si
     if (frame.yields) {
       const items = frame.yields;
       let at = 0;
-      const doubt = ending?.kind === "return" && isObj(ending.value) && ending.value.kind === "unknown" ? ending.value : undefined;
-      return doubt ? { kind: "iterator", next: () => items[at++], poison: doubt } : { kind: "iterator", next: () => items[at++] };
+      const doubt =
+        ending?.kind === "return" && isObj(ending.value) && ending.value.kind === "unknown" ? ending.value : undefined;
+      return doubt
+        ? { kind: "iterator", next: () => items[at++], poison: doubt }
+        : { kind: "iterator", next: () => items[at++] };
     }
     return ending?.kind === "return" ? ending.value : null;
   } catch (error) {
-    if (error instanceof RangeError) throw new KfkError("PY_LIMIT", "reading the pipelines nests too deep", { cause: error, hint: "use --from python" });
+    if (error instanceof RangeError)
+      throw new KfkError("PY_LIMIT", "reading the pipelines nests too deep", {
+        cause: error,
+        hint: "use --from python",
+      });
     throw error;
   } finally {
     vm.depth--;
@@ -129,13 +161,18 @@ function bindArguments(func: FunctionValue, body: FunctionBody, call: CallArgume
   const firstDefault = plain.length - body.defaults.length;
   const rest = new Map(call.keywords);
   if (call.positional.length > plain.length && !args.vararg) {
-    throw raise("TypeError", `${func.name}() takes ${plain.length} positional argument${plain.length === 1 ? "" : "s"} but ${call.positional.length} were given`, site);
+    throw raise(
+      "TypeError",
+      `${func.name}() takes ${plain.length} positional argument${plain.length === 1 ? "" : "s"} but ${call.positional.length} were given`,
+      site,
+    );
   }
   const positionalOnly = new Set(args.posonlyargs.map((item) => item.arg));
   for (const [index, name] of plain.entries()) {
     const given = call.positional[index];
     if (given !== undefined) {
-      if (rest.has(name) && !positionalOnly.has(name)) throw raise("TypeError", `${func.name}() got multiple values for argument '${name}'`, site);
+      if (rest.has(name) && !positionalOnly.has(name))
+        throw raise("TypeError", `${func.name}() got multiple values for argument '${name}'`, site);
       frame.names.set(name, given);
     } else if (rest.has(name) && !positionalOnly.has(name)) {
       frame.names.set(name, rest.get(name) ?? null);
@@ -152,7 +189,8 @@ function bindArguments(func: FunctionValue, body: FunctionBody, call: CallArgume
   }
   if (args.vararg) frame.names.set(args.vararg.arg, tuple(call.positional.slice(plain.length)));
   if (args.kwarg) frame.names.set(args.kwarg.arg, dictFrom(rest));
-  else if (rest.size > 0) throw raise("TypeError", `${func.name}() got an unexpected keyword argument '${[...rest.keys()][0]}'`, site);
+  else if (rest.size > 0)
+    throw raise("TypeError", `${func.name}() got an unexpected keyword argument '${[...rest.keys()][0]}'`, site);
 }
 
 function hasYield(value: unknown): boolean {
@@ -160,6 +198,7 @@ function hasYield(value: unknown): boolean {
   if (typeof value !== "object" || value === null || !("nodeType" in value)) return false;
   const { nodeType } = value as { nodeType: string };
   if (nodeType === "Yield" || nodeType === "YieldFrom") return true;
-  if (nodeType === "FunctionDef" || nodeType === "AsyncFunctionDef" || nodeType === "ClassDef" || nodeType === "Lambda") return false;
+  if (nodeType === "FunctionDef" || nodeType === "AsyncFunctionDef" || nodeType === "ClassDef" || nodeType === "Lambda")
+    return false;
   return Object.values(value).some((child) => typeof child === "object" && hasYield(child));
 }

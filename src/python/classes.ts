@@ -6,11 +6,26 @@ import { callUnknown, callValue } from "./call.ts";
 import { evaluate } from "./evaluate.ts";
 import { executeBlock } from "./execute.ts";
 import type { StmtNode } from "./parse.ts";
-import { isObj, tuple, unknown, type CallArguments, type ClassValue, type Instance, type Site, type Unknown, type Value } from "./value.ts";
+import {
+  isObj,
+  tuple,
+  unknown,
+  type CallArguments,
+  type ClassValue,
+  type Instance,
+  type Site,
+  type Unknown,
+  type Value,
+} from "./value.ts";
 import { newFrame, raise, type Frame, type Vm } from "./vm.ts";
 
 /** The class of a `class` statement. */
-export function makeClass(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "ClassDef" }>, site: Site): ClassValue {
+export function makeClass(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "ClassDef" }>,
+  site: Site,
+): ClassValue {
   const bases = node.bases.map((base) => evaluate(vm, frame, base));
   const cls: ClassValue = {
     kind: "class",
@@ -18,14 +33,26 @@ export function makeClass(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeTy
     moduleName: frame.module.name,
     bases,
     attributes: new Map(),
-    annotated: node.body.flatMap((item) => (item.nodeType === "AnnAssign" && item.target.nodeType === "Name" && !isClassVar(item.annotation) ? [item.target.id] : [])),
+    annotated: node.body.flatMap((item) =>
+      item.nodeType === "AnnAssign" && item.target.nodeType === "Name" && !isClassVar(item.annotation)
+        ? [item.target.id]
+        : [],
+    ),
     line: node.lineno,
     site,
   };
-  const names = bases.map((base) => (isObj(base) && (base.kind === "class" || base.kind === "builtin") ? base.name : isObj(base) && base.kind === "unknown" ? (base.external ?? "") : ""));
+  const names = bases.map((base) =>
+    isObj(base) && (base.kind === "class" || base.kind === "builtin")
+      ? base.name
+      : isObj(base) && base.kind === "unknown"
+        ? (base.external ?? "")
+        : "",
+  );
   const parents = bases.filter((base) => isObj(base) && base.kind === "class") as ClassValue[];
-  if (parents.some((base) => base.isEnum) || names.some((name) => /^(?:Int|Str)?(?:Enum|Flag)$/.test(name))) cls.isEnum = true;
-  if (parents.some((base) => base.isException) || names.some((name) => /(?:Exception|Error|Warning)$/.test(name))) cls.isException = true;
+  if (parents.some((base) => base.isEnum) || names.some((name) => /^(?:Int|Str)?(?:Enum|Flag)$/.test(name)))
+    cls.isEnum = true;
+  if (parents.some((base) => base.isException) || names.some((name) => /(?:Exception|Error|Warning)$/.test(name)))
+    cls.isException = true;
   if (names.includes("NamedTuple")) cls.isNamedTuple = true;
   const body = newFrame(frame.module, frame, { isClass: true, owner: cls });
   executeBlock(vm, body, node.body);
@@ -37,10 +64,12 @@ export function makeClass(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeTy
   for (const keyword of node.keywords) {
     if (keyword.arg === "metaclass") {
       const meta = evaluate(vm, frame, keyword.value);
-      if (isObj(meta) && meta.kind === "class") cls.poison = unknown(`"${node.name}" has a metaclass of the project`, site);
+      if (isObj(meta) && meta.kind === "class")
+        cls.poison = unknown(`"${node.name}" has a metaclass of the project`, site);
     }
   }
-  for (const base of parents) if (base.attributes.has("__init_subclass__")) cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
+  for (const base of parents)
+    if (base.attributes.has("__init_subclass__")) cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
   return cls;
 }
 
@@ -49,7 +78,8 @@ export function construct(vm: Vm, cls: ClassValue, args: CallArguments, site: Si
   if (cls.poison) return callUnknown(vm, cls.poison, args, site);
   if (cls.isEnum) return enumByValue(cls, args, site);
   const foreign = unknownBase(cls);
-  if (findInClass(cls, "__new__") !== undefined) return callUnknown(vm, unknown(`"${cls.name}" has its own __new__`, site), args, site);
+  if (findInClass(cls, "__new__") !== undefined)
+    return callUnknown(vm, unknown(`"${cls.name}" has its own __new__`, site), args, site);
   if (cls.isNamedTuple) return namedTuple(cls, args, site);
   const instance: Instance = { kind: "instance", cls, attributes: new Map() };
   const init = findInClass(cls, "__init__");
@@ -75,14 +105,17 @@ export function construct(vm: Vm, cls: ClassValue, args: CallArguments, site: Si
     instance.poison = unknown(`"${cls.name}" is built by a base class that kfk does not read`, site);
     return instance;
   }
-  const plain = cls.bases.find((base) => isObj(base) && base.kind === "builtin" && base.type !== undefined && base.type !== "object");
+  const plain = cls.bases.find(
+    (base) => isObj(base) && base.kind === "builtin" && base.type !== undefined && base.type !== "object",
+  );
   if (plain !== undefined && !cls.isException) {
     const value = callValue(vm, plain, args, site);
     if (!isObj(value)) instance.plain = value;
     else instance.poison = unknown(`a subclass of ${(plain as { name: string }).name} is not followed`, site);
     return instance;
   }
-  if (!cls.isException && (args.positional.length > 0 || args.keywords.size > 0)) throw raise("TypeError", `${cls.name}() takes no arguments`, site);
+  if (!cls.isException && (args.positional.length > 0 || args.keywords.size > 0))
+    throw raise("TypeError", `${cls.name}() takes no arguments`, site);
   return instance;
 }
 
@@ -118,7 +151,9 @@ export function unknownBase(cls: ClassValue): Unknown | undefined {
 // --- internal ---
 
 function isClassVar(annotation: unknown): boolean {
-  return JSON.stringify(annotation, (key, value: unknown) => (key === "ctx" || typeof value === "bigint" ? undefined : value)).includes('"ClassVar"');
+  return JSON.stringify(annotation, (key, value: unknown) =>
+    key === "ctx" || typeof value === "bigint" ? undefined : value,
+  ).includes('"ClassVar"');
 }
 
 function isDataclass(cls: ClassValue): boolean {
@@ -131,18 +166,34 @@ function makeMembers(cls: ClassValue, baseNames: readonly string[], site: Site):
   const isText = baseNames.includes("str") || baseNames.includes("StrEnum") || baseNames.includes("enum.StrEnum");
   const isInt = baseNames.includes("int") || baseNames.includes("IntEnum");
   for (const [name, raw] of cls.attributes) {
-    if (name.startsWith("_") || (isObj(raw) && (raw.kind === "function" || raw.kind === "property" || raw.kind === "class" || raw.kind === "builtin"))) continue;
+    if (
+      name.startsWith("_") ||
+      (isObj(raw) &&
+        (raw.kind === "function" || raw.kind === "property" || raw.kind === "class" || raw.kind === "builtin"))
+    )
+      continue;
     let value = raw;
-    if (isObj(raw) && raw.kind === "custom" && raw.type === "auto") value = baseNames.includes("StrEnum") ? name.toLowerCase() : ++last;
+    if (isObj(raw) && raw.kind === "custom" && raw.type === "auto")
+      value = baseNames.includes("StrEnum") ? name.toLowerCase() : ++last;
     else if (typeof raw === "bigint") last = raw;
     const alias = seen.find((item) => !isObj(item.value) && item.value === value);
     if (alias) {
       cls.attributes.set(name, alias.member);
       continue;
     }
-    const member: Instance = { kind: "instance", cls, attributes: new Map<string, Value>([["value", value], ["name", name], ["_value_", value], ["_name_", name]]) };
+    const member: Instance = {
+      kind: "instance",
+      cls,
+      attributes: new Map<string, Value>([
+        ["value", value],
+        ["name", name],
+        ["_value_", value],
+        ["_name_", name],
+      ]),
+    };
     if ((isText && typeof value === "string") || (isInt && typeof value === "bigint")) member.plain = value;
-    if (cls.attributes.has("__init__") || cls.attributes.has("__new__") || cls.attributes.has("_generate_next_value_")) member.poison = unknown(`"${cls.name}" has its own __init__`, site);
+    if (cls.attributes.has("__init__") || cls.attributes.has("__new__") || cls.attributes.has("_generate_next_value_"))
+      member.poison = unknown(`"${cls.name}" has its own __init__`, site);
     cls.attributes.set(name, member);
     seen.push({ value, member });
   }
@@ -162,7 +213,8 @@ function enumByValue(cls: ClassValue, args: CallArguments, site: Site): Value {
 
 function fieldsOf(cls: ClassValue): { name: string; owner: ClassValue }[] {
   const fields = new Map<string, ClassValue>();
-  for (const base of cls.bases.toReversed()) if (isObj(base) && base.kind === "class") for (const field of fieldsOf(base)) fields.set(field.name, field.owner);
+  for (const base of cls.bases.toReversed())
+    if (isObj(base) && base.kind === "class") for (const field of fieldsOf(base)) fields.set(field.name, field.owner);
   for (const name of cls.annotated) fields.set(name, cls);
   return [...fields].map(([name, owner]) => ({ name, owner }));
 }
@@ -172,9 +224,15 @@ function fillFields(vm: Vm, cls: ClassValue, instance: Instance, args: CallArgum
   let at = 0;
   for (const { name, owner } of fieldsOf(cls)) {
     const standard = owner.attributes.get(name);
-    const made = isObj(standard ?? null) && (standard as { kind: string }).kind === "custom" && (standard as { type?: string }).type === "field" ? (standard as { data: FieldSpec }).data : undefined;
+    const made =
+      isObj(standard ?? null) &&
+      (standard as { kind: string }).kind === "custom" &&
+      (standard as { type?: string }).type === "field"
+        ? (standard as { data: FieldSpec }).data
+        : undefined;
     if (made?.init === false) {
-      if (made.factory !== undefined) instance.attributes.set(name, callValue(vm, made.factory, { positional: [], keywords: new Map() }, site));
+      if (made.factory !== undefined)
+        instance.attributes.set(name, callValue(vm, made.factory, { positional: [], keywords: new Map() }, site));
       else if (made.standard !== undefined) instance.attributes.set(name, made.standard);
       continue;
     }
@@ -182,12 +240,18 @@ function fillFields(vm: Vm, cls: ClassValue, instance: Instance, args: CallArgum
     if (rest.has(name) || args.positional.length >= at) {
       instance.attributes.set(name, given ?? null);
       rest.delete(name);
-    } else if (made?.factory !== undefined) instance.attributes.set(name, callValue(vm, made.factory, { positional: [], keywords: new Map() }, site));
+    } else if (made?.factory !== undefined)
+      instance.attributes.set(name, callValue(vm, made.factory, { positional: [], keywords: new Map() }, site));
     else if (made?.standard !== undefined) instance.attributes.set(name, made.standard);
     else if (standard !== undefined && !made) instance.attributes.set(name, standard);
     else throw raise("TypeError", `${cls.name}.__init__() missing 1 required positional argument: '${name}'`, site);
   }
-  if (rest.size > 0) throw raise("TypeError", `${cls.name}.__init__() got an unexpected keyword argument '${[...rest.keys()][0]}'`, site);
+  if (rest.size > 0)
+    throw raise(
+      "TypeError",
+      `${cls.name}.__init__() got an unexpected keyword argument '${[...rest.keys()][0]}'`,
+      site,
+    );
 }
 
 export interface FieldSpec {
@@ -198,7 +262,9 @@ export interface FieldSpec {
 
 function namedTuple(cls: ClassValue, args: CallArguments, site: Site): Value {
   const fields = fieldsOf(cls).map((field) => field.name);
-  const items = fields.map((name, index) => args.positional[index] ?? args.keywords.get(name) ?? cls.attributes.get(name));
+  const items = fields.map(
+    (name, index) => args.positional[index] ?? args.keywords.get(name) ?? cls.attributes.get(name),
+  );
   if (items.includes(undefined)) throw raise("TypeError", `${cls.name}.__new__() misses an argument`, site);
   return { kind: "tuple", items: items as Value[], fields, className: cls.name };
 }

@@ -48,7 +48,11 @@ export function evaluate(vm: Vm, frame: Frame, node: ExprNode): Value {
     }
     case "Tuple": {
       const items = collect(vm, frame, node.elts);
-      return "kind" in items ? items : items.unordered ? { kind: "tuple", items: items.items, unordered: true } : tuple(items.items);
+      return "kind" in items
+        ? items
+        : items.unordered
+          ? { kind: "tuple", items: items.items, unordered: true }
+          : tuple(items.items);
     }
     case "Set": {
       const items = collect(vm, frame, node.elts);
@@ -172,7 +176,12 @@ export function findName(vm: Vm, frame: Frame, name: string): Value | undefined 
 
 // --- internal ---
 
-function settle(vm: Vm, frame: Frame, name: string, bound: NonNullable<ReturnType<Frame["names"]["get"]>> | null): Value {
+function settle(
+  vm: Vm,
+  frame: Frame,
+  name: string,
+  bound: NonNullable<ReturnType<Frame["names"]["get"]>> | null,
+): Value {
   if (typeof bound === "object" && bound !== null && "lazy" in bound) {
     const value = resolveLazy(vm, bound);
     frame.names.set(name, value);
@@ -184,8 +193,13 @@ function settle(vm: Vm, frame: Frame, name: string, bound: NonNullable<ReturnTyp
 /** A star import of a library that is not read may have bound any name. */
 function fromStars(frame: Frame, name: string): Value | undefined {
   const star = frame.module.frame.names.get("\0star");
-  if (star === undefined || typeof star !== "object" || star === null || "lazy" in star || star.kind !== "unknown") return undefined;
-  return unknown(`"${name}" may come from a star import that kfk does not read`, star.site, `${star.external ?? "?"}.${name}`);
+  if (star === undefined || typeof star !== "object" || star === null || "lazy" in star || star.kind !== "unknown")
+    return undefined;
+  return unknown(
+    `"${name}" may come from a star import that kfk does not read`,
+    star.site,
+    `${star.external ?? "?"}.${name}`,
+  );
 }
 
 function constant(frame: Frame, node: Extract<ExprNode, { nodeType: "Constant" }>, site: Site): Value {
@@ -225,7 +239,11 @@ function lineOf(text: string, line: number): string {
 }
 
 /** Items of a display or positional arguments, stars expanded. */
-export function collect(vm: Vm, frame: Frame, nodes: readonly ExprNode[]): { items: Value[]; unordered: boolean } | Unknown {
+export function collect(
+  vm: Vm,
+  frame: Frame,
+  nodes: readonly ExprNode[],
+): { items: Value[]; unordered: boolean } | Unknown {
   const items: Value[] = [];
   let unordered = false;
   for (const node of nodes) {
@@ -256,7 +274,8 @@ function dictDisplay(vm: Vm, frame: Frame, node: Extract<ExprNode, { nodeType: "
     else if (isObj(inner) && inner.kind === "dict") {
       for (const entry of inner.map.values()) dictSet(dict, entry.key, entry.value);
       if (inner.unordered) dict.unordered = true;
-    } else throw raise("TypeError", "argument after ** must be a mapping", { source: frame.module.source, node: valueNode });
+    } else
+      throw raise("TypeError", "argument after ** must be a mapping", { source: frame.module.source, node: valueNode });
   }
   return dict;
 }
@@ -278,14 +297,21 @@ function evaluateCall(vm: Vm, frame: Frame, node: Extract<ExprNode, { nodeType: 
     return superOf(vm, frame, site);
   }
   const func = evaluate(vm, frame, node.func);
-  if (isObj(func) && func.kind === "builtin" && func.name === "locals") return unknown("locals() is not followed", site);
+  if (isObj(func) && func.kind === "builtin" && func.name === "locals")
+    return unknown("locals() is not followed", site);
   const positional = collect(vm, frame, node.args);
   const keywords = new Map<string, Value>();
-  let doubt: Unknown | undefined = "kind" in positional ? positional : positional.unordered ? unknown("its arguments come in the order of a set", site) : undefined;
+  let doubt: Unknown | undefined =
+    "kind" in positional
+      ? positional
+      : positional.unordered
+        ? unknown("its arguments come in the order of a set", site)
+        : undefined;
   for (const keyword of node.keywords) {
     const value = evaluate(vm, frame, keyword.value);
     if (keyword.arg !== undefined && keyword.arg !== null) {
-      if (keywords.has(keyword.arg)) throw raise("TypeError", `got multiple values for keyword argument '${keyword.arg}'`, site);
+      if (keywords.has(keyword.arg))
+        throw raise("TypeError", `got multiple values for keyword argument '${keyword.arg}'`, site);
       keywords.set(keyword.arg, value);
       continue;
     }
@@ -315,7 +341,8 @@ function superOf(vm: Vm, frame: Frame, site: Site): Value {
         if (base.kind === "unknown") return derive(base, site);
         if (base.kind !== "class") continue;
         const found = attributeOf(vm, base, name, site, true);
-        if (found !== undefined && isObj(found) && found.kind === "function") return { kind: "method", self, func: found };
+        if (found !== undefined && isObj(found) && found.kind === "function")
+          return { kind: "method", self, func: found };
         if (found !== undefined) return found;
       }
       return { kind: "builtin", name, call: () => null };
@@ -337,7 +364,14 @@ function joined(vm: Vm, frame: Frame, values: readonly ExprNode[], site: Site): 
     if (part.conversion === 114) value = reprOf(value) ?? unknown("its repr is not followed", site);
     else if (part.conversion === 115) value = textOf(value, site);
     else if (part.conversion === 97) value = unknown("ascii() is not followed", site);
-    const spec = part.format_spec ? joined(vm, frame, part.format_spec.nodeType === "JoinedStr" ? part.format_spec.values : [part.format_spec], site) : "";
+    const spec = part.format_spec
+      ? joined(
+          vm,
+          frame,
+          part.format_spec.nodeType === "JoinedStr" ? part.format_spec.values : [part.format_spec],
+          site,
+        )
+      : "";
     if (typeof spec !== "string") return spec;
     const shown = formatSpec(value, spec, site);
     if (typeof shown !== "string") return shown;
@@ -349,7 +383,10 @@ function joined(vm: Vm, frame: Frame, values: readonly ExprNode[], site: Site): 
 type ComprehensionNode = Extract<ExprNode, { nodeType: "ListComp" | "SetComp" | "GeneratorExp" | "DictComp" }>;
 
 function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site): Value {
-  const inner = newFrame(frame.module, frame, { ...(frame.owner && { owner: frame.owner }), ...(frame.self !== undefined && { self: frame.self }) });
+  const inner = newFrame(frame.module, frame, {
+    ...(frame.owner && { owner: frame.owner }),
+    ...(frame.self !== undefined && { self: frame.self }),
+  });
   inner.names.set("\0comprehension", true);
   const items: Value[] = [];
   const dict = emptyDict();
@@ -410,7 +447,12 @@ function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site
   }
 }
 
-function evaluateYield(vm: Vm, frame: Frame, node: Extract<ExprNode, { nodeType: "Yield" | "YieldFrom" }>, site: Site): Value {
+function evaluateYield(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<ExprNode, { nodeType: "Yield" | "YieldFrom" }>,
+  site: Site,
+): Value {
   let target: Frame | undefined = frame;
   while (target && !target.yields) target = target.parent;
   if (!target?.yields) return unknown("yield outside of a function", site);

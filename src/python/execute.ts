@@ -28,7 +28,8 @@ import {
 } from "./value.ts";
 import { raise, step, type Frame, type ModuleValue, type Vm } from "./vm.ts";
 
-export type Ending = { readonly kind: "return"; readonly value: Value } | { readonly kind: "break" } | { readonly kind: "continue" };
+export type Ending =
+  { readonly kind: "return"; readonly value: Value } | { readonly kind: "break" } | { readonly kind: "continue" };
 
 /** Runs a module's top level once. Raises what the module raises; PY_SYNTAX for a broken text. */
 export function executeModule(vm: Vm, module: ModuleValue): void {
@@ -119,7 +120,12 @@ function execute(vm: Vm, frame: Frame, node: StmtNode, rest: readonly StmtNode[]
     case "ClassDef": {
       let value: Value = makeClass(vm, frame, node, site);
       for (const decorator of node.decorator_list.toReversed()) {
-        value = callValue(vm, evaluate(vm, frame, decorator), { positional: [value], keywords: new Map() }, { source: frame.module.source, node: decorator });
+        value = callValue(
+          vm,
+          evaluate(vm, frame, decorator),
+          { positional: [value], keywords: new Map() },
+          { source: frame.module.source, node: decorator },
+        );
       }
       bind(frame, node.name, value);
       return undefined;
@@ -155,7 +161,8 @@ function execute(vm: Vm, frame: Frame, node: StmtNode, rest: readonly StmtNode[]
     case "Delete":
       for (const target of node.targets) {
         if (target.nodeType === "Name") frame.names.delete(target.id);
-        else if (target.nodeType === "Subscript") deleteItem(evaluate(vm, frame, target.value), evaluate(vm, frame, target.slice), site);
+        else if (target.nodeType === "Subscript")
+          deleteItem(evaluate(vm, frame, target.value), evaluate(vm, frame, target.slice), site);
         else poisonNames(vm, frame, [target], unknown("an attribute is deleted", site));
       }
       return undefined;
@@ -185,7 +192,13 @@ function execute(vm: Vm, frame: Frame, node: StmtNode, rest: readonly StmtNode[]
 }
 
 /** A region that may or may not run: what it touches is unknown, and what follows too if it may leave the block. */
-function skipRegion(vm: Vm, frame: Frame, region: readonly StmtNode[], doubt: Unknown, rest: readonly StmtNode[]): Ending | undefined {
+function skipRegion(
+  vm: Vm,
+  frame: Frame,
+  region: readonly StmtNode[],
+  doubt: Unknown,
+  rest: readonly StmtNode[],
+): Ending | undefined {
   poisonRegion(vm, frame, region, doubt);
   const jump = hasJump(region);
   if (jump === undefined) return undefined;
@@ -220,7 +233,8 @@ function augment(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "AugA
     const bad = unknownOf(value);
     if (bad) old.poison = bad;
     else if (isObj(value) && (value.kind === "set" || value.kind === "dict")) {
-      for (const [hash, item] of value.map) (old.map as Map<string, unknown>).set(hash, value.kind === "dict" ? { ...(item as object) } : item);
+      for (const [hash, item] of value.map)
+        (old.map as Map<string, unknown>).set(hash, value.kind === "dict" ? { ...(item as object) } : item);
     }
     return;
   }
@@ -237,7 +251,13 @@ function unpack(vm: Vm, frame: Frame, targets: readonly ExprNode[], value: Value
   const star = targets.findIndex((target) => target.nodeType === "Starred");
   const { items } = found;
   if (star < 0 ? items.length !== targets.length : items.length < targets.length - 1) {
-    throw raise("ValueError", items.length > targets.length ? `too many values to unpack (expected ${targets.length})` : `not enough values to unpack (expected ${targets.length}, got ${items.length})`, site);
+    throw raise(
+      "ValueError",
+      items.length > targets.length
+        ? `too many values to unpack (expected ${targets.length})`
+        : `not enough values to unpack (expected ${targets.length}, got ${items.length})`,
+      site,
+    );
   }
   const after = star < 0 ? 0 : targets.length - star - 1;
   for (const [index, target] of targets.entries()) {
@@ -251,7 +271,11 @@ function define(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Funct
   let func: Value;
   const early = frame.isModule && node.decorator_list.length === 0 ? frame.module.indexed.get(node.name) : undefined;
   const made = makeFunction(vm, frame, node, node.name);
-  if (isObj(early ?? null) && (early as FunctionValue).kind === "function" && (early as FunctionValue).line === node.lineno) {
+  if (
+    isObj(early ?? null) &&
+    (early as FunctionValue).kind === "function" &&
+    (early as FunctionValue).line === node.lineno
+  ) {
     (early as FunctionValue).body = made.body as NonNullable<FunctionValue["body"]>;
     func = early as FunctionValue;
   } else func = made;
@@ -262,7 +286,12 @@ function define(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Funct
   bind(frame, node.name, func);
 }
 
-function executeImport(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Import" | "ImportFrom" }>, site: Site): void {
+function executeImport(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "Import" | "ImportFrom" }>,
+  site: Site,
+): void {
   if (node.nodeType === "Import") {
     for (const { name, asname } of node.names) {
       const value = importModule(vm, name, site);
@@ -295,14 +324,25 @@ function executeImport(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType:
   }
 }
 
-function executeFor(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "For" }>, rest: readonly StmtNode[]): Ending | undefined {
+function executeFor(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "For" }>,
+  rest: readonly StmtNode[],
+): Ending | undefined {
   const site: Site = { source: frame.module.source, node: node.iter };
   const found = iterate(evaluate(vm, frame, node.iter), site);
   const whole: StmtNode[] = [node];
   if ("kind" in found) return skipRegion(vm, frame, [...loopRegion(node), ...node.orelse], found, rest);
   if (found.unordered) {
     if (hasJump(node.body) !== undefined) {
-      return skipRegion(vm, frame, [...loopRegion(node), ...node.orelse], unknown("it depends on the order of a set, which differs between runs", site), rest);
+      return skipRegion(
+        vm,
+        frame,
+        [...loopRegion(node), ...node.orelse],
+        unknown("it depends on the order of a set, which differs between runs", site),
+        rest,
+      );
     }
     poisonCounters(vm, frame, node.body, unknown("it depends on the order of a set, which differs between runs", site));
   }
@@ -324,7 +364,14 @@ function executeFor(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "F
     assign(vm, frame, node.target, last);
     for (const name of assignedNames(node.body)) {
       const value = findName(vm, frame, name);
-      if (value !== undefined && !(isObj(value) && (value.kind === "list" || value.kind === "dict" || value.kind === "set" || value.kind === "custom"))) bind(frame, name, last);
+      if (
+        value !== undefined &&
+        !(
+          isObj(value) &&
+          (value.kind === "list" || value.kind === "dict" || value.kind === "set" || value.kind === "custom")
+        )
+      )
+        bind(frame, name, last);
     }
   }
   return executeBlock(vm, frame, node.orelse);
@@ -354,7 +401,8 @@ function* walk(value: unknown): Generator<{ nodeType: string } & Record<string, 
 function augmentedNames(body: readonly StmtNode[]): string[] {
   const names: string[] = [];
   for (const node of walk(body)) {
-    if (node.nodeType === "AugAssign" && (node["target"] as ExprNode).nodeType === "Name") names.push((node["target"] as { id: string }).id);
+    if (node.nodeType === "AugAssign" && (node["target"] as ExprNode).nodeType === "Name")
+      names.push((node["target"] as { id: string }).id);
   }
   return names;
 }
@@ -362,13 +410,18 @@ function augmentedNames(body: readonly StmtNode[]): string[] {
 function assignedNames(body: readonly StmtNode[]): string[] {
   const names: string[] = [];
   for (const node of walk(body)) {
-    if (node.nodeType === "Name" && (node["ctx"] as { nodeType: string } | undefined)?.nodeType === "Store") names.push(node["id"] as string);
+    if (node.nodeType === "Name" && (node["ctx"] as { nodeType: string } | undefined)?.nodeType === "Store")
+      names.push(node["id"] as string);
   }
   return names;
 }
 
 /** Lists and dictionaries that a region names: their order is a set's once the region ran in a set's order. */
-function listsIn(vm: Vm, frame: Frame, region: readonly StmtNode[]): Extract<Value, { kind: "list" | "dict" | "set" }>[] {
+function listsIn(
+  vm: Vm,
+  frame: Frame,
+  region: readonly StmtNode[],
+): Extract<Value, { kind: "list" | "dict" | "set" }>[] {
   const found: Extract<Value, { kind: "list" | "dict" | "set" }>[] = [];
   for (const node of walk(region)) {
     if (node.nodeType !== "Call" && node.nodeType !== "AugAssign" && node.nodeType !== "Subscript") continue;
@@ -385,7 +438,12 @@ function rootName(node: ExprNode): string | undefined {
   return at.nodeType === "Name" ? at.id : undefined;
 }
 
-function executeWhile(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "While" }>, rest: readonly StmtNode[]): Ending | undefined {
+function executeWhile(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "While" }>,
+  rest: readonly StmtNode[],
+): Ending | undefined {
   for (;;) {
     step(vm, frame.module.source, node);
     const is = truth(evaluate(vm, frame, node.test), { source: frame.module.source, node: node.test });
@@ -402,13 +460,21 @@ function executeWhile(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: 
   }
 }
 
-function executeTry(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>, rest: readonly StmtNode[]): Ending | undefined {
+function executeTry(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>,
+  rest: readonly StmtNode[],
+): Ending | undefined {
   const before = vm.unknownCalls;
   let ending: Ending | undefined;
   try {
     ending = executeBlock(vm, frame, node.body);
     if (vm.unknownCalls > before && node.handlers.length > 0) {
-      const doubt = unknown("something that kfk does not read may have raised an exception in this try block", { source: frame.module.source, node });
+      const doubt = unknown("something that kfk does not read may have raised an exception in this try block", {
+        source: frame.module.source,
+        node,
+      });
       const handlers = node.handlers.flatMap((handler) => handler.body);
       // Only what both ways would leave different is in doubt; a handler that raises again leaves nothing behind.
       const harmless = node.handlers.every((handler) => handler.body.at(-1)?.nodeType === "Raise");
@@ -416,7 +482,10 @@ function executeTry(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "T
         const jumped = skipRegion(vm, frame, [...node.body, ...handlers], doubt, rest);
         if (ending || jumped) ending = { kind: "return", value: doubt };
       }
-    } else if (node.handlers.length > 0 && node.body.some((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom")) {
+    } else if (
+      node.handlers.length > 0 &&
+      node.body.some((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom")
+    ) {
       assumeInstalled(vm, frame, node);
     }
     ending ??= executeBlock(vm, frame, node.orelse);
@@ -444,7 +513,13 @@ function assumeInstalled(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeTyp
   });
   if (!isOpen) return;
   const doubt = unknown("it depends on whether a library is installed", { source: frame.module.source, node });
-  const imported = new Set(node.body.flatMap((item) => (item.nodeType === "Import" || item.nodeType === "ImportFrom" ? item.names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name) : [])));
+  const imported = new Set(
+    node.body.flatMap((item) =>
+      item.nodeType === "Import" || item.nodeType === "ImportFrom"
+        ? item.names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name)
+        : [],
+    ),
+  );
   for (const handler of node.handlers) {
     for (const name of assignedNames(handler.body)) if (!imported.has(name)) bind(frame, name, doubt);
   }
@@ -455,15 +530,30 @@ function isKnown(vm: Vm, module: string): boolean {
   return value !== undefined;
 }
 
-function handle(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>, problem: PyRaise, rest: readonly StmtNode[]): { ending: Ending | undefined } | undefined {
+function handle(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>,
+  problem: PyRaise,
+  rest: readonly StmtNode[],
+): { ending: Ending | undefined } | undefined {
   for (const handler of node.handlers) {
     const matches = handler.type ? exceptionMatches(vm, problem, evaluate(vm, frame, handler.type)) : true;
     if (matches === undefined) {
       const doubt = unknown("which exception is caught is not known", { source: frame.module.source, node: handler });
-      return { ending: skipRegion(vm, frame, node.handlers.flatMap((item) => item.body), doubt, rest) };
+      return {
+        ending: skipRegion(
+          vm,
+          frame,
+          node.handlers.flatMap((item) => item.body),
+          doubt,
+          rest,
+        ),
+      };
     }
     if (!matches) continue;
-    if (handler.name !== undefined && handler.name !== null) bind(frame, handler.name, problem.exception ?? unknown("it is an exception", problem.site));
+    if (handler.name !== undefined && handler.name !== null)
+      bind(frame, handler.name, problem.exception ?? unknown("it is an exception", problem.site));
     try {
       return { ending: executeBlock(vm, frame, handler.body) };
     } catch (error) {
@@ -505,7 +595,8 @@ function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | unde
   if (name === undefined) return undefined;
   if (name === "Exception" || name === "BaseException") return true;
   const chain: string[] = [];
-  const raisedClass = isObj(problem.exception) && problem.exception.kind === "instance" ? problem.exception.cls : undefined;
+  const raisedClass =
+    isObj(problem.exception) && problem.exception.kind === "instance" ? problem.exception.cls : undefined;
   const add = (value: Value): void => {
     if (!isObj(value)) return;
     if (value.kind === "class") {
@@ -530,7 +621,10 @@ function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "
     let entered: Value = value;
     if (isObj(value) && value.kind === "instance") {
       const enter = attributeOf(vm, value, "__enter__", site, true);
-      entered = enter === undefined ? unknown("its __enter__ is not followed", site) : callValue(vm, enter, { positional: [], keywords: new Map() }, site);
+      entered =
+        enter === undefined
+          ? unknown("its __enter__ is not followed", site)
+          : callValue(vm, enter, { positional: [], keywords: new Map() }, site);
     } else if (isObj(value) && value.kind === "custom") entered = value.enter?.() ?? value;
     else if (isObj(value) && value.kind === "unknown") entered = derive(value, site);
     if (item.optional_vars) assign(vm, frame, item.optional_vars, entered);
@@ -545,17 +639,31 @@ function raised(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Raise
     value = callValue(vm, value, { positional: [], keywords: new Map() }, site);
   }
   const text = isObj(value) && value.kind === "instance" ? textOf(value, site) : "";
-  const type = isObj(value) && value.kind === "unknown" ? (value.external?.split(".").at(-1) ?? "Exception") : typeName(value);
+  const type =
+    isObj(value) && value.kind === "unknown" ? (value.external?.split(".").at(-1) ?? "Exception") : typeName(value);
   return new PyRaise(type, typeof text === "string" ? text : "", site, value);
 }
 
-function executeMatch(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Match" }>, rest: readonly StmtNode[], site: Site): Ending | undefined {
+function executeMatch(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "Match" }>,
+  rest: readonly StmtNode[],
+  site: Site,
+): Ending | undefined {
   const subject = evaluate(vm, frame, node.subject);
   for (const branch of node.cases) {
     let is: boolean | Unknown = matches(vm, frame, branch.pattern, subject, site);
     if (is === true && branch.guard) is = truth(evaluate(vm, frame, branch.guard), site);
     if (is === true) return executeBlock(vm, frame, branch.body);
-    if (is !== false) return skipRegion(vm, frame, node.cases.flatMap((item) => item.body), is, rest);
+    if (is !== false)
+      return skipRegion(
+        vm,
+        frame,
+        node.cases.flatMap((item) => item.body),
+        is,
+        rest,
+      );
   }
   return undefined;
 }
@@ -581,7 +689,8 @@ function matches(vm: Vm, frame: Frame, pattern: PatternNode, subject: Value, sit
       const bad = unknownOf(subject);
       if (bad) return bad;
       if (!isObj(subject) || (subject.kind !== "list" && subject.kind !== "tuple")) return false;
-      if (pattern.patterns.some((item) => item.nodeType === "MatchStar")) return unknown("this pattern is not followed", site);
+      if (pattern.patterns.some((item) => item.nodeType === "MatchStar"))
+        return unknown("this pattern is not followed", site);
       if (pattern.patterns.length !== subject.items.length) return false;
       for (const [index, item] of pattern.patterns.entries()) {
         const is = matches(vm, frame, item, subject.items[index] ?? null, site);

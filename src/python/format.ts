@@ -3,9 +3,19 @@
  * written here, or prints an address in Python, gives an unknown instead of a text.
  */
 import { getItem } from "./operators.ts";
-import { derive, deepUnknown, isObj, typeName, unknown, unknownOf, type Site, type Unknown, type Value } from "./value.ts";
+import {
+  derive,
+  deepUnknown,
+  isObj,
+  typeName,
+  unknown,
+  unknownOf,
+  type Site,
+  type Unknown,
+  type Value,
+} from "./value.ts";
 import { raise } from "./vm.ts";
-import { encodeFloat } from "../steps/transport.ts";
+import { encodeFloat } from "../config/plain.ts";
 
 /** `str(value)`. */
 export function textOf(value: Value, site: Site): string | Unknown {
@@ -99,7 +109,12 @@ export function reprText(text: string): string {
     else if (char === "\t") out += String.raw`\t`;
     else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, "0")}`;
     else if (code > 0x7f && /[\p{C}\p{Z}]/u.test(char)) {
-      out += code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
+      out +=
+        code < 0x100
+          ? `\\x${code.toString(16).padStart(2, "0")}`
+          : code < 0x10000
+            ? `\\u${code.toString(16).padStart(4, "0")}`
+            : `\\U${code.toString(16).padStart(8, "0")}`;
     } else out += char;
   }
   return out + quote;
@@ -111,13 +126,16 @@ const SPEC = /^(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeE
 export function formatSpec(value: Value, spec: string, site: Site): string | Unknown {
   const bad = deepUnknown(value);
   if (bad) return derive(bad, site);
-  const plain = isObj(value) && value.kind === "instance" && value.plain !== undefined && !value.cls.isEnum ? value.plain : value;
+  const plain =
+    isObj(value) && value.kind === "instance" && value.plain !== undefined && !value.cls.isEnum ? value.plain : value;
   if (spec === "") return textOf(value, site);
   const match = SPEC.exec(spec);
   if (!match) return unknown(`the format "${spec}" is not followed`, site);
-  const [, fill = match[5] === "0" ? "0" : " ", align, sign = "-", alternate, , width = "0", group, precision, type] = match;
+  const [, fill = match[5] === "0" ? "0" : " ", align, sign = "-", alternate, , width = "0", group, precision, type] =
+    match;
   if (typeof plain === "string") {
-    if (type !== undefined && type !== "s") throw raise("ValueError", `Unknown format code '${type}' for object of type 'str'`, site);
+    if (type !== undefined && type !== "s")
+      throw raise("ValueError", `Unknown format code '${type}' for object of type 'str'`, site);
     const text = precision === undefined ? plain : [...plain].slice(0, Number(precision)).join("");
     return pad(text, Number(width), fill, align ?? "<");
   }
@@ -126,7 +144,14 @@ export function formatSpec(value: Value, spec: string, site: Site): string | Unk
   }
   if (type === "c" || type === "n") return unknown(`the format "${spec}" is not followed`, site);
   const negative = (typeof plain !== "boolean" && plain < 0) || Object.is(plain, -0);
-  const magnitude = typeof plain === "boolean" ? BigInt(plain) : typeof plain === "bigint" ? (negative ? -plain : plain) : Math.abs(plain);
+  const magnitude =
+    typeof plain === "boolean"
+      ? BigInt(plain)
+      : typeof plain === "bigint"
+        ? negative
+          ? -plain
+          : plain
+        : Math.abs(plain);
   let body: string;
   if (typeof magnitude === "bigint" && (type === undefined || "bdoxX".includes(type))) {
     const base = type === "b" ? 2 : type === "o" ? 8 : type === "x" || type === "X" ? 16 : 10;
@@ -171,29 +196,45 @@ export function formatPercent(text: string, args: Value, site: Site): Value {
   const tupleItems = isObj(args) && args.kind === "tuple" ? args.items : [args];
   let next = 0;
   let doubt: Unknown | undefined;
-  const out = text.replaceAll(/%(?:\(([^)]*)\))?([-+ #0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g, (whole, key?: string, flags = "", width = "", precision?: string, type = "s") => {
-    if (type === "%") return "%";
-    const value = key === undefined ? tupleItems[next++] : getItem(args, key, site);
-    if (value === undefined) throw raise("TypeError", "not enough arguments for format string", site);
-    const bad = deepUnknown(value);
-    if (bad) {
-      doubt ??= derive(bad, site);
-      return "";
-    }
-    const align = flags.includes("-") ? "<" : type === "s" || type === "r" ? ">" : flags.includes("0") ? "" : ">";
-    const spec = `${align}${flags.includes("+") ? "+" : ""}${flags.includes("0") && !flags.includes("-") ? "0" : ""}${width}${precision === undefined ? "" : `.${precision}`}`;
-    const shown =
-      type === "s" ? textOf(value, site) : type === "r" ? (reprOf(value) ?? unknown("its repr is not followed", site)) : value;
-    const result = isObj(shown) && shown.kind === "unknown" ? shown : formatSpec(shown, spec + (type === "s" || type === "r" ? "s" : type === "i" ? "d" : type), site);
-    if (typeof result === "string") return result;
-    doubt ??= result;
-    return whole;
-  });
+  const out = text.replaceAll(
+    /%(?:\(([^)]*)\))?([-+ #0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
+    (whole, key?: string, flags = "", width = "", precision?: string, type = "s") => {
+      if (type === "%") return "%";
+      const value = key === undefined ? tupleItems[next++] : getItem(args, key, site);
+      if (value === undefined) throw raise("TypeError", "not enough arguments for format string", site);
+      const bad = deepUnknown(value);
+      if (bad) {
+        doubt ??= derive(bad, site);
+        return "";
+      }
+      const align = flags.includes("-") ? "<" : type === "s" || type === "r" ? ">" : flags.includes("0") ? "" : ">";
+      const spec = `${align}${flags.includes("+") ? "+" : ""}${flags.includes("0") && !flags.includes("-") ? "0" : ""}${width}${precision === undefined ? "" : `.${precision}`}`;
+      const shown =
+        type === "s"
+          ? textOf(value, site)
+          : type === "r"
+            ? (reprOf(value) ?? unknown("its repr is not followed", site))
+            : value;
+      const result =
+        isObj(shown) && shown.kind === "unknown"
+          ? shown
+          : formatSpec(shown, spec + (type === "s" || type === "r" ? "s" : type === "i" ? "d" : type), site);
+      if (typeof result === "string") return result;
+      doubt ??= result;
+      return whole;
+    },
+  );
   return doubt ?? out;
 }
 
 /** `text.format(*args, **kwargs)`. */
-export function formatBraces(text: string, positional: readonly Value[], keywords: ReadonlyMap<string, Value>, site: Site, attribute: (value: Value, name: string) => Value): Value {
+export function formatBraces(
+  text: string,
+  positional: readonly Value[],
+  keywords: ReadonlyMap<string, Value>,
+  site: Site,
+  attribute: (value: Value, name: string) => Value,
+): Value {
   let out = "";
   let auto = 0;
   for (let at = 0; at < text.length;) {
@@ -211,7 +252,8 @@ export function formatBraces(text: string, positional: readonly Value[], keyword
     }
     let depth = 1;
     let end = at + 1;
-    for (; end < text.length && depth > 0; end++) depth += text.charAt(end) === "{" ? 1 : text.charAt(end) === "}" ? -1 : 0;
+    for (; end < text.length && depth > 0; end++)
+      depth += text.charAt(end) === "{" ? 1 : text.charAt(end) === "}" ? -1 : 0;
     if (depth > 0) throw raise("ValueError", "expected '}' before end of string", site);
     const match = /^([^!:]*)(?:!([rsa]))?(?::([\s\S]*))?$/.exec(text.slice(at + 1, end - 1));
     if (!match) return unknown("this format is not followed", site);
@@ -220,7 +262,8 @@ export function formatBraces(text: string, positional: readonly Value[], keyword
     const head = parts[0] ?? "";
     let value = head === "" ? positional[auto++] : /^\d+$/.test(head) ? positional[Number(head)] : keywords.get(head);
     if (value === undefined) {
-      if (/^\d*$/.test(head)) throw raise("IndexError", "Replacement index out of range for positional args tuple", site);
+      if (/^\d*$/.test(head))
+        throw raise("IndexError", "Replacement index out of range for positional args tuple", site);
       throw raise("KeyError", `'${head}'`, site);
     }
     for (const part of parts.slice(1)) {

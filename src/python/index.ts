@@ -18,7 +18,9 @@ export interface ModuleIndex {
   readonly otherText: string;
 }
 
-export type TopStatement = (DefStatement | ClassStatement | ImportStatement | FromImport | AssignStatement | OtherStatement) & {
+export type TopStatement = (
+  DefStatement | ClassStatement | ImportStatement | FromImport | AssignStatement | OtherStatement
+) & {
   readonly start: number;
   readonly end: number;
   /** From 1; of the first decorator when there is one. */
@@ -103,7 +105,8 @@ export function indexModule(text: string): ModuleIndex {
     if (text.charAt(start) === " " || text.charAt(start) === "\t") exact = false;
     const content = readStatement(text, start, head, end);
     const statement = { ...content, start, end, line: lineAt(start) } as TopStatement;
-    if (content.kind === "other" && /^[^\n]*;/.test(text.slice(start, end))) exact = exact && !hasSemicolon(text, start, end);
+    if (content.kind === "other" && /^[^\n]*;/.test(text.slice(start, end)))
+      exact = exact && !hasSemicolon(text, start, end);
     statements.push(statement);
     for (const name of namesOf(statement)) {
       const known = bindings.get(name);
@@ -349,7 +352,10 @@ function readStatement(text: string, start: number, head: number, end: number): 
   const from = FROM.exec(text);
   if (from) return readFrom(from, withoutComments(text.slice(FROM.lastIndex, end))) ?? { kind: "other" };
   if (/^[rRuU]?["']/.test(text.slice(start, start + 2)) && isLoneString(text, start, end)) return { kind: "docstring" };
-  if (/^if\s+(?:typing\.|t\.)?TYPE_CHECKING\s*:/.test(text.slice(start, start + 60)) && !/\n(?:else|elif)\b/.test(text.slice(start, end))) {
+  if (
+    /^if\s+(?:typing\.|t\.)?TYPE_CHECKING\s*:/.test(text.slice(start, start + 60)) &&
+    !/\n(?:else|elif)\b/.test(text.slice(start, end))
+  ) {
     return { kind: "typing" };
   }
   ASSIGN.lastIndex = start;
@@ -362,7 +368,10 @@ function readStatement(text: string, start: number, head: number, end: number): 
 }
 
 function withoutComments(text: string): string {
-  return text.replaceAll(/#[^\n]*/g, "").replaceAll(/\\\n/g, " ").trim();
+  return text
+    .replaceAll(/#[^\n]*/g, "")
+    .replaceAll(/\\\n/g, " ")
+    .trim();
 }
 
 function isLoneString(text: string, start: number, end: number): boolean {

@@ -38,7 +38,8 @@ export function methodOf(vm: Vm, self: Value, name: string, site: Site): Value |
   const method = table?.get(name);
   if (method === undefined) {
     if (bad) return derive(bad, site);
-    if (table && (name.startsWith("__") || KNOWN_NAMES.has(name) || typeof self !== "object")) return unknown(`".${name}" of a ${typeName(self)} is not followed`, site);
+    if (table && (name.startsWith("__") || KNOWN_NAMES.has(name) || typeof self !== "object"))
+      return unknown(`".${name}" of a ${typeName(self)} is not followed`, site);
     return table ? undefined : unknown(`".${name}" of a ${typeName(self)} is not followed`, site);
   }
   return {
@@ -53,11 +54,19 @@ export function methodOf(vm: Vm, self: Value, name: string, site: Site): Value |
 }
 
 /** Sorts as Python's `sorted`; an unknown when a key is not known. */
-export function sortValues(vm: Vm, items: readonly Value[], args: CallArguments, site: Site): readonly Value[] | Unknown {
+export function sortValues(
+  vm: Vm,
+  items: readonly Value[],
+  args: CallArguments,
+  site: Site,
+): readonly Value[] | Unknown {
   const key = args.keywords.get("key") ?? null;
   const reverse = truth(args.keywords.get("reverse") ?? false, site);
   if (typeof reverse !== "boolean") return reverse;
-  const keyed = items.map((item) => ({ item, key: key === null ? item : callValue(vm, key, { positional: [item], keywords: new Map() }, site) }));
+  const keyed = items.map((item) => ({
+    item,
+    key: key === null ? item : callValue(vm, key, { positional: [item], keywords: new Map() }, site),
+  }));
   let doubt: Unknown | undefined;
   for (const entry of keyed) doubt ??= deepUnknown(entry.key);
   if (doubt) return derive(doubt, site);
@@ -93,18 +102,33 @@ function tableOf(self: Value): ReadonlyMap<string, Method<never>> | undefined {
 
 /** Python's other methods of these types. */
 const KNOWN_NAMES: ReadonlySet<string> = new Set([
-  "encode", "translate", "maketrans", "expandtabs", "rindex", "isidentifier", "isprintable", "format_map", "swapcase",
-  "popitem", "issuperset", "symmetric_difference_update",
+  "encode",
+  "translate",
+  "maketrans",
+  "expandtabs",
+  "rindex",
+  "isidentifier",
+  "isprintable",
+  "format_map",
+  "swapcase",
+  "popitem",
+  "issuperset",
+  "symmetric_difference_update",
 ]);
 
 function text(value: Value | undefined, site: Site): string {
-  const plain = isObj(value ?? null) && (value as { kind: string }).kind === "instance" ? (value as { plain?: Value }).plain : value;
+  const plain =
+    isObj(value ?? null) && (value as { kind: string }).kind === "instance"
+      ? (value as { plain?: Value }).plain
+      : value;
   if (typeof plain === "string") return plain;
   throw raise("TypeError", `expected str, got ${typeName(value ?? null)}`, site);
 }
 
 /** A method of str whose arguments must be known. */
-function textMethod(run: (self: string, args: readonly Value[], site: Site, keywords: ReadonlyMap<string, Value>) => Value): Method<string> {
+function textMethod(
+  run: (self: string, args: readonly Value[], site: Site, keywords: ReadonlyMap<string, Value>) => Value,
+): Method<string> {
   return (self, args, site) => {
     for (const value of [...args.positional, ...args.keywords.values()]) {
       const bad = deepUnknown(value);
@@ -132,7 +156,14 @@ function split(self: string, separator: Value | undefined, count: Value | undefi
     parts = self.split(/\s+/).filter((part) => part !== "");
     if (parts.length - 1 > max) {
       parts = fromRight
-        ? [self.trim().split(/\s+/).slice(0, parts.length - max).join(" "), ...parts.slice(parts.length - max)]
+        ? [
+            self
+              .trim()
+              .split(/\s+/)
+              .slice(0, parts.length - max)
+              .join(" "),
+            ...parts.slice(parts.length - max),
+          ]
         : [...parts.slice(0, max), self.trim().replace(new RegExp(`^(?:\\S+\\s+){${max}}`), "")];
     }
     return list(parts);
@@ -148,7 +179,8 @@ function split(self: string, separator: Value | undefined, count: Value | undefi
 
 const affix = (at: "startsWith" | "endsWith"): Method<string> =>
   textMethod((self, [wanted], site) => {
-    if (isObj(wanted ?? null) && (wanted as { kind: string }).kind === "tuple") return (wanted as { items: readonly Value[] }).items.some((item) => self[at](text(item, site)));
+    if (isObj(wanted ?? null) && (wanted as { kind: string }).kind === "tuple")
+      return (wanted as { items: readonly Value[] }).items.some((item) => self[at](text(item, site)));
     return self[at](text(wanted, site));
   });
 
@@ -156,46 +188,103 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
   ["upper", textMethod((self) => self.toUpperCase())],
   ["lower", textMethod((self) => self.toLowerCase())],
   ["casefold", textMethod((self) => self.toLowerCase())],
-  ["title", textMethod((self) => self.replaceAll(/\p{L}+/gu, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()))],
+  [
+    "title",
+    textMethod((self) =>
+      self.replaceAll(/\p{L}+/gu, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()),
+    ),
+  ],
   ["capitalize", textMethod((self) => self.charAt(0).toUpperCase() + self.slice(1).toLowerCase())],
   ["strip", textMethod((self, [chars]) => strip(self, chars, true, true))],
   ["lstrip", textMethod((self, [chars]) => strip(self, chars, true, false))],
   ["rstrip", textMethod((self, [chars]) => strip(self, chars, false, true))],
   ["startswith", affix("startsWith")],
   ["endswith", affix("endsWith")],
-  ["removeprefix", textMethod((self, [part], site) => (self.startsWith(text(part, site)) ? self.slice(text(part, site).length) : self))],
-  ["removesuffix", textMethod((self, [part], site) => (text(part, site) !== "" && self.endsWith(text(part, site)) ? self.slice(0, -text(part, site).length) : self))],
-  ["split", textMethod((self, [separator, count], site, keywords) => {
-    void site;
-    return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), false);
-  })],
-  ["rsplit", textMethod((self, [separator, count], site, keywords) => {
-    void site;
-    return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), true);
-  })],
-  ["splitlines", textMethod((self) => list(self.replace(/\n$/, "").split("\n").filter((line, index, all) => line !== "" || all.length > 1)))],
-  ["partition", textMethod((self, [separator], site) => {
-    const at = self.indexOf(text(separator, site));
-    return at < 0 ? tuple([self, "", ""]) : tuple([self.slice(0, at), text(separator, site), self.slice(at + text(separator, site).length)]);
-  })],
-  ["rpartition", textMethod((self, [separator], site) => {
-    const at = self.lastIndexOf(text(separator, site));
-    return at < 0 ? tuple(["", "", self]) : tuple([self.slice(0, at), text(separator, site), self.slice(at + text(separator, site).length)]);
-  })],
-  ["replace", textMethod((self, [from, to, count], site) => {
-    const parts = self.split(text(from, site));
-    const max = typeof count === "bigint" && count >= 0n ? Number(count) : parts.length - 1;
-    return parts.slice(0, max + 1).join(text(to, site)) + (parts.length > max + 1 ? text(from, site) + parts.slice(max + 1).join(text(from, site)) : "");
-  })],
+  [
+    "removeprefix",
+    textMethod((self, [part], site) =>
+      self.startsWith(text(part, site)) ? self.slice(text(part, site).length) : self,
+    ),
+  ],
+  [
+    "removesuffix",
+    textMethod((self, [part], site) =>
+      text(part, site) !== "" && self.endsWith(text(part, site)) ? self.slice(0, -text(part, site).length) : self,
+    ),
+  ],
+  [
+    "split",
+    textMethod((self, [separator, count], site, keywords) => {
+      void site;
+      return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), false);
+    }),
+  ],
+  [
+    "rsplit",
+    textMethod((self, [separator, count], site, keywords) => {
+      void site;
+      return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), true);
+    }),
+  ],
+  [
+    "splitlines",
+    textMethod((self) =>
+      list(
+        self
+          .replace(/\n$/, "")
+          .split("\n")
+          .filter((line, index, all) => line !== "" || all.length > 1),
+      ),
+    ),
+  ],
+  [
+    "partition",
+    textMethod((self, [separator], site) => {
+      const at = self.indexOf(text(separator, site));
+      return at < 0
+        ? tuple([self, "", ""])
+        : tuple([self.slice(0, at), text(separator, site), self.slice(at + text(separator, site).length)]);
+    }),
+  ],
+  [
+    "rpartition",
+    textMethod((self, [separator], site) => {
+      const at = self.lastIndexOf(text(separator, site));
+      return at < 0
+        ? tuple(["", "", self])
+        : tuple([self.slice(0, at), text(separator, site), self.slice(at + text(separator, site).length)]);
+    }),
+  ],
+  [
+    "replace",
+    textMethod((self, [from, to, count], site) => {
+      const parts = self.split(text(from, site));
+      const max = typeof count === "bigint" && count >= 0n ? Number(count) : parts.length - 1;
+      return (
+        parts.slice(0, max + 1).join(text(to, site)) +
+        (parts.length > max + 1 ? text(from, site) + parts.slice(max + 1).join(text(from, site)) : "")
+      );
+    }),
+  ],
   ["find", textMethod((self, [part], site) => BigInt(self.indexOf(text(part, site))))],
   ["rfind", textMethod((self, [part], site) => BigInt(self.lastIndexOf(text(part, site))))],
-  ["index", textMethod((self, [part], site) => {
-    const at = self.indexOf(text(part, site));
-    if (at < 0) throw raise("ValueError", "substring not found", site);
-    return BigInt(at);
-  })],
+  [
+    "index",
+    textMethod((self, [part], site) => {
+      const at = self.indexOf(text(part, site));
+      if (at < 0) throw raise("ValueError", "substring not found", site);
+      return BigInt(at);
+    }),
+  ],
   ["count", textMethod((self, [part], site) => BigInt(self.split(text(part, site)).length - 1))],
-  ["zfill", textMethod((self, [width]) => (/^[-+]/.test(self) ? self.charAt(0) + self.slice(1).padStart(Number(width) - 1, "0") : self.padStart(Number(width), "0")))],
+  [
+    "zfill",
+    textMethod((self, [width]) =>
+      /^[-+]/.test(self)
+        ? self.charAt(0) + self.slice(1).padStart(Number(width) - 1, "0")
+        : self.padStart(Number(width), "0"),
+    ),
+  ],
   ["ljust", textMethod((self, [width, fill]) => self.padEnd(Number(width), (fill as string | undefined) ?? " "))],
   ["rjust", textMethod((self, [width, fill]) => self.padStart(Number(width), (fill as string | undefined) ?? " "))],
   ["isdigit", textMethod((self) => /^\d+$/.test(self))],
@@ -206,239 +295,360 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
   ["isupper", textMethod((self) => self !== self.toLowerCase() && self === self.toUpperCase())],
   ["islower", textMethod((self) => self !== self.toUpperCase() && self === self.toLowerCase())],
   ["isspace", textMethod((self) => /^\s+$/.test(self))],
-  ["join", (self, args, site) => {
-    const found = iterate(args.positional[0] ?? null, site);
-    if ("kind" in found) return found;
-    const bad = found.items.map(unknownOf).find((item) => item !== undefined);
-    if (bad) return derive(bad, site);
-    if (found.unordered) return unknown("it joins the items of a set, whose order differs between runs", site);
-    return found.items.map((item) => text(item, site)).join(self);
-  }],
-  ["format", (self, args, site, vm) => formatBraces(self, args.positional, args.keywords, site, (value, name) => attributeOf(vm, value, name, site))],
+  [
+    "join",
+    (self, args, site) => {
+      const found = iterate(args.positional[0] ?? null, site);
+      if ("kind" in found) return found;
+      const bad = found.items.map(unknownOf).find((item) => item !== undefined);
+      if (bad) return derive(bad, site);
+      if (found.unordered) return unknown("it joins the items of a set, whose order differs between runs", site);
+      return found.items.map((item) => text(item, site)).join(self);
+    },
+  ],
+  [
+    "format",
+    (self, args, site, vm) =>
+      formatBraces(self, args.positional, args.keywords, site, (value, name) => attributeOf(vm, value, name, site)),
+  ],
 ]);
 
 const ORDER = "it depends on the order of a set, which differs between runs";
 
 const LIST: ReadonlyMap<string, Method<PyList>> = new Map<string, Method<PyList>>([
-  ["append", (self, { positional: [item] }) => {
-    self.items.push(item ?? null);
-    return null;
-  }],
-  ["extend", (self, { positional: [more] }, site) => {
-    const found = iterate(more ?? null, site);
-    if ("kind" in found) self.poison = found;
-    else {
-      self.items.push(...found.items);
-      if (found.unordered) self.unordered = true;
-    }
-    return null;
-  }],
-  ["insert", (self, { positional: [at, item] }, site) => {
-    if (typeof at !== "bigint") self.poison = unknownOf(at ?? null) ?? unknown("the place of an insert is not followed", site);
-    else self.items.splice(Number(at), 0, item ?? null);
-    return null;
-  }],
-  ["pop", (self, { positional: [at = -1n] }, site) => {
-    if (self.unordered) return unknown(ORDER, site);
-    if (typeof at !== "bigint") {
-      self.poison = unknownOf(at) ?? unknown("pop is not followed", site);
-      return self.poison;
-    }
-    const index = Number(at) < 0 ? self.items.length + Number(at) : Number(at);
-    if (index < 0 || index >= self.items.length) throw raise("IndexError", "pop from empty list", site);
-    return self.items.splice(index, 1)[0] ?? null;
-  }],
-  ["remove", (self, { positional: [item] }, site) => {
-    for (const [index, each] of self.items.entries()) {
-      const same = equal(each, item ?? null, site);
-      if (typeof same !== "boolean") {
-        self.poison = same;
-        return null;
+  [
+    "append",
+    (self, { positional: [item] }) => {
+      self.items.push(item ?? null);
+      return null;
+    },
+  ],
+  [
+    "extend",
+    (self, { positional: [more] }, site) => {
+      const found = iterate(more ?? null, site);
+      if ("kind" in found) self.poison = found;
+      else {
+        self.items.push(...found.items);
+        if (found.unordered) self.unordered = true;
       }
-      if (same) {
-        self.items.splice(index, 1);
-        return null;
+      return null;
+    },
+  ],
+  [
+    "insert",
+    (self, { positional: [at, item] }, site) => {
+      if (typeof at !== "bigint")
+        self.poison = unknownOf(at ?? null) ?? unknown("the place of an insert is not followed", site);
+      else self.items.splice(Number(at), 0, item ?? null);
+      return null;
+    },
+  ],
+  [
+    "pop",
+    (self, { positional: [at = -1n] }, site) => {
+      if (self.unordered) return unknown(ORDER, site);
+      if (typeof at !== "bigint") {
+        self.poison = unknownOf(at) ?? unknown("pop is not followed", site);
+        return self.poison;
       }
-    }
-    throw raise("ValueError", "list.remove(x): x not in list", site);
-  }],
-  ["clear", (self) => {
-    self.items.length = 0;
-    return null;
-  }],
+      const index = Number(at) < 0 ? self.items.length + Number(at) : Number(at);
+      if (index < 0 || index >= self.items.length) throw raise("IndexError", "pop from empty list", site);
+      return self.items.splice(index, 1)[0] ?? null;
+    },
+  ],
+  [
+    "remove",
+    (self, { positional: [item] }, site) => {
+      for (const [index, each] of self.items.entries()) {
+        const same = equal(each, item ?? null, site);
+        if (typeof same !== "boolean") {
+          self.poison = same;
+          return null;
+        }
+        if (same) {
+          self.items.splice(index, 1);
+          return null;
+        }
+      }
+      throw raise("ValueError", "list.remove(x): x not in list", site);
+    },
+  ],
+  [
+    "clear",
+    (self) => {
+      self.items.length = 0;
+      return null;
+    },
+  ],
   ["copy", (self) => list([...self.items], self.unordered === true)],
-  ["reverse", (self) => {
-    self.items.reverse();
-    return null;
-  }],
-  ["sort", (self, args, site, vm) => {
-    const sorted = sortValues(vm, self.items, args, site);
-    if ("kind" in sorted) self.poison = sorted;
-    else {
-      self.items = [...sorted];
-      if (args.keywords.get("key") === undefined) self.unordered = false;
-    }
-    return null;
-  }],
+  [
+    "reverse",
+    (self) => {
+      self.items.reverse();
+      return null;
+    },
+  ],
+  [
+    "sort",
+    (self, args, site, vm) => {
+      const sorted = sortValues(vm, self.items, args, site);
+      if ("kind" in sorted) self.poison = sorted;
+      else {
+        self.items = [...sorted];
+        if (args.keywords.get("key") === undefined) self.unordered = false;
+      }
+      return null;
+    },
+  ],
   ["index", (self, { positional: [item] }, site) => indexIn(self.items, item ?? null, site, self.unordered === true)],
   ["count", (self, { positional: [item] }, site) => countIn(self.items, item ?? null, site)],
 ]);
 
-const TUPLE: ReadonlyMap<string, Method<{ items: readonly Value[]; unordered?: boolean; fields?: readonly string[] }>> = new Map([
+const TUPLE: ReadonlyMap<
+  string,
+  Method<{ items: readonly Value[]; unordered?: boolean; fields?: readonly string[] }>
+> = new Map([
   ["index", (self, { positional: [item] }, site) => indexIn(self.items, item ?? null, site, self.unordered === true)],
   ["count", (self, { positional: [item] }, site) => countIn(self.items, item ?? null, site)],
   ["isdisjoint", (_self, _args, site) => unknown("isdisjoint is not followed", site)],
 ] as [string, Method<{ items: readonly Value[]; unordered?: boolean }>][]);
 
-const view = (items: Value[], className: string, unordered: boolean): Value => (unordered ? { kind: "tuple", items, className, unordered } : { kind: "tuple", items, className });
+const view = (items: Value[], className: string, unordered: boolean): Value =>
+  unordered ? { kind: "tuple", items, className, unordered } : { kind: "tuple", items, className };
 
 const DICT: ReadonlyMap<string, Method<PyDict>> = new Map<string, Method<PyDict>>([
-  ["keys", (self) => view([...self.map.values()].map((entry) => entry.key), "dict_keys", self.unordered === true)],
-  ["values", (self) => view([...self.map.values()].map((entry) => entry.value), "dict_values", self.unordered === true)],
-  ["items", (self) => view([...self.map.values()].map((entry) => tuple([entry.key, entry.value])), "dict_items", self.unordered === true)],
-  ["get", (self, { positional: [key, standard = null] }, site) => {
-    const hash = hashOf(key ?? null);
-    return typeof hash === "string" ? (self.map.get(hash)?.value ?? standard) : derive(hash, site);
-  }],
-  ["setdefault", (self, { positional: [key = null, standard = null] }, site) => {
-    const hash = hashOf(key);
-    if (typeof hash !== "string") {
-      self.poison = hash;
-      return derive(hash, site);
-    }
-    const found = self.map.get(hash);
-    if (found) return found.value;
-    dictSet(self, key, standard);
-    return standard;
-  }],
-  ["pop", (self, { positional: [key = null, standard] }, site) => {
-    const hash = hashOf(key);
-    if (typeof hash !== "string") {
-      self.poison = hash;
-      return derive(hash, site);
-    }
-    const found = self.map.get(hash);
-    if (found) {
-      self.map.delete(hash);
-      return found.value;
-    }
-    if (standard === undefined) throw raise("KeyError", reprOf(key) ?? "a key", site);
-    return standard;
-  }],
-  ["update", (self, args, site) => {
-    for (const [key, value] of args.keywords) dictSet(self, key, value);
-    const [more] = args.positional;
-    if (more === undefined) return null;
-    const bad = unknownOf(more);
-    if (bad) self.poison = bad;
-    else if (isObj(more) && more.kind === "dict") {
-      for (const entry of more.map.values()) dictSet(self, entry.key, entry.value);
-      if (more.unordered) self.unordered = true;
-    } else {
-      const found = iterate(more, site);
-      if ("kind" in found) self.poison = found;
-      else {
-        for (const pair of found.items) {
-          const both = iterate(pair, site);
-          if ("kind" in both) self.poison = both;
-          else dictSet(self, both.items[0] ?? null, both.items[1] ?? null);
+  [
+    "keys",
+    (self) =>
+      view(
+        [...self.map.values()].map((entry) => entry.key),
+        "dict_keys",
+        self.unordered === true,
+      ),
+  ],
+  [
+    "values",
+    (self) =>
+      view(
+        [...self.map.values()].map((entry) => entry.value),
+        "dict_values",
+        self.unordered === true,
+      ),
+  ],
+  [
+    "items",
+    (self) =>
+      view(
+        [...self.map.values()].map((entry) => tuple([entry.key, entry.value])),
+        "dict_items",
+        self.unordered === true,
+      ),
+  ],
+  [
+    "get",
+    (self, { positional: [key, standard = null] }, site) => {
+      const hash = hashOf(key ?? null);
+      return typeof hash === "string" ? (self.map.get(hash)?.value ?? standard) : derive(hash, site);
+    },
+  ],
+  [
+    "setdefault",
+    (self, { positional: [key = null, standard = null] }, site) => {
+      const hash = hashOf(key);
+      if (typeof hash !== "string") {
+        self.poison = hash;
+        return derive(hash, site);
+      }
+      const found = self.map.get(hash);
+      if (found) return found.value;
+      dictSet(self, key, standard);
+      return standard;
+    },
+  ],
+  [
+    "pop",
+    (self, { positional: [key = null, standard] }, site) => {
+      const hash = hashOf(key);
+      if (typeof hash !== "string") {
+        self.poison = hash;
+        return derive(hash, site);
+      }
+      const found = self.map.get(hash);
+      if (found) {
+        self.map.delete(hash);
+        return found.value;
+      }
+      if (standard === undefined) throw raise("KeyError", reprOf(key) ?? "a key", site);
+      return standard;
+    },
+  ],
+  [
+    "update",
+    (self, args, site) => {
+      for (const [key, value] of args.keywords) dictSet(self, key, value);
+      const [more] = args.positional;
+      if (more === undefined) return null;
+      const bad = unknownOf(more);
+      if (bad) self.poison = bad;
+      else if (isObj(more) && more.kind === "dict") {
+        for (const entry of more.map.values()) dictSet(self, entry.key, entry.value);
+        if (more.unordered) self.unordered = true;
+      } else {
+        const found = iterate(more, site);
+        if ("kind" in found) self.poison = found;
+        else {
+          for (const pair of found.items) {
+            const both = iterate(pair, site);
+            if ("kind" in both) self.poison = both;
+            else dictSet(self, both.items[0] ?? null, both.items[1] ?? null);
+          }
         }
       }
-    }
-    return null;
-  }],
-  ["copy", (self) => ({ kind: "dict", map: new Map([...self.map].map(([hash, entry]) => [hash, { ...entry }])), ...(self.unordered && { unordered: true }), ...(self.factory !== undefined && { factory: self.factory }) })],
-  ["clear", (self) => {
-    self.map.clear();
-    return null;
-  }],
-  ["__setitem__", (self, { positional: [key = null, value = null] }, site) => {
-    setItem(self, key, value, site);
-    return null;
-  }],
-  ["__delitem__", (self, { positional: [key = null] }, site) => {
-    deleteItem(self, key, site);
-    return null;
-  }],
+      return null;
+    },
+  ],
+  [
+    "copy",
+    (self) => ({
+      kind: "dict",
+      map: new Map([...self.map].map(([hash, entry]) => [hash, { ...entry }])),
+      ...(self.unordered && { unordered: true }),
+      ...(self.factory !== undefined && { factory: self.factory }),
+    }),
+  ],
+  [
+    "clear",
+    (self) => {
+      self.map.clear();
+      return null;
+    },
+  ],
+  [
+    "__setitem__",
+    (self, { positional: [key = null, value = null] }, site) => {
+      setItem(self, key, value, site);
+      return null;
+    },
+  ],
+  [
+    "__delitem__",
+    (self, { positional: [key = null] }, site) => {
+      deleteItem(self, key, site);
+      return null;
+    },
+  ],
   ["__contains__", (self, { positional: [key = null] }, site) => contains(self, key, site)],
 ]);
 
-const setOperation = (op: string): Method<PySet> => (self, { positional }, site) => {
-  let result: PySet = setFrom(self.map.values());
-  for (const more of positional) {
-    const found = iterate(more, site);
-    if ("kind" in found) return found;
-    result = combineSets(op, result, setFrom(found.items)) ?? result;
-  }
-  return result;
-};
-
-const SET: ReadonlyMap<string, Method<PySet>> = new Map<string, Method<PySet>>([
-  ["add", (self, { positional: [item] }) => {
-    setAdd(self, item ?? null);
-    return null;
-  }],
-  ["update", (self, { positional }, site) => {
+const setOperation =
+  (op: string): Method<PySet> =>
+  (self, { positional }, site) => {
+    let result: PySet = setFrom(self.map.values());
     for (const more of positional) {
       const found = iterate(more, site);
-      if ("kind" in found) self.poison = found;
-      else for (const item of found.items) setAdd(self, item);
+      if ("kind" in found) return found;
+      result = combineSets(op, result, setFrom(found.items)) ?? result;
     }
-    return null;
-  }],
-  ["discard", (self, { positional: [item] }) => {
-    const hash = hashOf(item ?? null);
-    if (typeof hash === "string") self.map.delete(hash);
-    else self.poison = hash;
-    return null;
-  }],
-  ["remove", (self, { positional: [item] }, site) => {
-    const hash = hashOf(item ?? null);
-    if (typeof hash !== "string") self.poison = hash;
-    else if (!self.map.delete(hash)) throw raise("KeyError", reprOf(item ?? null) ?? "a key", site);
-    return null;
-  }],
+    return result;
+  };
+
+const SET: ReadonlyMap<string, Method<PySet>> = new Map<string, Method<PySet>>([
+  [
+    "add",
+    (self, { positional: [item] }) => {
+      setAdd(self, item ?? null);
+      return null;
+    },
+  ],
+  [
+    "update",
+    (self, { positional }, site) => {
+      for (const more of positional) {
+        const found = iterate(more, site);
+        if ("kind" in found) self.poison = found;
+        else for (const item of found.items) setAdd(self, item);
+      }
+      return null;
+    },
+  ],
+  [
+    "discard",
+    (self, { positional: [item] }) => {
+      const hash = hashOf(item ?? null);
+      if (typeof hash === "string") self.map.delete(hash);
+      else self.poison = hash;
+      return null;
+    },
+  ],
+  [
+    "remove",
+    (self, { positional: [item] }, site) => {
+      const hash = hashOf(item ?? null);
+      if (typeof hash !== "string") self.poison = hash;
+      else if (!self.map.delete(hash)) throw raise("KeyError", reprOf(item ?? null) ?? "a key", site);
+      return null;
+    },
+  ],
   ["union", setOperation("BitOr")],
   ["intersection", setOperation("BitAnd")],
   ["difference", setOperation("Sub")],
   ["symmetric_difference", setOperation("BitXor")],
   ["copy", (self) => setFrom(self.map.values())],
-  ["clear", (self) => {
-    self.map.clear();
-    return null;
-  }],
-  ["pop", (self, _args, site) => {
-    const doubt = unknown(ORDER, site);
-    self.poison = doubt;
-    return doubt;
-  }],
-  ["difference_update", (self, { positional: [more] }, site) => {
-    const found = iterate(more ?? null, site);
-    if ("kind" in found) self.poison = found;
-    else for (const hash of setFrom(found.items).map.keys()) self.map.delete(hash);
-    return null;
-  }],
-  ["intersection_update", (self, { positional: [more] }, site) => {
-    const found = iterate(more ?? null, site);
-    if ("kind" in found) self.poison = found;
-    else {
-      const keep = setFrom(found.items).map;
-      for (const hash of self.map.keys()) if (!keep.has(hash)) self.map.delete(hash);
-    }
-    return null;
-  }],
-  ["issubset", (self, { positional: [more] }, site) => {
-    const found = iterate(more ?? null, site);
-    if ("kind" in found) return found;
-    const within = setFrom(found.items).map;
-    return [...self.map.keys()].every((hash) => within.has(hash));
-  }],
-  ["isdisjoint", (self, { positional: [more] }, site) => {
-    const found = iterate(more ?? null, site);
-    if ("kind" in found) return found;
-    const within = setFrom(found.items).map;
-    return ![...self.map.keys()].some((hash) => within.has(hash));
-  }],
+  [
+    "clear",
+    (self) => {
+      self.map.clear();
+      return null;
+    },
+  ],
+  [
+    "pop",
+    (self, _args, site) => {
+      const doubt = unknown(ORDER, site);
+      self.poison = doubt;
+      return doubt;
+    },
+  ],
+  [
+    "difference_update",
+    (self, { positional: [more] }, site) => {
+      const found = iterate(more ?? null, site);
+      if ("kind" in found) self.poison = found;
+      else for (const hash of setFrom(found.items).map.keys()) self.map.delete(hash);
+      return null;
+    },
+  ],
+  [
+    "intersection_update",
+    (self, { positional: [more] }, site) => {
+      const found = iterate(more ?? null, site);
+      if ("kind" in found) self.poison = found;
+      else {
+        const keep = setFrom(found.items).map;
+        for (const hash of self.map.keys()) if (!keep.has(hash)) self.map.delete(hash);
+      }
+      return null;
+    },
+  ],
+  [
+    "issubset",
+    (self, { positional: [more] }, site) => {
+      const found = iterate(more ?? null, site);
+      if ("kind" in found) return found;
+      const within = setFrom(found.items).map;
+      return [...self.map.keys()].every((hash) => within.has(hash));
+    },
+  ],
+  [
+    "isdisjoint",
+    (self, { positional: [more] }, site) => {
+      const found = iterate(more ?? null, site);
+      if ("kind" in found) return found;
+      const within = setFrom(found.items).map;
+      return ![...self.map.keys()].some((hash) => within.has(hash));
+    },
+  ],
 ]);
 
 function indexIn(items: readonly Value[], item: Value, site: Site, unordered: boolean): Value {

@@ -210,7 +210,13 @@ function fromIndex(vm: Vm, module: ModuleValue, name: string, site: Site): Value
   }
 }
 
-function fromStatement(vm: Vm, module: ModuleValue, name: string, statement: TopStatement, site: Site): Value | undefined {
+function fromStatement(
+  vm: Vm,
+  module: ModuleValue,
+  name: string,
+  statement: TopStatement,
+  site: Site,
+): Value | undefined {
   const here: Site = { source: module.source, node: { lineno: statement.line, col_offset: 0 } };
   switch (statement.kind) {
     case "def": {
@@ -288,7 +294,8 @@ function runsOthers(vm: Vm, module: ModuleValue): boolean {
     if (statement.kind === "import") {
       for (const { module: path } of statement.names) {
         const target = importModule(vm, path, site);
-        if (isModule(target)) for (const name of namesOf(statement)) ofProject.set(name, { module: target, name: undefined });
+        if (isModule(target))
+          for (const name of namesOf(statement)) ofProject.set(name, { module: target, name: undefined });
       }
     } else if (statement.kind === "from") {
       const path = absoluteName(module, statement, site);
@@ -299,7 +306,8 @@ function runsOthers(vm: Vm, module: ModuleValue): boolean {
           for (const item of target.index.bindings.keys()) ofProject.set(item, { module: target, name: item });
           continue;
         }
-        if (!surelyHas(vm, target, name)) throw raise("ImportError", `cannot import name '${name}' from '${path}'`, site);
+        if (!surelyHas(vm, target, name))
+          throw raise("ImportError", `cannot import name '${name}' from '${path}'`, site);
         ofProject.set(as ?? name, { module: target, name });
       }
     }
@@ -309,7 +317,11 @@ function runsOthers(vm: Vm, module: ModuleValue): boolean {
     if (statement.kind === "typing") continue;
     const text = effectText(module.source.text, statement);
     if (text === "") continue;
-    if (/\b(?:environ|putenv|load_dotenv|setattr|__setitem__)\b/.test(text) && /environ\s*\[|environ\.(?:setdefault|update|pop)|putenv|load_dotenv|setattr/.test(text)) return true;
+    if (
+      /\b(?:environ|putenv|load_dotenv|setattr|__setitem__)\b/.test(text) &&
+      /environ\s*\[|environ\.(?:setdefault|update|pop)|putenv|load_dotenv|setattr/.test(text)
+    )
+      return true;
     if (statement.kind === "other" && /^\s*(?:from|import)\s/m.test(text)) {
       // Conditional imports: execution decides which of them count.
       if (/\bfrom\s+\./.test(text)) return true;
@@ -337,7 +349,8 @@ function effectText(text: string, statement: TopStatement): string {
   if (statement.kind === "def") {
     return statement.decorated ? whole.slice(0, whole.search(/^(?:async\s+)?def\b/m)) : "";
   }
-  if (statement.kind === "class") return statement.decorated || statement.hasBases ? (whole.split(":", 1)[0] ?? "") : "";
+  if (statement.kind === "class")
+    return statement.decorated || statement.hasBases ? (whole.split(":", 1)[0] ?? "") : "";
   if (statement.kind === "assign" && !/[([]/.test(whole)) return "";
   return whole;
 }
@@ -356,7 +369,11 @@ function mayChange(module: ModuleValue, name: string | undefined): boolean {
     if (other === statement || other.kind === "docstring" || other.kind === "typing") continue;
     if (other.kind === "import" || (other.kind === "from" && other.level === 0)) continue;
     for (const bound of namesOf(other)) {
-      if (new RegExp(`(?<![\\w.])${escapeForRegExp(bound)}(?!\\w)`).test(body) && !/^(?:log|logger|LOG|LOGGER|_logger)$/.test(bound)) return true;
+      if (
+        new RegExp(`(?<![\\w.])${escapeForRegExp(bound)}(?!\\w)`).test(body) &&
+        !/^(?:log|logger|LOG|LOGGER|_logger)$/.test(bound)
+      )
+        return true;
     }
   }
   return module.index.otherText !== "" && /\b(?:for|while|if|\.append|\.update)\b/.test(module.index.otherText);

@@ -52,7 +52,9 @@ export function iterate(value: Value, site: Site): Items | Unknown {
       }
       case "class":
         if (value.isEnum) {
-          const items = [...value.attributes.values()].filter((item) => isObj(item) && item.kind === "instance" && item.cls === value);
+          const items = [...value.attributes.values()].filter(
+            (item) => isObj(item) && item.kind === "instance" && item.cls === value,
+          );
           return { items: [...new Set(items)], unordered: false };
         }
         break;
@@ -306,7 +308,11 @@ export function binary(op: string, left: Value, right: Value, site: Site): Value
       return unknown(`its operator is not followed`, site);
     }
   }
-  throw raise("TypeError", `unsupported operand type(s) for ${symbolOf(op)}: '${typeName(a)}' and '${typeName(b)}'`, site);
+  throw raise(
+    "TypeError",
+    `unsupported operand type(s) for ${symbolOf(op)}: '${typeName(a)}' and '${typeName(b)}'`,
+    site,
+  );
 }
 
 export function unary(op: string, value: Value, site: Site): Value {
@@ -346,7 +352,8 @@ export function getItem(value: Value, key: Value, site: Site): Value {
   const badKey = unknownOf(key);
   if (badKey) return derive(badKey, site);
   if (typeof value === "string" || (isObj(value) && (value.kind === "list" || value.kind === "tuple"))) {
-    if (isObj(value) && value.unordered) return unknown("it depends on the order of a set, which differs between runs", site);
+    if (isObj(value) && value.unordered)
+      return unknown("it depends on the order of a set, which differs between runs", site);
     const items: readonly Value[] = typeof value === "string" ? [...value] : value.items;
     const index = typeof key === "boolean" ? Number(key) : typeof key === "bigint" ? Number(key) : undefined;
     if (index !== undefined) {
@@ -367,7 +374,11 @@ export function slice(value: Value, lower: Value, upper: Value, stepValue: Value
     return unknown("it depends on the order of a set, which differs between runs", site);
   }
   const items: readonly Value[] | undefined =
-    typeof value === "string" ? [...value] : isObj(value) && (value.kind === "list" || value.kind === "tuple") ? value.items : undefined;
+    typeof value === "string"
+      ? [...value]
+      : isObj(value) && (value.kind === "list" || value.kind === "tuple")
+        ? value.items
+        : undefined;
   if (items === undefined) throw raise("TypeError", `'${typeName(value)}' object is not subscriptable`, site);
   const by = stepValue === null ? 1 : Number(stepValue);
   if (by === 0) throw raise("ValueError", "slice step cannot be zero", site);
@@ -399,7 +410,8 @@ export function setItem(value: Value, key: Value, item: Value, site: Site): void
     const at = Number(key) < 0 ? value.items.length + Number(key) : Number(key);
     if (bad || typeof key !== "bigint" || value.unordered) {
       value.poison ??= bad ?? unknown("an item was assigned in a way that is not followed", site);
-    } else if (at >= value.items.length || at < 0) throw raise("IndexError", "list assignment index out of range", site);
+    } else if (at >= value.items.length || at < 0)
+      throw raise("IndexError", "list assignment index out of range", site);
     else value.items[at] = item;
     return;
   }
@@ -525,13 +537,28 @@ function arithmetic(op: string, left: boolean | bigint | number, right: boolean 
       default:
     }
   }
-  throw raise("TypeError", `unsupported operand type(s) for ${symbolOf(op)}: '${typeName(left)}' and '${typeName(right)}'`, site);
+  throw raise(
+    "TypeError",
+    `unsupported operand type(s) for ${symbolOf(op)}: '${typeName(left)}' and '${typeName(right)}'`,
+    site,
+  );
 }
 
 const SYMBOLS = new Map(
   Object.entries({
-    Add: "+", Sub: "-", Mult: "*", Div: "/", FloorDiv: "//", Mod: "%", Pow: "**", BitAnd: "&", BitOr: "|", BitXor: "^",
-    LShift: "<<", RShift: ">>", MatMult: "@",
+    Add: "+",
+    Sub: "-",
+    Mult: "*",
+    Div: "/",
+    FloorDiv: "//",
+    Mod: "%",
+    Pow: "**",
+    BitAnd: "&",
+    BitOr: "|",
+    BitXor: "^",
+    LShift: "<<",
+    RShift: ">>",
+    MatMult: "@",
   }),
 );
 

@@ -56,7 +56,13 @@ export function hasJump(region: readonly StmtNode[]): "return" | "loop" | undefi
     }
     if (typeof value !== "object" || value === null || !("nodeType" in value)) return;
     const { nodeType } = value as { nodeType: string };
-    if (nodeType === "FunctionDef" || nodeType === "AsyncFunctionDef" || nodeType === "ClassDef" || nodeType === "Lambda") return;
+    if (
+      nodeType === "FunctionDef" ||
+      nodeType === "AsyncFunctionDef" ||
+      nodeType === "ClassDef" ||
+      nodeType === "Lambda"
+    )
+      return;
     if (nodeType === "Return") found = "return";
     if ((nodeType === "Break" || nodeType === "Continue") && !inLoop) found ??= "loop";
     const isLoop = nodeType === "For" || nodeType === "While" || nodeType === "AsyncFor";
@@ -79,7 +85,8 @@ function visit(vm: Vm, frame: Frame, value: unknown, doubt: Unknown, isOwn: bool
   const node = value as { nodeType: string } & Record<string, unknown>;
   switch (node.nodeType) {
     case "Name":
-      if ((node["ctx"] as { nodeType: string } | undefined)?.nodeType === "Store" && isOwn) setUnknown(frame, node["id"] as string, doubt);
+      if ((node["ctx"] as { nodeType: string } | undefined)?.nodeType === "Store" && isOwn)
+        setUnknown(frame, node["id"] as string, doubt);
       return;
     case "FunctionDef":
     case "AsyncFunctionDef":
@@ -137,7 +144,10 @@ function visitCall(vm: Vm, frame: Frame, node: Record<string, unknown>, doubt: U
   }
   const called = func.nodeType === "Name" ? peek(vm, frame, func.id) : undefined;
   if (called !== undefined && isObj(called) && called.kind === "builtin" && PURE.has(called.name)) return;
-  for (const argument of [...(node["args"] as ExprNode[]), ...(node["keywords"] as { value: ExprNode }[]).map((item) => item.value)]) {
+  for (const argument of [
+    ...(node["args"] as ExprNode[]),
+    ...(node["keywords"] as { value: ExprNode }[]).map((item) => item.value),
+  ]) {
     const root = rootValue(vm, frame, argument.nodeType === "Starred" ? argument.value : argument);
     if (root !== undefined) poisonValue(root, doubt);
   }
@@ -146,21 +156,64 @@ function visitCall(vm: Vm, frame: Frame, node: Record<string, unknown>, doubt: U
 
 /** Builtins that change none of their arguments. */
 const PURE: ReadonlySet<string> = new Set([
-  "print", "len", "str", "int", "float", "bool", "repr", "isinstance", "issubclass", "sorted", "list", "dict", "tuple",
-  "set", "frozenset", "sum", "min", "max", "any", "all", "range", "enumerate", "zip", "hasattr", "getattr", "type",
-  "node", "Node", "pipeline", "Pipeline", "abs", "round", "id", "hash", "reversed", "format",
+  "print",
+  "len",
+  "str",
+  "int",
+  "float",
+  "bool",
+  "repr",
+  "isinstance",
+  "issubclass",
+  "sorted",
+  "list",
+  "dict",
+  "tuple",
+  "set",
+  "frozenset",
+  "sum",
+  "min",
+  "max",
+  "any",
+  "all",
+  "range",
+  "enumerate",
+  "zip",
+  "hasattr",
+  "getattr",
+  "type",
+  "node",
+  "Node",
+  "pipeline",
+  "Pipeline",
+  "abs",
+  "round",
+  "id",
+  "hash",
+  "reversed",
+  "format",
 ]);
 
 function visitFunction(vm: Vm, func: FunctionValue, doubt: Unknown, seen: Set<unknown>): void {
   if (seen.has(func) || !func.body) return;
   seen.add(func);
-  const frame: Frame = { names: new Map(), module: func.module, parent: func.body.closure, isClass: false, isModule: false };
+  const frame: Frame = {
+    names: new Map(),
+    module: func.module,
+    parent: func.body.closure,
+    isClass: false,
+    isModule: false,
+  };
   visit(vm, frame, func.body.statements, doubt, false, seen);
 }
 
 function rootValue(vm: Vm, frame: Frame, node: ExprNode): Value | undefined {
   let at = node;
-  while (at.nodeType === "Attribute" || at.nodeType === "Subscript" || (at.nodeType === "Call" && at.func.nodeType === "Attribute")) {
+  while (
+    at.nodeType === "Attribute" ||
+    at.nodeType === "Subscript" ||
+    (at.nodeType === "Call" && at.func.nodeType === "Attribute")
+  ) {
     at = at.nodeType === "Call" ? (at.func as { value: ExprNode }).value : at.value;
   }
   return at.nodeType === "Name" ? peek(vm, frame, at.id) : undefined;
@@ -177,7 +230,8 @@ function peek(vm: Vm, frame: Frame, name: string): Value | undefined {
 function poisonDeep(value: Value, doubt: Unknown): void {
   poisonValue(value, doubt);
   if (isObj(value) && value.kind === "class") value.poison ??= doubt;
-  if (isObj(value) && value.kind === "module") for (const name of value.frame.names.keys()) value.frame.names.set(name, doubt);
+  if (isObj(value) && value.kind === "module")
+    for (const name of value.frame.names.keys()) value.frame.names.set(name, doubt);
 }
 
 function setUnknown(frame: Frame, name: string, doubt: Unknown): void {

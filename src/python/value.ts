@@ -228,7 +228,7 @@ const MAX_VIA = 4;
 /** The unknown that an operation on an unknown gives. */
 export function derive(from: Unknown, site: Site | undefined): Unknown {
   if (site === undefined || from.via.length >= MAX_VIA) {
-    return from.external === undefined ? from : { ...from, external: undefined } as unknown as Unknown;
+    return from.external === undefined ? from : ({ ...from, external: undefined } as unknown as Unknown);
   }
   return { kind: "unknown", reason: from.reason, site: from.site, via: [...from.via, site] };
 }

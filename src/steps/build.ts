@@ -281,28 +281,44 @@ function warnUnusedKeys(resources: StepSettings["resources"], steps: readonly St
 }
 
 function tooMany(count: number): KfkError {
-  return new KfkError("STEP_TOO_MANY", `the pipeline has ${count} nodes, and kfk compiles at most ${MAX_STEPS} steps so far`, {
-    hint: "select a part with --tags, --nodes, --from-nodes or --namespaces, or another pipeline with --pipeline",
-  });
+  return new KfkError(
+    "STEP_TOO_MANY",
+    `the pipeline has ${count} nodes, and kfk compiles at most ${MAX_STEPS} steps so far`,
+    {
+      hint: "select a part with --tags, --nodes, --from-nodes or --namespaces, or another pipeline with --pipeline",
+    },
+  );
 }
 
 const THREE_WAYS =
   "add a volume: section to run_config in kubeflow.yaml, or give the dataset a bucket path in the catalog, or keep its nodes in one step";
 
 function noVolume(dataset: string, what: string): KfkError {
-  return new KfkError("STEP_VOLUME", `dataset "${dataset}" goes from one step to another, ${what}, and there is no volume`, {
-    hint: THREE_WAYS,
-  });
+  return new KfkError(
+    "STEP_VOLUME",
+    `dataset "${dataset}" goes from one step to another, ${what}, and there is no volume`,
+    {
+      hint: THREE_WAYS,
+    },
+  );
 }
 
 function outsideVolume(dataset: string, path: string | null): KfkError {
-  return new KfkError("STEP_PATH", `dataset "${dataset}" goes from one step to another through ${path}, which is not on the volume`, {
-    hint: "the volume is the project's data folder: use a path below data/, or a bucket",
-  });
+  return new KfkError(
+    "STEP_PATH",
+    `dataset "${dataset}" goes from one step to another through ${path}, which is not on the volume`,
+    {
+      hint: "the volume is the project's data folder: use a path below data/, or a bucket",
+    },
+  );
 }
 
 function unknownPlace(dataset: string): KfkError {
-  return new KfkError("STEP_PATH", `where dataset "${dataset}" is kept cannot be known without running Python, and it goes from one step to another`, {
-    hint: "write its type and path in the catalog without custom resolvers",
-  });
+  return new KfkError(
+    "STEP_PATH",
+    `where dataset "${dataset}" is kept cannot be known without running Python, and it goes from one step to another`,
+    {
+      hint: "write its type and path in the catalog without custom resolvers",
+    },
+  );
 }

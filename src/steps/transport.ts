@@ -5,7 +5,7 @@
  * Rules: reference/compile-targets.md I.2 and I.4, proven with 5,400 values on real pods (KFP main, Argo 4.0.8) and
  * by pod specs of KFP 1.8.22 to 2.17.0. The other end is `runner.py`.
  */
-import { isPlainList, isPlainMap, type Plain } from "../config/plain.ts";
+import { encodeFloat, isPlainList, isPlainMap, type Plain } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
 import type { ParameterTag } from "./step.ts";
 
@@ -44,24 +44,6 @@ export function isEncodable(value: Plain): boolean {
   if (isPlainList(value)) return value.every(isEncodable);
   if (isPlainMap(value)) return [...value].every(([key, item]) => typeof key === "string" && isEncodable(item));
   return true;
-}
-
-/**
- * Python's `repr` of a float, which `json.loads` reads back exactly: `1.0`, `1e-05`, `1e+16`, `NaN`, `Infinity`.
- * Source: CPython float_repr_style "short": exponent form below 1e-4 and from 1e16 on.
- */
-export function encodeFloat(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "Infinity" : "-Infinity";
-  if (Object.is(value, -0)) return "-0.0";
-  const [digits = "0", exponentText = "0"] = value.toExponential().split("e");
-  const exponent = Number(exponentText);
-  if (value !== 0 && (exponent < -4 || exponent >= 16)) {
-    return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-  }
-  const plain = String(value);
-  // JavaScript writes 1e-5 to 1e-7 and from 1e21 on with an exponent; both are outside this branch but for 1e-6 up.
-  return plain.includes(".") ? plain : `${plain}.0`;
 }
 
 /** A parameter's text on the server and the tag that says how to read it back. */

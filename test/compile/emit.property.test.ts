@@ -3,7 +3,22 @@
  * made of the pieces that YAML readers are known to stumble on.
  */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import {
+  array,
+  assert,
+  bigInt,
+  boolean,
+  constant,
+  constantFrom,
+  dictionary,
+  double,
+  letrec,
+  maxSafeInteger,
+  oneof,
+  property,
+  string,
+  tuple,
+} from "fast-check";
 import { parse } from "yaml";
 import { emitJson, emitYaml, type Json } from "../../src/compile/emit.ts";
 import type { Plain, PlainKey } from "../../src/config/plain.ts";
@@ -12,25 +27,55 @@ const SEED = 20_240_917;
 const PIECES = [
   ..." \t\n\r:#-?!&*%@`'\"\\|>[]{},=~<$.+_/",
   ..."yYnN0189eExobaz",
-  ...["\n\n", "\n  ", "\n\t", " \n", ": ", " #", "---", "...", "<<", "true", "null", "1e3", "0x", "12:30", "{{", "[["],
-  ...["\u0000", "\u0007", "\u001b", "\u007f", "\u0085", "\u00a0", "\u00e9", "\u2028", "\u2029", "\ufeff", "\ufffe"],
-  ...["\uffff", "\u5927", "\ud7ff", "\ue000", "😀", "\u{10ffff}"],
+  "\n\n",
+  "\n  ",
+  "\n\t",
+  " \n",
+  ": ",
+  " #",
+  "---",
+  "...",
+  "<<",
+  "true",
+  "null",
+  "1e3",
+  "0x",
+  "12:30",
+  "{{",
+  "[[",
+  "\u0000",
+  "\u0007",
+  "\u001b",
+  "\u007f",
+  "\u0085",
+  "\u00a0",
+  "\u00e9",
+  "\u2028",
+  "\u2029",
+  "\ufeff",
+  "\ufffe",
+  "\uffff",
+  "\u5927",
+  "\ud7ff",
+  "\ue000",
+  "😀",
+  "\u{10ffff}",
 ];
-const text = fc.oneof(
-  fc.array(fc.constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join("")),
-  fc.string({ unit: "binary", maxLength: 20 }),
-  fc.constantFrom("yes", "off", "1_000", "2021-01-01", "0o17", "1:20", "def f(x):\n    return x\n", "k".repeat(1100)),
+const text = oneof(
+  array(constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join("")),
+  string({ unit: "binary", maxLength: 20 }),
+  constantFrom("yes", "off", "1_000", "2021-01-01", "0o17", "1:20", "def f(x):\n    return x\n", "k".repeat(1100)),
 );
-const number = fc.oneof(fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true }));
-const { tree } = fc.letrec<{ tree: Json }>((tie) => ({
-  tree: fc.oneof(
+const number = oneof(maxSafeInteger(), double({ noNaN: true, noDefaultInfinity: true }));
+const { tree } = letrec<{ tree: Json }>((tie) => ({
+  tree: oneof(
     { depthSize: "small", withCrossShrink: true },
     text,
     number,
-    fc.boolean(),
-    fc.constant(null),
-    fc.array(tie("tree"), { maxLength: 4 }),
-    fc.dictionary(text, tie("tree"), { maxKeys: 4 }),
+    boolean(),
+    constant(null),
+    array(tie("tree"), { maxLength: 4 }),
+    dictionary(text, tie("tree"), { maxKeys: 4 }),
   ),
 }));
 
@@ -42,8 +87,8 @@ describe("emitYaml", () => {
   ];
   for (const { name, read } of readers) {
     test(`is read back equal by ${name}`, () => {
-      fc.assert(
-        fc.property(tree, (value) => {
+      assert(
+        property(tree, (value) => {
           expect(read(emitYaml(value))).toEqual(value);
         }),
         { seed: SEED, numRuns: 2000 },
@@ -52,8 +97,8 @@ describe("emitYaml", () => {
   }
 
   test("ends every document in one newline and never folds a line", () => {
-    fc.assert(
-      fc.property(tree, (value) => {
+    assert(
+      property(tree, (value) => {
         const source = emitYaml(value);
         expect(source.endsWith("\n")).toBe(true);
         expect(source.endsWith("\n\n")).toBe(false);
@@ -63,27 +108,25 @@ describe("emitYaml", () => {
   });
 });
 
-const { plain } = fc.letrec<{ plain: Plain }>((tie) => ({
-  plain: fc.oneof(
+const { plain } = letrec<{ plain: Plain }>((tie) => ({
+  plain: oneof(
     { depthSize: "small", withCrossShrink: true },
     text,
-    fc.bigInt(),
-    fc.double(),
-    fc.boolean(),
-    fc.constant(null),
-    fc.array(tie("plain"), { maxLength: 4 }),
-    fc
-      .array(fc.tuple(fc.oneof(text, text, fc.bigInt(), fc.constantFrom("$float", "$map")), tie("plain")), {
-        maxLength: 4,
-      })
-      .map((entries) => new Map<PlainKey, Plain>(entries)),
+    bigInt(),
+    double(),
+    boolean(),
+    constant(null),
+    array(tie("plain"), { maxLength: 4 }),
+    array(tuple(oneof(text, text, bigInt(), constantFrom("$float", "$map")), tie("plain")), {
+      maxLength: 4,
+    }).map((entries) => new Map<PlainKey, Plain>(entries)),
   ),
 }));
 
 describe("emitJson", () => {
   test("is JSON for any plain value, and can be read back", () => {
-    fc.assert(
-      fc.property(plain, fc.constantFrom(0, 2), (value, indent) => {
+    assert(
+      property(plain, constantFrom(0, 2), (value, indent) => {
         const source = emitJson(new Map([["value", value]]), indent);
         expect(revive(JSON.parse(source))).toEqual(loosened({ value } as unknown as Plain));
       }),
@@ -92,8 +135,8 @@ describe("emitJson", () => {
   });
 
   test("writes plain trees as JSON.stringify does", () => {
-    fc.assert(
-      fc.property(tree, (value) => {
+    assert(
+      property(tree, (value) => {
         expect(JSON.parse(emitJson(value))).toEqual(value);
       }),
       { seed: SEED, numRuns: 500 },

@@ -145,7 +145,16 @@ interface Context {
 type Scope = (tag: string) => boolean;
 
 const TYPES = [
-  ...["container", "script", "containerSet", "resource", "suspend", "data", "http", "plugin", "dag", "steps"],
+  "container",
+  "script",
+  "containerSet",
+  "resource",
+  "suspend",
+  "data",
+  "http",
+  "plugin",
+  "dag",
+  "steps",
 ] as const;
 const LOCATIONS = ["s3", "gcs", "raw", "http", "git", "oss", "azure", "hdfs", "artifactory", "plugin"];
 const NAME = /^[a-zA-Z0-9][-a-zA-Z0-9]*$/;
@@ -559,7 +568,7 @@ function checkTask(ctx: Context, at: string, task: Task, ancestors: ReadonlySet<
 function checkAncestor(ctx: Context, at: string, text: string, ancestors: ReadonlySet<string>): void {
   for (const match of text.matchAll(/\{\{=?[^}]*?\btasks\.([-\w]+)\./g)) {
     if (ancestors.has(match[1] ?? "")) continue;
-    const isArgos = match.index === 0 && /^\{\{tasks\./.test(text);
+    const isArgos = match.index === 0 && text.startsWith("{{tasks.");
     ctx.report(isArgos ? "D7" : "K2", at, `uses "${match[1]}" without waiting for it`);
   }
 }
@@ -595,8 +604,19 @@ function checkExpression(ctx: Context, at: string, expression: string): void {
 function templateScope(ctx: Context, template: Template): Scope {
   const { metadata, spec } = ctx.workflow;
   const known = new Set([
-    ...["name", "namespace", "mainEntrypoint", "serviceAccountName", "uid", "status", "scheduledTime"],
-    ...["annotations", "annotations.json", "labels", "labels.json", "duration", "creationTimestamp"],
+    "name",
+    "namespace",
+    "mainEntrypoint",
+    "serviceAccountName",
+    "uid",
+    "status",
+    "scheduledTime",
+    "annotations",
+    "annotations.json",
+    "labels",
+    "labels.json",
+    "duration",
+    "creationTimestamp",
     ...Object.keys(metadata.annotations ?? {}).map((key) => `annotations.${key}`),
     ...Object.keys(metadata.labels ?? {}).map((key) => `labels.${key}`),
   ]);
