@@ -23,10 +23,6 @@ export async function runCommandLine(
   version: string,
   commit: string,
 ): Promise<number> {
-  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
-    world.out.write(`kfk ${version}\n`);
-    return 0;
-  }
   let colour = false;
   try {
     const { verb, options, positionals } = parseCommandLine(argv, VERBS);

@@ -1,4 +1,4 @@
-import { PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { WAIT_OPTIONS, waitAndTell } from "./wait.ts";
 
@@ -25,12 +25,15 @@ export const runOnce: Verb = {
     ...PARAM_OPTION,
   },
   examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],
-  run: async (call) => (call.options.flag("local") ? await runHere(call) : await runThere(call)),
+  run: async (call) => {
+    const timeoutMs = parseDuration("timeout", call.options.text("timeout") ?? "86400");
+    return call.options.flag("local") ? await runHere(call, timeoutMs) : await runThere(call);
+  },
 };
 
 // --- internal ---
 
-async function runHere(call: Call): Promise<number> {
+async function runHere(call: Call, timeoutMs: number): Promise<number> {
   const [{ readProject }, { planForHere }, { findPython }, { runLocally }, { showProgress }, ends] = await Promise.all([
     import("./read.ts"),
     import("./plan.ts"),
@@ -45,7 +48,6 @@ async function runHere(call: Call): Promise<number> {
   call.warn([...read.model.warnings, ...plan.warnings]);
   const python = await findPython(world, read.facts.root, options.text("python"), read.facts.kedro.version);
   call.warn(python.warnings);
-  const { parseDuration } = await import("./options.ts");
   const startedMs = world.clock.monotonicMs();
   const progress = showProgress(world, call.colour);
   call.say(`running ${plan.steps.length} steps here with ${python.python} (Kedro ${python.kedroVersion})`);
@@ -54,7 +56,7 @@ async function runHere(call: Call): Promise<number> {
       project: read.facts.root,
       python: python.python,
       runId: world.newId(),
-      timeoutMs: parseDuration("timeout", options.text("timeout") ?? "86400"),
+      timeoutMs,
       onChange: progress.update,
     });
     progress.stop();

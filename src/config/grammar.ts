@@ -5,7 +5,7 @@
  * Only the form is decided here; `interpolate.ts` looks values up. Refused: whatever the real parser refuses, as
  * `GrammarError` with the offset in the text.
  * Source: OmegaConf 2.3.1, grammar of the documentation and behaviour of the released parser (`test/config` holds the
- * cases that were compared).
+ * cases that were compared). Longer than 500 lines because lexer modes and parser depend on each other.
  */
 
 /** A text is its parts in order. One part that is an interpolation keeps its value's type; else parts are joined. */

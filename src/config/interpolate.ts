@@ -5,6 +5,7 @@
  * the place where the value stands (also when it is reached from elsewhere), the difference between `???` as a value
  * and as a target. Refused with the place of the `${`: unknown keys and resolvers, cycles, broken form, and a key
  * that two files of the folder set differently.
+ * A third of the file is the wording of its problems.
  * Source: OmegaConf 2.3.1 `base.py`, `_impl.py`, compared case by case with the released package.
  */
 import { isKfkError, KfkError, suggest, type Note, type Warning } from "../error.ts";

@@ -114,7 +114,7 @@ describe("interpolate", () => {
     });
   });
 
-  const errors: { name: string; text: string; setup?: Setup; want: readonly unknown[] }[] = [
+  const errors: { name: string; text: string; setup?: Setup; want: readonly (string | number | undefined)[] }[] = [
     {
       name: "an unknown key",
       text: "folder: x\na: data/${foldr}/y\n",

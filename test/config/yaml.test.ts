@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { isKfkError, KfkError } from "../../src/error.ts";
 import { parseYaml } from "../../src/config/yaml.ts";
 import cases from "../cases/config/yaml.json";
