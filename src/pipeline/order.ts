@@ -1,78 +1,76 @@
 /**
- * Order of a pipeline's nodes: who depends on whom, levels, Kedro's run order. Pure; comes in: nodes with unique names
- * and unique outputs (see `check.ts`); goes out: new arrays.
- *
- * Rules: kedro/pipeline/pipeline.py of 0.18.2 to 1.7: a level is every node whose parents are done, sorted by name in
- * code-point order; a child depends on the node whose output, without transcoding, it reads.
+ * Nodes → Kedro's run order: levels of nodes whose producers are all done, each level sorted by name (Kedro >= 0.18.2).
  */
 import { KfkError } from "../error.ts";
-import { withoutTranscoding, type Node } from "./model.ts";
+import { withoutTranscoding } from "./model.ts";
+import { byCodePoint, type BuiltNode } from "./node.ts";
 
-/** -1, 0 or 1 by code point, as Python orders text. */
-export function compareCodePoints(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const x = a.charCodeAt(at);
-    const y = b.charCodeAt(at);
-    if (x === y) continue;
-    // A surrogate stands for a code point above U+FFFF, which comes behind all others.
-    const rank = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
-    return rank(x) < rank(y) ? -1 : 1;
-  }
-  return Math.sign(a.length - b.length);
-}
-
-/** Node name → names of the nodes it needs, sorted by code point. */
-export function dependencies(nodes: readonly Node[]): ReadonlyMap<string, readonly string[]> {
-  const makers = new Map<string, string>();
-  for (const node of nodes) for (const output of node.outputs) makers.set(withoutTranscoding(output), node.name);
+/** Node → the nodes that make its inputs; transcoded names are one dataset. */
+export function findParents(nodes: readonly BuiltNode[]): Map<BuiltNode, Set<BuiltNode>> {
+  const producers = new Map<string, BuiltNode>();
+  for (const node of nodes) for (const output of node.outputs) producers.set(withoutTranscoding(output), node);
   return new Map(
     nodes.map((node) => {
-      const parents = new Set<string>();
+      const parents = new Set<BuiltNode>();
       for (const input of node.inputs) {
-        const maker = makers.get(withoutTranscoding(input));
-        if (maker !== undefined) parents.add(maker);
+        const producer = producers.get(withoutTranscoding(input));
+        if (producer !== undefined) parents.add(producer);
       }
-      return [node.name, [...parents].toSorted(compareCodePoints)];
+      return [node, parents] as const;
     }),
   );
 }
 
-/** Levels of the graph, each sorted by name. Errors: PIPELINE_CYCLE. */
-export function levels<N extends Node>(nodes: readonly N[]): readonly (readonly N[])[] {
-  const needs = dependencies(nodes);
-  const done = new Set<string>();
-  const out: N[][] = [];
-  let rest = nodes;
-  while (rest.length > 0) {
-    const level = rest.filter((node) => (needs.get(node.name) ?? []).every((parent) => done.has(parent)));
-    if (level.length === 0) throw cycle(rest, needs);
-    for (const node of level) done.add(node.name);
-    out.push(level.toSorted((a, b) => compareCodePoints(a.name, b.name)));
-    rest = rest.filter((node) => !done.has(node.name));
+/** All nodes in run order. Errors: PIPELINE_CYCLE with the nodes of one circle. */
+export function orderNodes(nodes: readonly BuiltNode[]): BuiltNode[] {
+  const parents = findParents(nodes);
+  const children = new Map<BuiltNode, BuiltNode[]>();
+  const missing = new Map<BuiltNode, number>();
+  for (const [node, needed] of parents) {
+    missing.set(node, needed.size);
+    for (const parent of needed) {
+      const list = children.get(parent);
+      if (list) list.push(node);
+      else children.set(parent, [node]);
+    }
   }
-  return out;
-}
-
-/** Kedro's run order. Errors: PIPELINE_CYCLE. */
-export function sortNodes<N extends Node>(nodes: readonly N[]): readonly N[] {
-  return levels(nodes).flat();
+  const ordered: BuiltNode[] = [];
+  let level = nodes.filter((node) => missing.get(node) === 0);
+  while (level.length > 0) {
+    ordered.push(...level.toSorted((a, b) => byCodePoint(a.name, b.name) || byCodePoint(a.key, b.key)));
+    const next: BuiltNode[] = [];
+    for (const node of level) {
+      for (const child of children.get(node) ?? []) {
+        const left = (missing.get(child) ?? 0) - 1;
+        missing.set(child, left);
+        if (left === 0) next.push(child);
+      }
+    }
+    level = next;
+  }
+  if (ordered.length < nodes.length) throw cycle(nodes, parents, new Set(ordered));
+  return ordered;
 }
 
 // --- internal ---
 
-function cycle(rest: readonly Node[], needs: ReadonlyMap<string, readonly string[]>): KfkError {
-  const names = new Set(rest.map((node) => node.name));
-  const path: string[] = [];
-  let at = rest[0]?.name ?? "";
+function cycle(
+  nodes: readonly BuiltNode[],
+  parents: ReadonlyMap<BuiltNode, ReadonlySet<BuiltNode>>,
+  done: ReadonlySet<BuiltNode>,
+): KfkError {
+  // Every node that is left has a parent that is left: walking up must come round.
+  const path: BuiltNode[] = [];
+  let at = nodes.find((node) => !done.has(node)) as BuiltNode;
   while (!path.includes(at)) {
     path.push(at);
-    at = (needs.get(at) ?? []).find((parent) => names.has(parent)) ?? at;
+    at = [...(parents.get(at) ?? [])].find((parent) => !done.has(parent)) as BuiltNode;
   }
-  const loop = [...path.slice(path.indexOf(at)), at].toReversed();
-  const source = rest.find((node) => node.name === at)?.source;
-  return new KfkError("PIPELINE_CYCLE", `the nodes depend on each other in a circle: ${loop.map((name) => `"${name}"`).join(" → ")}`, {
-    at: source ? { ...source, column: 1 } : undefined,
-    hint: "a dataset cannot be made from itself; give one of the outputs another name",
+  const circle = path.slice(path.indexOf(at)).toReversed();
+  const names = [...circle, circle[0] as BuiltNode].map(({ name }) => name).join(" → ");
+  return new KfkError("PIPELINE_CYCLE", `these nodes wait for each other: ${names}`, {
+    at: at.spec.place,
+    notes: circle.slice(1).map(({ name, spec }) => ({ message: `node "${name}"`, at: spec.place })),
+    hint: "let one of them write another dataset",
   });
 }

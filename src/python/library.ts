@@ -37,13 +37,31 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
   const module = (name: string, rows: Readonly<Record<string, Value | Row>>): void => {
     const attributes = new Map<string, Value>();
     for (const [key, value] of Object.entries(rows)) {
-      attributes.set(key, typeof value === "function" ? { kind: "builtin", name: key, call: value, moduleName: name } : value);
+      attributes.set(
+        key,
+        typeof value === "function" ? { kind: "builtin", name: key, call: value, moduleName: name } : value,
+      );
     }
     const made: LibraryModule = { kind: "library", name, attributes };
     table.set(name, made);
   };
   const nothing: Value = quiet();
-  module("logging", { getLogger: () => nothing, basicConfig: () => null, info: () => null, debug: () => null, warning: () => null, error: () => null, exception: () => null, critical: () => null, disable: () => null, INFO: 20n, DEBUG: 10n, WARNING: 30n, ERROR: 40n, CRITICAL: 50n });
+  module("logging", {
+    getLogger: () => nothing,
+    basicConfig: () => null,
+    info: () => null,
+    debug: () => null,
+    warning: () => null,
+    error: () => null,
+    exception: () => null,
+    critical: () => null,
+    disable: () => null,
+    INFO: 20n,
+    DEBUG: 10n,
+    WARNING: 30n,
+    ERROR: 40n,
+    CRITICAL: 50n,
+  });
   module("warnings", { warn: () => null, filterwarnings: () => null, simplefilter: () => null });
   module("pprint", { pprint: () => null });
   module("functools", {
@@ -63,7 +81,8 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       const items = start === undefined ? [...found.items] : [start, ...found.items];
       if (items.length === 0) throw raise("TypeError", "reduce() of empty iterable with no initial value", site);
       let total = items[0] ?? null;
-      for (const item of items.slice(1)) total = callValue(vm(), func, { positional: [total, item], keywords: new Map() }, site);
+      for (const item of items.slice(1))
+        total = callValue(vm(), func, { positional: [total, item], keywords: new Map() }, site);
       return total;
     },
     lru_cache: (args) => {
@@ -74,7 +93,17 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     cached_property: (args) => ({ kind: "property", getter: args.positional[0] ?? null, role: "property" }),
   });
   const operator: Record<string, Row> = {};
-  for (const [name, op] of Object.entries({ add: "Add", sub: "Sub", mul: "Mult", or_: "BitOr", and_: "BitAnd", iadd: "Add", concat: "Add", mod: "Mod", xor: "BitXor" })) {
+  for (const [name, op] of Object.entries({
+    add: "Add",
+    sub: "Sub",
+    mul: "Mult",
+    or_: "BitOr",
+    and_: "BitAnd",
+    iadd: "Add",
+    concat: "Add",
+    mod: "Mod",
+    xor: "BitXor",
+  })) {
     operator[name] = (args, site) => binary(op, args.positional[0] ?? null, args.positional[1] ?? null, site);
   }
   for (const [name, op] of Object.entries({ eq: "Eq", ne: "NotEq", lt: "Lt", le: "LtE", gt: "Gt", ge: "GtE" })) {
@@ -90,7 +119,14 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         return items.length === 1 ? (items[0] ?? null) : tuple(items);
       },
     }),
-    attrgetter: (args) => ({ kind: "builtin", name: "attrgetter", call: (inner, site) => String(args.positional[0]).split(".").reduce((value: Value, name) => attributeOf(vm(), value, name, site), inner.positional[0] ?? null) }),
+    attrgetter: (args) => ({
+      kind: "builtin",
+      name: "attrgetter",
+      call: (inner, site) =>
+        String(args.positional[0])
+          .split(".")
+          .reduce((value: Value, name) => attributeOf(vm(), value, name, site), inner.positional[0] ?? null),
+    }),
   });
   const lists = (args: CallArguments, site: Site): (readonly Value[])[] | Value => {
     const out: (readonly Value[])[] = [];
@@ -102,13 +138,15 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     }
     return out;
   };
-  const combined = (make: (lists: (readonly Value[])[], args: CallArguments, site: Site) => Value[]): Row => (args, site) => {
-    const found = lists(args, site);
-    if (!Array.isArray(found)) return found as Value;
-    const items = make(found, args, site);
-    if (items.length > MAX_ITEMS) throw limit(`more than ${MAX_ITEMS} combinations`, site);
-    return iteratorOf(items, false);
-  };
+  const combined =
+    (make: (lists: (readonly Value[])[], args: CallArguments, site: Site) => Value[]): Row =>
+    (args, site) => {
+      const found = lists(args, site);
+      if (!Array.isArray(found)) return found as Value;
+      const items = make(found, args, site);
+      if (items.length > MAX_ITEMS) throw limit(`more than ${MAX_ITEMS} combinations`, site);
+      return iteratorOf(items, false);
+    };
   const chain: Row = (args, site) => {
     const out: Value[] = [];
     let unordered = false;
@@ -126,31 +164,53 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       kind: "builtin",
       name: "chain",
       call: chain,
-      attributes: new Map<string, Value>([["from_iterable", { kind: "builtin", name: "from_iterable", call: (args, site) => {
-        const found = iterate(args.positional[0] ?? null, site);
-        return "kind" in found ? found : chain({ positional: found.items, keywords: new Map() }, site);
-      } }]]),
+      attributes: new Map<string, Value>([
+        [
+          "from_iterable",
+          {
+            kind: "builtin",
+            name: "from_iterable",
+            call: (args, site) => {
+              const found = iterate(args.positional[0] ?? null, site);
+              return "kind" in found ? found : chain({ positional: found.items, keywords: new Map() }, site);
+            },
+          },
+        ],
+      ]),
     },
     product: combined((sources, args, site) => {
       const all = Array.from({ length: repeatOf(args) }, () => sources).flat();
-      if (all.reduce((size, items) => size * items.length, 1) > MAX_ITEMS) throw limit(`more than ${MAX_ITEMS} combinations`, site);
-      return all.reduce<Value[][]>((rows, items) => rows.flatMap((row) => items.map((item) => [...row, item])), [[]]).map((row) => tuple(row));
+      if (all.reduce((size, items) => size * items.length, 1) > MAX_ITEMS)
+        throw limit(`more than ${MAX_ITEMS} combinations`, site);
+      return all
+        .reduce<Value[][]>((rows, items) => rows.flatMap((row) => items.map((item) => [...row, item])), [[]])
+        .map((row) => tuple(row));
     }),
-    zip_longest: combined((sources, args) => Array.from({ length: Math.max(0, ...sources.map((items) => items.length)) }, (_, index) => tuple(sources.map((items) => items[index] ?? args.keywords.get("fillvalue") ?? null)))),
+    zip_longest: combined((sources, args) =>
+      Array.from({ length: Math.max(0, ...sources.map((items) => items.length)) }, (_, index) =>
+        tuple(sources.map((items) => items[index] ?? args.keywords.get("fillvalue") ?? null)),
+      ),
+    ),
     count: (args) => {
       let at = typeof args.positional[0] === "bigint" ? args.positional[0] : 0n;
       const by = typeof args.positional[1] === "bigint" ? args.positional[1] : 1n;
-      return { kind: "iterator", next: () => {
-        const value = at;
-        at += by;
-        return value;
-      } };
+      return {
+        kind: "iterator",
+        next: () => {
+          const value = at;
+          at += by;
+          return value;
+        },
+      };
     },
     accumulate: (_args, site) => unknown("accumulate is not followed", site),
-    pairwise: combined((sources) => (sources[0] ?? []).slice(1).map((item, index) => tuple([sources[0]?.[index] ?? null, item]))),
+    pairwise: combined((sources) =>
+      (sources[0] ?? []).slice(1).map((item, index) => tuple([sources[0]?.[index] ?? null, item])),
+    ),
     combinations: (args, site) => {
       const found = iterate(args.positional[0] ?? null, site);
-      if ("kind" in found || found.unordered) return "kind" in found ? found : unknown("it depends on the order of a set", site);
+      if ("kind" in found || found.unordered)
+        return "kind" in found ? found : unknown("it depends on the order of a set", site);
       const size = Number(args.positional[1] ?? args.keywords.get("r") ?? 0n);
       const out: Value[] = [];
       const pick = (start: number, row: Value[]): void => {
@@ -164,7 +224,10 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     permutations: (_args, site) => unknown("permutations is not followed", site),
     islice: (args, site) => {
       const [source = null, ...bounds] = args.positional;
-      const [from, to] = bounds.length === 1 ? [0, Number(bounds[0])] : [Number(bounds[0] ?? 0), bounds[1] === null ? Number.POSITIVE_INFINITY : Number(bounds[1])];
+      const [from, to] =
+        bounds.length === 1
+          ? [0, Number(bounds[0])]
+          : [Number(bounds[0] ?? 0), bounds[1] === null ? Number.POSITIVE_INFINITY : Number(bounds[1])];
       if (bounds.length > 2) return unknown("islice with a step is not followed", site);
       if (isObj(source) && source.kind === "iterator" && !source.poison) {
         const items: Value[] = [];
@@ -186,35 +249,64 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       case "list":
         return list(value.items.map(inner), value.unordered === true);
       case "dict":
-        return { ...value, map: new Map([...value.map].map(([hash, entry]) => [hash, { key: entry.key, value: inner(entry.value) }])) };
+        return {
+          ...value,
+          map: new Map([...value.map].map(([hash, entry]) => [hash, { key: entry.key, value: inner(entry.value) }])),
+        };
       case "set":
         return setFrom(value.map.values());
       case "tuple":
         return { ...value, items: value.items.map(inner) };
       case "instance":
-        return value.cls.isEnum ? value : { ...value, attributes: new Map([...value.attributes].map(([name, item]) => [name, inner(item)])) };
+        return value.cls.isEnum
+          ? value
+          : { ...value, attributes: new Map([...value.attributes].map(([name, item]) => [name, inner(item)])) };
       default:
         return value;
     }
   };
-  module("copy", { copy: (args) => copyOf(args.positional[0] ?? null, false), deepcopy: (args) => copyOf(args.positional[0] ?? null, true) });
+  module("copy", {
+    copy: (args) => copyOf(args.positional[0] ?? null, false),
+    deepcopy: (args) => copyOf(args.positional[0] ?? null, true),
+  });
   module("collections", {
     OrderedDict: vm().builtins.get("dict") ?? null,
     defaultdict: (args, site) => {
       const [factory, ...rest] = args.positional;
-      const dict = callValue(vm(), vm().builtins.get("dict") ?? null, { positional: rest, keywords: args.keywords }, site) as PyDict;
+      const dict = callValue(
+        vm(),
+        vm().builtins.get("dict") ?? null,
+        { positional: rest, keywords: args.keywords },
+        site,
+      ) as PyDict;
       if (factory !== undefined && factory !== null) dict.factory = factory;
       return dict;
     },
     namedtuple: (args, site) => {
       const [name, fields = null] = args.positional;
-      const found = typeof fields === "string" ? { items: fields.split(/[\s,]+/).filter((field) => field !== "") as Value[] } : iterate(fields, site);
+      const found =
+        typeof fields === "string"
+          ? { items: fields.split(/[\s,]+/).filter((field) => field !== "") as Value[] }
+          : iterate(fields, site);
       if ("kind" in found || typeof name !== "string") return unknown("this named tuple is not followed", site);
-      const cls: ClassValue = { kind: "class", name, moduleName: "", bases: [], attributes: new Map(), annotated: found.items.map(String), line: 0, isNamedTuple: true, site };
+      const cls: ClassValue = {
+        kind: "class",
+        name,
+        moduleName: "",
+        bases: [],
+        attributes: new Map(),
+        annotated: found.items.map(String),
+        line: 0,
+        isNamedTuple: true,
+        site,
+      };
       return cls;
     },
   });
-  module("enum", { auto: () => ({ kind: "custom", type: "auto", attribute: () => null }), unique: (args) => args.positional[0] ?? null });
+  module("enum", {
+    auto: () => ({ kind: "custom", type: "auto", attribute: () => null }),
+    unique: (args) => args.positional[0] ?? null,
+  });
   module("dataclasses", {
     dataclass: (args) => {
       const mark = (value: Value): Value => {
@@ -222,10 +314,16 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         return value;
       };
       const [cls] = args.positional;
-      return cls === undefined ? { kind: "builtin", name: "dataclass", call: (inner) => mark(inner.positional[0] ?? null) } : mark(cls);
+      return cls === undefined
+        ? { kind: "builtin", name: "dataclass", call: (inner) => mark(inner.positional[0] ?? null) }
+        : mark(cls);
     },
     field: (args) => {
-      const data: FieldSpec = { standard: args.keywords.get("default"), factory: args.keywords.get("default_factory"), init: args.keywords.get("init") !== false };
+      const data: FieldSpec = {
+        standard: args.keywords.get("default"),
+        factory: args.keywords.get("default_factory"),
+        init: args.keywords.get("init") !== false,
+      };
       return { kind: "custom", type: "field", data, attribute: () => null };
     },
     asdict: (args, site) => {
@@ -235,18 +333,25 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       const dict = emptyDict();
       if (!isObj(value) || value.kind !== "instance") return unknown("asdict is not followed", site);
       for (const [name, item] of value.attributes) {
-        if (isObj(item) && (item.kind === "instance" || item.kind === "list" || item.kind === "dict")) return unknown("asdict of nested values is not followed", site);
+        if (isObj(item) && (item.kind === "instance" || item.kind === "list" || item.kind === "dict"))
+          return unknown("asdict of nested values is not followed", site);
         dictSet(dict, name, item);
       }
       return dict;
     },
     replace: (args, site) => {
       const [value = null] = args.positional;
-      if (!isObj(value) || value.kind !== "instance" || value.poison) return unknownOf(value) ?? unknown("replace is not followed", site);
+      if (!isObj(value) || value.kind !== "instance" || value.poison)
+        return unknownOf(value) ?? unknown("replace is not followed", site);
       return { ...value, attributes: new Map([...value.attributes, ...args.keywords]) };
     },
   });
-  module("typing", { TYPE_CHECKING: false, cast: (args) => args.positional[1] ?? null, overload: (args) => args.positional[0] ?? null, final: (args) => args.positional[0] ?? null });
+  module("typing", {
+    TYPE_CHECKING: false,
+    cast: (args) => args.positional[1] ?? null,
+    overload: (args) => args.positional[0] ?? null,
+    final: (args) => args.positional[0] ?? null,
+  });
   module("importlib", {
     import_module: (args, site) => {
       const [name = null, anchor] = args.positional;
@@ -254,10 +359,15 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       if (bad) return derive(bad, site);
       if (typeof name !== "string") return unknown("this import_module is not followed", site);
       if (!name.startsWith(".")) return importModule(vm(), name, site);
-      if (typeof (anchor ?? args.keywords.get("package")) !== "string") return unknown("this import_module is not followed", site);
+      if (typeof (anchor ?? args.keywords.get("package")) !== "string")
+        return unknown("this import_module is not followed", site);
       const level = /^\.+/.exec(name)?.[0].length ?? 1;
       const parts = String(anchor ?? args.keywords.get("package")).split(".");
-      return importModule(vm(), [...parts.slice(0, parts.length - level + 1), name.slice(level)].filter((part) => part !== "").join("."), site);
+      return importModule(
+        vm(),
+        [...parts.slice(0, parts.length - level + 1), name.slice(level)].filter((part) => part !== "").join("."),
+        site,
+      );
     },
   });
   module("re", {
@@ -266,13 +376,22 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       if (bad) return derive(bad, site);
       const [pattern, to, text] = args.positional;
       const regex = typeof pattern === "string" ? simplePattern(pattern) : undefined;
-      if (!regex || typeof to !== "string" || typeof text !== "string" || to.includes("\\") || args.positional.length > 3) return unknown("this regular expression is not followed", site);
+      if (
+        !regex ||
+        typeof to !== "string" ||
+        typeof text !== "string" ||
+        to.includes("\\") ||
+        args.positional.length > 3
+      )
+        return unknown("this regular expression is not followed", site);
       return text.replaceAll(regex, () => to);
     },
     split: (args, site) => {
       const [pattern, text] = args.positional;
       const regex = typeof pattern === "string" ? simplePattern(pattern) : undefined;
-      return regex && typeof text === "string" ? list(text.split(regex)) : unknown("this regular expression is not followed", site);
+      return regex && typeof text === "string"
+        ? list(text.split(regex))
+        : unknown("this regular expression is not followed", site);
     },
   });
   const environment = (name: Value | undefined, standard: Value | undefined, strict: boolean, site: Site): Value => {
@@ -289,12 +408,22 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     kind: "custom",
     type: "environ",
     attribute: (name, site) => {
-      if (name === "get") return { kind: "builtin", name, call: (args, at) => environment(args.positional[0], args.positional[1] ?? args.keywords.get("default"), false, at) };
+      if (name === "get")
+        return {
+          kind: "builtin",
+          name,
+          call: (args, at) =>
+            environment(args.positional[0], args.positional[1] ?? args.keywords.get("default"), false, at),
+        };
       if (name === "setdefault" || name === "update" || name === "pop") {
-        return { kind: "builtin", name, call: (_args, at) => {
-          vm().environment ??= unknown("the environment is changed by the project's code", at);
-          return vm().environment as Value;
-        } };
+        return {
+          kind: "builtin",
+          name,
+          call: (_args, at) => {
+            vm().environment ??= unknown("the environment is changed by the project's code", at);
+            return vm().environment as Value;
+          },
+        };
       }
       return unknown(`os.environ.${name} is not followed`, site);
     },
@@ -305,17 +434,26 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       return vm().host.env(key) !== undefined;
     },
   };
-  const pathText = (value: Value): string | undefined => (typeof value === "string" ? value : isObj(value) && value.kind === "custom" && value.type === "Path" ? (value.data as string) : undefined);
-  const onPaths = (run: (parts: string[]) => Value): Row => (args, site) => {
-    const parts = args.positional.map(pathText);
-    const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
-    if (bad) return derive(bad, site);
-    return parts.includes(undefined) ? unknown("this path is not followed", site) : run(parts as string[]);
-  };
+  const pathText = (value: Value): string | undefined =>
+    typeof value === "string"
+      ? value
+      : isObj(value) && value.kind === "custom" && value.type === "Path"
+        ? (value.data as string)
+        : undefined;
+  const onPaths =
+    (run: (parts: string[]) => Value): Row =>
+    (args, site) => {
+      const parts = args.positional.map(pathText);
+      const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
+      if (bad) return derive(bad, site);
+      return parts.includes(undefined) ? unknown("this path is not followed", site) : run(parts as string[]);
+    };
   const exists = (path: string, site: Site): Value => {
     if (posix.isAbsolute(path)) return unknown("whether a file outside of the project exists", site);
     vm().dependsOn.add(`file:${posix.normalize(path)}`);
-    return vm().host.file(posix.normalize(path)) !== undefined || unknown("whether a folder exists is not followed", site);
+    return (
+      vm().host.file(posix.normalize(path)) !== undefined || unknown("whether a folder exists is not followed", site)
+    );
   };
   module("os.path", {
     join: onPaths((parts) => posix.join(...parts)),
@@ -328,7 +466,8 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
   });
   module("os", {
     environ,
-    getenv: (args, site) => environment(args.positional[0], args.positional[1] ?? args.keywords.get("default"), false, site),
+    getenv: (args, site) =>
+      environment(args.positional[0], args.positional[1] ?? args.keywords.get("default"), false, site),
     path: table.get("os.path") ?? null,
     sep: "/",
     putenv: (_args, site) => {
@@ -351,7 +490,9 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     text: () => (path.startsWith("/") || path === "" ? path : undefined),
     binary: (op, other, reversed) => {
       const text = pathText(other);
-      return op !== "Div" || text === undefined ? undefined : makePath(reversed ? posix.join(text, path) : posix.join(path, text));
+      return op !== "Div" || text === undefined
+        ? undefined
+        : makePath(reversed ? posix.join(text, path) : posix.join(path, text));
     },
     attribute: (name, site) => {
       const method = (call: Row): Value => ({ kind: "builtin", name, call });
@@ -379,7 +520,9 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         case "joinpath":
           return method(onPaths((parts) => makePath(posix.join(path, ...parts))));
         case "as_posix":
-          return method((_args, at) => (path.startsWith("/") ? path : unknown("it is the path of the project's folder", at)));
+          return method((_args, at) =>
+            path.startsWith("/") ? path : unknown("it is the path of the project's folder", at),
+          );
         case "exists":
         case "is_file":
           return method((_args, at) => exists(path, at));
@@ -399,7 +542,8 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     Path: {
       kind: "builtin",
       name: "Path",
-      call: (args, site) => onPaths((parts) => makePath(parts.length === 0 ? "." : posix.join(...parts)))(args, site),
+      call: (args: CallArguments, site: Site) =>
+        onPaths((parts) => makePath(parts.length === 0 ? "." : posix.join(...parts)))(args, site),
       attributes: new Map<string, Value>([["cwd", { kind: "builtin", name: "cwd", call: () => makePath(".") }]]),
     },
   });
@@ -407,12 +551,23 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     loads: (args, site) => parsed(args.positional[0] ?? null, site),
     load: (args, site) => {
       const [file] = args.positional;
-      return isObj(file ?? null) && (file as { type?: string }).type === "file" ? parsed((file as { data: Value }).data, site) : (unknownOf(file ?? null) ?? unknown("this file is not followed", site));
+      return isObj(file ?? null) && (file as { type?: string }).type === "file"
+        ? parsed((file as { data: Value }).data, site)
+        : (unknownOf(file ?? null) ?? unknown("this file is not followed", site));
     },
   });
-  module("sys", { version_info: unknown("the version of Python is not known", undefined), path: quiet(), argv: unknown("the command line is not known", undefined, "sys.argv"), platform: unknown("the platform is not known", undefined) });
+  module("sys", {
+    version_info: unknown("the version of Python is not known", undefined),
+    path: quiet(),
+    argv: unknown("the command line is not known", undefined, "sys.argv"),
+    platform: unknown("the platform is not known", undefined),
+  });
   module("abc", { ABC: vm().builtins.get("object") ?? null, abstractmethod: (args) => args.positional[0] ?? null });
-  module("string", { ascii_lowercase: "abcdefghijklmnopqrstuvwxyz", ascii_uppercase: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", digits: "0123456789" });
+  module("string", {
+    ascii_lowercase: "abcdefghijklmnopqrstuvwxyz",
+    ascii_uppercase: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    digits: "0123456789",
+  });
   module("contextlib", {});
   return table;
 }
@@ -425,7 +580,12 @@ export function openFile(vm: Vm, path: string, site: Site): Value {
     kind: "custom",
     type: "file",
     data: text,
-    attribute: (name, at) => (name === "read" ? { kind: "builtin", name, call: () => text } : name === "readlines" ? { kind: "builtin", name, call: () => list(text.split(/(?<=\n)/)) } : unknown(`file.${name} is not followed`, at)),
+    attribute: (name, at) =>
+      name === "read"
+        ? { kind: "builtin", name, call: () => text }
+        : name === "readlines"
+          ? { kind: "builtin", name, call: () => list(text.split(/(?<=\n)/)) }
+          : unknown(`file.${name} is not followed`, at),
     iterate: () => text.split(/(?<=\n)/),
   };
   return file;
@@ -459,7 +619,8 @@ function updateWrapper(wrapper: Value, wrapped: Value): Value {
 
 /** Patterns that mean the same in JavaScript. */
 function simplePattern(pattern: string): RegExp | undefined {
-  if (/\(\?|\\[AZbBdDwWsS]?[^A-Za-z\d\s]?\p{L}{2}|\\[1-9AZ]|\$/u.test(pattern) || /[^ -~]/.test(pattern)) return undefined;
+  if (/\(\?|\\[AZbBdDwWsS]?[^A-Za-z\d\s]?\p{L}{2}|\\[1-9AZ]|\$/u.test(pattern) || /[^ -~]/.test(pattern))
+    return undefined;
   try {
     return new RegExp(pattern, "g");
   } catch {
@@ -469,7 +630,8 @@ function simplePattern(pattern: string): RegExp | undefined {
 
 function readText(vm: Vm, path: string, site: Site): Value {
   const clean = posix.normalize(path);
-  if (posix.isAbsolute(clean) || clean.startsWith("..")) return unknown("it is read from a file outside of the project", site);
+  if (posix.isAbsolute(clean) || clean.startsWith(".."))
+    return unknown("it is read from a file outside of the project", site);
   vm.dependsOn.add(`file:${clean}`);
   const text = vm.host.file(clean);
   if (text === undefined) throw raise("FileNotFoundError", `No such file or directory: '${clean}'`, site);
@@ -479,7 +641,11 @@ function readText(vm: Vm, path: string, site: Site): Value {
 function parsed(text: Value, site: Site): Value {
   if (typeof text !== "string") return unknownOf(text) ?? unknown("this JSON is not followed", site);
   try {
-    return fromJson(JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => (typeof value === "number" && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context?.source ?? "0") : value)));
+    return fromJson(
+      JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
+        typeof value === "number" && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context?.source ?? "0") : value,
+      ),
+    );
   } catch {
     return unknown("the text is not JSON", site);
   }
@@ -494,4 +660,3 @@ function fromJson(value: unknown): Value {
   }
   return value as Value;
 }
-

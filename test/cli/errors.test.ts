@@ -20,12 +20,33 @@ const PIPELINE = "from kedro.pipeline import node, pipeline\nfrom .nodes import 
 
 const ROWS: readonly Row[] = [
   { name: "no command", argv: ["-q"], status: 2, says: ["no command", "kfk --help"] },
-  { name: "unknown command", argv: ["complie"], status: 2, says: ['no command "complie"', "did you mean kfk compile?"] },
-  { name: "unknown option", argv: ["compile", "--imgae", "x"], status: 2, says: ["no option --imgae", "did you mean --image?"] },
+  {
+    name: "unknown command",
+    argv: ["complie"],
+    status: 2,
+    says: ['no command "complie"', "did you mean kfk compile?"],
+  },
+  {
+    name: "unknown option",
+    argv: ["compile", "--imgae", "x"],
+    status: 2,
+    says: ["no option --imgae", "did you mean --image?"],
+  },
   { name: "missing value", argv: ["compile", "--image"], status: 2, says: ["--image needs a value"] },
   { name: "extra argument", argv: ["compile", "now"], status: 2, says: ['does not take "now"'] },
-  { name: "bad duration", argv: ["run-once", "--local", "--timeout", "soon"], status: 2, says: ['--timeout wants a time, and this is none: "soon"'] },
-  { name: "no project", argv: ["model"], files: { "/work/shop/readme": "" }, status: 3, says: ["is not in a Kedro project", "--project DIR"] },
+  {
+    name: "bad duration",
+    argv: ["run-once", "--local", "--timeout", "soon"],
+    status: 2,
+    says: ['--timeout wants a time, and this is none: "soon"'],
+  },
+  {
+    name: "no project",
+    argv: ["model"],
+    files: { "/work/shop/readme": "" },
+    status: 3,
+    says: ["is not in a Kedro project", "--project DIR"],
+  },
   {
     name: "broken TOML",
     argv: ["model"],
@@ -40,7 +61,13 @@ const ROWS: readonly Row[] = [
     status: 3,
     says: ['lacks "project_name"', "--> pyproject.toml:1:1"],
   },
-  { name: "too old", argv: ["model"], parts: { kedro: "0.18.14" }, status: 3, says: ["Kedro 0.18.14, which kfk cannot read"] },
+  {
+    name: "too old",
+    argv: ["model"],
+    parts: { kedro: "0.18.14" },
+    status: 3,
+    says: ["Kedro 0.18.14, which kfk cannot read"],
+  },
   {
     name: "YAML with a tab",
     argv: ["model"],
@@ -79,7 +106,11 @@ const ROWS: readonly Row[] = [
       },
     },
     status: 3,
-    says: ["inputs of a node cannot be known without running Python", "--> src/shop/pipelines/train/pipeline.py:7:22", "hint"],
+    says: [
+      "inputs of a node cannot be known without running Python",
+      "--> src/shop/pipelines/train/pipeline.py:7:22",
+      "hint",
+    ],
   },
   {
     name: "unknown resolver",
