@@ -1,19 +1,9 @@
 /**
  * The library modules that the interpreter knows: Kedro's own here, Python's in `python/library.ts`. Whatever is not here is an unknown that carries its name, and does no harm unless it shapes the graph.
  */
-import { callValue } from "../python/call.ts";
-import { iterate } from "../python/operators.ts";
-import {
-  type Builtin,
-  type CallArguments,
-  isObj,
-  list,
-  type Site,
-  tuple,
-  unknown,
-  type Value,
-} from "../python/value.ts";
-import { raise, type Vm } from "../python/vm.ts";
+import { standardLibrary } from "../python/library.ts";
+import type { Builtin, CallArguments, Site, Value } from "../python/value.ts";
+import type { Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
 import { callNode, callPipeline } from "./objects.ts";
 
