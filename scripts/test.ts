@@ -18,7 +18,7 @@ const parts: readonly Part[] = [
   { name: "lint", command: [bun, "--bun", "node_modules/.bin/oxlint", "--deny-warnings"] },
   {
     name: "format",
-    command: [bun, "fmt", "--check", "src", "schemas", "scripts", "test", "README.md", "docs", "CHANGELOG.md"],
+    command: [bun, "fmt", "--check", "src", "schemas", "scripts", "test", "README.md", "CHANGELOG.md"],
   },
   { name: "imports", command: [bun, "scripts/check-imports.ts"] },
   { name: "binary", command: [bun, "scripts/build.ts"] },
