@@ -3,7 +3,7 @@
  *
  * Comes in: what went wrong, where, what to do. Goes out: a value that `view/` renders and `main.ts` turns into an
  * exit status. Anything else that is thrown is a bug in kfk (status 70).
- * Statuses: design section 8; they are documented in docs/exit-status.md and never reused.
+ * Statuses: design section 8; they are documented in README.md and never reused.
  */
 
 /** Exit statuses of the process. */
