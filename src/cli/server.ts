@@ -20,12 +20,17 @@ export async function connectServer(call: Call, kubeflow: KubeflowConfig | undef
     ui: kubeflow?.ui ?? undefined,
     namespace: options.text("namespace"),
     tokenFile: tokenFile === undefined ? undefined : resolve(world.cwd, tokenFile),
-    requestTimeoutMs: timeout === undefined ? undefined : parseDuration("request-timeout", timeout),
+    ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
     version: call.version,
   });
 }
 
 // --- internal ---
+
+/** All attempts of one request together may take twice what one may. */
+function limits(timeoutMs: number): { requestTimeoutMs: number; budgetMs: number } {
+  return { requestTimeoutMs: timeoutMs, budgetMs: 2 * timeoutMs };
+}
 
 function noHost(): KfkError {
   return new KfkError("SERVER_HOST", "which Kubeflow Pipelines? nothing names a host", {

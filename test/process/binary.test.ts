@@ -43,7 +43,11 @@ describe.skipIf(!existsSync(KFK))("dist/kfk", () => {
 
   test.each([
     ["plain", "plain", {}],
-    ["another folder, language and time zone", "a b ü", { LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8", TZ: "Asia/Kathmandu" }],
+    [
+      "another folder, language and time zone",
+      "a b ü",
+      { LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8", TZ: "Asia/Kathmandu" },
+    ],
     ["CI", "ci", { CI: "1", NO_COLOR: "1", TERM: "dumb" }],
   ])("compiles the example to its golden: %s", (_, folder, env) => {
     const { status, out } = run([KFK, "compile", "-o", "-"], example(folder), env);
@@ -95,7 +99,10 @@ describe.skipIf(!existsSync(KFK))("dist/kfk", () => {
 
   test("a server that is not there is status 5, and nothing was created", () => {
     const folder = example("refused");
-    const { status, out, err } = run([KFK, "run-once", "--wait", "--host", "http://127.0.0.1:1", "--request-timeout", "2"], folder);
+    const { status, out, err } = run(
+      [KFK, "run-once", "--wait", "--host", "http://127.0.0.1:1", "--request-timeout", "2"],
+      folder,
+    );
     expect({ status, out }).toEqual({ status: 5, out: "" });
     expect(err).toContain("127.0.0.1:1");
   }, 90_000);
