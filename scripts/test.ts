@@ -14,7 +14,7 @@ interface Part {
 
 const bun = process.execPath;
 const parts: readonly Part[] = [
-  { name: "types", command: [bun, "check", "src", "hooks", "schemas", "scripts", "test"] },
+  { name: "types", command: [bun, "check", "src", "schemas", "scripts", "test"] },
   { name: "lint", command: [bun, "--bun", "node_modules/.bin/oxlint", "--deny-warnings"] },
   {
     name: "format",

@@ -160,7 +160,7 @@ export function startServer(generation: Generation): FakeServer {
         return json({});
       }
       default:
-        if (/^\/apis\//.test(path)) {
+        if (path.startsWith("/apis/")) {
           return generation.strict ? failure(404, 5, "Not Found") : new Response("Not Found\n", { status: 404 });
         }
         return new Response("404 page not found\n", { status: 404 });
