@@ -40,6 +40,7 @@ export async function runCommandLine(
       version,
       commit,
       colour,
+      isQuiet,
       say: (text) => {
         if (!isQuiet) world.err.write(`${text}\n`);
       },

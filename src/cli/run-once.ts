@@ -57,7 +57,7 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
       python: python.python,
       runId: world.newId(),
       timeoutMs,
-      onChange: progress.update,
+      ...(call.isQuiet ? {} : { onChange: progress.update }),
     });
     progress.stop();
     return ends.tellLocalEnd(call, plan, result, world.clock.monotonicMs() - startedMs);

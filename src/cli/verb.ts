@@ -30,6 +30,8 @@ export interface Call {
   readonly say: (text: string) => void;
   readonly warn: (warnings: readonly import("../error.ts").Warning[]) => void;
   readonly colour: boolean;
+  /** With `--quiet`: only errors and results. */
+  readonly isQuiet: boolean;
 }
 
 /** Typed look-ups of what was given on the command line; defaults are filled in. */

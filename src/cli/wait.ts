@@ -52,7 +52,7 @@ export async function waitAndTell(
       seen,
       signal: abort.signal,
       onProgress: (now) => {
-        progress.update(now.steps);
+        if (!call.isQuiet) progress.update(now.steps);
         if (now.outage !== outage && now.outage !== null) call.say(`no news of the run: ${now.outage}; still asking`);
         outage = now.outage;
       },
