@@ -13,7 +13,7 @@ export interface ProjectParts {
 }
 
 /** Root of the project in the fake world. */
-export const ROOT = "/work/shop";
+export const ROOT = "/projects/shop";
 
 export const KUBEFLOW = `host: http://127.0.0.1:9
 run_config:

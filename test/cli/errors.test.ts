@@ -43,7 +43,7 @@ const ROWS: readonly Row[] = [
   {
     name: "no project",
     argv: ["model"],
-    files: { "/work/shop/readme": "" },
+    files: { "/projects/shop/readme": "" },
     status: 3,
     says: ["is not in a Kedro project", "--project DIR"],
   },
