@@ -6,13 +6,17 @@ import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
 import { KfkError, suggest } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { buildSteps } from "../steps/build.ts";
-import type { StepPlan, VolumePlan } from "../steps/step.ts";
-import { encodeParameter, parseTyped } from "../steps/transport.ts";
+import type { ParameterTag, StepPlan, VolumePlan } from "../steps/step.ts";
+import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
 import { type ReadProject, selectNodes, serverName } from "./read.ts";
 import type { Call } from "./verb.ts";
 
-/** A plan for pods. Errors: CONFIG_MISSING without kubeflow.yaml or image; those of `buildSteps`. */
-export function planForCluster(call: Call, read: ReadProject): StepPlan {
+/**
+ * A plan for pods. `given`: other defaults of parameters; those of `--param` unless said.
+ *
+ * Errors: STEP_IMAGE, CONFIG_KUBEFLOW for keys that are not compiled, and those of `buildSteps`.
+ */
+export function planForCluster(call: Call, read: ReadProject, given = givenParameters(call, read)): StepPlan {
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const kubeflow = read.configuration.kubeflow();
   const image = call.options.text("image") ?? kubeflow?.run.image ?? null;
@@ -35,7 +39,7 @@ export function planForCluster(call: Call, read: ReadProject): StepPlan {
     shareFiles: false,
     store: volume === null ? null : `${projectDir}/data/.kfk`,
     resources: run?.resources ?? new Map(),
-    parameters: givenParameters(call, read),
+    parameters: given,
   });
 }
 
@@ -51,6 +55,20 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     store: read.facts.root,
     resources: new Map(),
     parameters: givenParameters(call, read),
+  });
+}
+
+/**
+ * Values of `--param` as a run of an uploaded document takes them. Errors: STEP_PARAMETER, also for parameters that
+ * the document leaves to the image.
+ */
+export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { name: string; value: string }[] {
+  return readGiven(call, read).map(({ key, name, text, tag }) => {
+    if (plan.parameters.some((parameter) => parameter.key === key))
+      return { name, value: encodeTyped(name, text, tag) };
+    throw new KfkError("STEP_PARAMETER", `parameter "${key}" stays in the image's conf, so a run cannot change it`, {
+      hint: "change it in conf and build the image again",
+    });
   });
 }
 
@@ -95,24 +113,35 @@ function checkSupported(kubeflow: KubeflowConfig): void {
   }
 }
 
-/** `--param name=value` (also `name:value`), typed against the parameter's default. */
-function givenParameters(call: Call, read: ReadProject): Map<string, Plain> {
-  const given = new Map<string, Plain>();
+interface Given {
+  readonly key: string;
+  readonly name: string;
+  readonly text: string;
+  readonly tag: ParameterTag;
+}
+
+/** `--param name=value` (also `name:value`): the parameter that is meant, and how its text is read. */
+function readGiven(call: Call, read: ReadProject): Given[] {
   const known = new Map<string, Plain>();
   for (const [key, value] of read.model.parameters) if (typeof key === "string") known.set(key, value);
-  for (const text of call.options.list("param")) {
-    const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(text);
+  return call.options.list("param").map((typed) => {
+    const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(typed);
     if (match?.[1] === undefined) {
-      throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${text}"`, {
+      throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${typed}"`, {
         hint: "for example --param test_size=0.3",
       });
     }
     const name = match[1].trim();
     const key = known.has(name) ? name : [...known.keys()].find((candidate) => parameterName(candidate) === name);
     if (key === undefined) throw unknownParameter(name, [...known.keys()]);
-    given.set(key, parseTyped(name, match[2] ?? "", encodeParameter(known.get(key) as Plain).tag));
-  }
-  return given;
+    const { tag } = encodeParameter(known.get(key) as Plain);
+    return { key, name: parameterName(key), text: match[2] ?? "", tag };
+  });
+}
+
+/** Values of `--param` by Kedro key, typed as the defaults are. */
+function givenParameters(call: Call, read: ReadProject): Map<string, Plain> {
+  return new Map(readGiven(call, read).map(({ key, name, text, tag }) => [key, parseTyped(name, text, tag)]));
 }
 
 function unknownParameter(name: string, known: readonly string[]): KfkError {

@@ -69,7 +69,7 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
 async function runThere(call: Call): Promise<number> {
   const [
     { readProject },
-    { planForCluster },
+    { planForCluster, runParameters },
     { compileArgo },
     { connectServer },
     pipelines,
@@ -88,7 +88,9 @@ async function runThere(call: Call): Promise<number> {
   ]);
   const { world, options } = call;
   const read = readProject(call);
-  const plan = planForCluster(call, read);
+  // the document keeps its defaults, so that runs with other values share one version
+  const plan = planForCluster(call, read, new Map());
+  const parameters = runParameters(call, read, plan);
   const text = compileArgo(plan);
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
@@ -107,7 +109,7 @@ async function runThere(call: Call): Promise<number> {
     name: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
     experimentId: experiment.id,
     source: { versionId: uploaded.versionId },
-    parameters: [],
+    parameters,
   });
   world.out.write(`${run.id}\n`);
   const { resolve } = await import("node:path");

@@ -165,12 +165,12 @@ function isRepeatable(ask: Ask, answer: Answer): boolean {
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
-/** Full jitter: anything between nothing and the exponential bound; Retry-After is a lower bound. */
+/** Full jitter: anything from a tenth of the exponential bound up to it; Retry-After is a lower bound. */
 function pauseMs(link: Link, answer: Answer, attempts: number): number {
   const bound = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1));
   const random = Number.parseInt(link.world.newId().slice(0, 8), 16) / 2 ** 32;
   const asked = "retryAfter" in answer ? readRetryAfter(answer.retryAfter, link.world.clock.nowMs()) : 0;
-  return Math.max(asked, Math.round(bound * random));
+  return Math.max(asked, Math.round(bound * Math.max(0.1, random)));
 }
 
 /** Seconds or an HTTP date → milliseconds from now; 0 for none or nonsense (RFC 9110 section 10.2.3). */

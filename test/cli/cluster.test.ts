@@ -70,6 +70,16 @@ describe.each(["2.5.0", "2.17.0"] as const)("KFP %s", (tag) => {
     expect(server.requests.filter(({ method, path }) => method === "GET" && path.includes("/runs/"))).toEqual([]);
   });
 
+  test("--param reaches the run, typed and encoded, and makes no other version", async () => {
+    start(tag);
+    expect((await kfk(["upload-pipeline"])).status).toBe(0);
+    expect((await kfk(["run-once", "--param", "rate=1e-05"])).status).toBe(0);
+    expect(server.versions()).toHaveLength(1);
+    expect(server.runs()[0]?.parameters).toEqual([{ name: "rate", value: "1e-05" }]);
+    expect(await kfk(["run-once", "--param", "rate=much"])).toMatchObject({ status: 3, out: "" });
+    expect(server.runs()).toHaveLength(1);
+  });
+
   test("a timeout is 124, and the run goes on", async () => {
     start(tag);
     server.setScript([{ t: 0, state: "Running" }]);

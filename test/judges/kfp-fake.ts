@@ -228,7 +228,7 @@ async function answerRequest(state: State, incoming: Request): Promise<Response>
   if (fault.answer === "cut") return reply(200, ((await proper?.text()) ?? '{"run":{"id":"x","name":').slice(0, 24));
   return new Response(
     new ReadableStream({
-      start: (controller) => controller.error(new Error("reset on command")),
+      pull: (controller) => controller.error(),
     }),
   );
 }
