@@ -14,9 +14,9 @@ export type Answer =
   | { readonly kind: "ok"; readonly status: number; readonly json: unknown }
   /** The server understood and says no; nothing was done. */
   | Refusal<"refused">
-  /** The server failed, in its own words: `said` is false when a proxy speaks for it. What was asked may be done. */
+  /** The server failed. `said`: in its own words and for good; else a proxy spoke, or it may go on by itself. */
   | (Refusal<"failed"> & { readonly said: boolean })
-  /** Too many requests, or not now; nothing was done. */
+  /** Too many requests; nothing was done. */
   | Refusal<"busy">
   /** 401 or 403. */
   | Refusal<"login">
@@ -54,8 +54,10 @@ export function readAnswer(status: number, headers: Headers, body: string): Answ
   const message = error?.message ?? (html ? `answered ${status} with a web page` : shortText(status, body));
   const refusal = { status, code: error?.code ?? null, message, retryAfter };
   if (status === 401 || status === 403) return { kind: "login", ...refusal };
-  if (status === 429 || (status === 503 && error?.code === GRPC.unavailable)) return { kind: "busy", ...refusal };
-  if (status >= 500 || status === 408) return { kind: "failed", ...refusal, said: error !== undefined };
+  if (status === 429) return { kind: "busy", ...refusal };
+  // 503 and 504 of KFP: it lost patience with Kubernetes or a database, which may yet do what was asked
+  const said = error !== undefined && (status === 500 || status === 501);
+  if (status >= 500 || status === 408) return { kind: "failed", ...refusal, said };
   if (html) return { kind: "gate", status, message };
   return { kind: "refused", ...refusal };
 }
@@ -102,7 +104,7 @@ export function isMissing(answer: Answer): boolean {
 // --- internal ---
 
 /** gRPC codes (google.rpc.Code). */
-const GRPC = { alreadyExists: 6, internal: 13, unavailable: 14 };
+const GRPC = { alreadyExists: 6, internal: 13 };
 
 /** Codes of Bun 1.4.5's fetch and of Node's network layer. */
 const NETWORK: Readonly<Record<string, { readonly message: string; readonly unsent: boolean }>> = {

@@ -45,7 +45,8 @@ type Node = v.InferOutput<typeof workflowNodesSchema>[string];
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? undefined : value;
   } catch {
     return undefined; // cut off or empty: the caller says that nothing is known
   }
