@@ -35,13 +35,6 @@ export interface Uploaded {
   readonly made: "pipeline" | "version" | "unchanged";
 }
 
-export interface PipelineInfo {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly createdAt: string;
-}
-
 /**
  * Uploads a document unless the server has it.
  *
@@ -79,26 +72,6 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
     return created ? { ...uploadedVersion, made: "pipeline" } : uploadedVersion;
   }
   return await uploadVersion(server, known, upload, mark);
-}
-
-/** The pipeline of exactly this name, or undefined. */
-export async function findPipeline(server: Server, name: string): Promise<PipelineInfo | undefined> {
-  const found = await findRaw(server, name);
-  return found && { id: found.id, name: found.name, description: found.description, createdAt: found.created_at };
-}
-
-/** The newest version of a pipeline, or undefined when it has none. */
-export async function findLatestVersion(
-  server: Server,
-  pipelineId: string,
-): Promise<{ readonly id: string; readonly name: string } | undefined> {
-  const versions = await fetchVersions(server, pipelineId, { sort_by: "created_at desc" });
-  return versions[0] && { id: versions[0].id, name: versions[0].name };
-}
-
-/** The name that a version gets from its content: 16 hexadecimal digits of SHA-256. */
-export function contentName(text: string): string {
-  return digest(text).slice(0, 16);
 }
 
 // --- internal ---
@@ -140,6 +113,11 @@ async function uploadVersion(server: Server, pipeline: Pipeline, upload: Upload,
     throw versionTaken(upload.name, wanted);
   }
   return uploaded(pipeline, value, created ? "version" : "unchanged");
+}
+
+/** The name that a version gets from its content: 16 hexadecimal digits of SHA-256. */
+function contentName(text: string): string {
+  return digest(text).slice(0, 16);
 }
 
 async function findRaw(server: Server, name: string): Promise<Pipeline | undefined> {

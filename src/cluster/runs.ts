@@ -29,7 +29,7 @@ export interface RunRequest {
   readonly id?: string | undefined;
 }
 
-export interface CreatedRun {
+interface CreatedRun {
   /** As the server has it: the chosen one, or another on servers before 2.0. */
   readonly id: string;
   readonly name: string;
