@@ -2,20 +2,10 @@
  * What a verb is: its words and options as data, and its work. Light on purpose: `--help` loads every verb, so a verb
  * imports what is heavy inside `run`.
  */
-import type { ArgsDef } from "citty";
+import type { HelpVerb } from "../view/help.ts";
 import type { World } from "../world.ts";
 
-export interface Verb {
-  readonly name: string;
-  /** One line for the list of verbs. */
-  readonly summary: string;
-  /** More, for the verb's own help. */
-  readonly details?: string;
-  /** citty's description of options; `repeat` in REPEATED makes one a list. */
-  readonly options: ArgsDef;
-  /** Names of positional arguments, in order; all are required. */
-  readonly positionals?: readonly string[];
-  readonly examples: readonly string[];
+export interface Verb extends HelpVerb {
   /** Does the work; the value is the exit status. */
   readonly run: (call: Call) => Promise<number>;
 }

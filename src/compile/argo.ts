@@ -55,9 +55,7 @@ export function compileArgo(plan: StepPlan): string {
       entrypoint: ENTRYPOINT,
       templates: [
         entryTemplate(plan, shapes),
-        ...(pods.volume
-          ? [claimTemplate(pods.volume), ...(pods.volume.init ? [initTemplate(plan, pods.volume)] : [])]
-          : []),
+        ...(pods.volume ? [claimTemplate(pods.volume), ...(pods.volume.init ? [initTemplate(plan)] : [])] : []),
         ...shapes.map((shape) => stepTemplate(plan, shape)),
       ],
       ...(plan.parameters.length > 0
@@ -218,7 +216,7 @@ function claimTemplate(volume: VolumePlan): JsonObject {
   };
 }
 
-function initTemplate(plan: StepPlan, _volume: VolumePlan): JsonObject {
+function initTemplate(plan: StepPlan): JsonObject {
   return {
     name: INIT,
     metadata: NO_CACHE,

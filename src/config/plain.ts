@@ -19,23 +19,6 @@ export function isPlainList(value: Plain | undefined): value is readonly Plain[]
   return Array.isArray(value);
 }
 
-/** What a person would call the value's type, in Python's words. */
-export function plainTypeName(value: Plain): string {
-  if (value === null) return "null";
-  if (isPlainMap(value)) return "mapping";
-  if (isPlainList(value)) return "list";
-  switch (typeof value) {
-    case "boolean":
-      return "bool";
-    case "bigint":
-      return "int";
-    case "number":
-      return "float";
-    default:
-      return "str";
-  }
-}
-
 /**
  * Python's `repr` of a float, which `json.loads` reads back exactly: `1.0`, `1e-05`, `1e+16`, `NaN`, `Infinity`.
  * Source: CPython float_repr_style "short": exponent form below 1e-4 and from 1e16 on.
@@ -52,4 +35,19 @@ export function encodeFloat(value: number): string {
   const plain = String(value);
   // JavaScript writes 1e-5 to 1e-7 and from 1e21 on with an exponent; both are outside this branch but for 1e-6 up.
   return plain.includes(".") ? plain : `${plain}.0`;
+}
+
+/** Order by code point, as Python sorts text. */
+export function byCodePoint(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const left = a.charCodeAt(index);
+    const right = b.charCodeAt(index);
+    if (left === right) continue;
+    // surrogates stand for characters above all others
+    const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff;
+    if (isHigh(left) !== isHigh(right)) return isHigh(left) ? 1 : -1;
+    return left - right;
+  }
+  return a.length - b.length;
 }

@@ -11,6 +11,7 @@ import { KfkError } from "../error.ts";
 import { pythonStr } from "../config/python-text.ts";
 import { placeOf, type ConfigNode, type MapNode } from "../config/tree.ts";
 import type { Dataset, DatasetPlace, Source } from "../pipeline/model.ts";
+import { isBefore } from "./era.ts";
 
 /** How a Kedro version treats patterns without literal characters. */
 export interface CatalogRules {
@@ -32,8 +33,8 @@ export interface Catalog {
 
 /** Rules for a Kedro version, like "0.19.9". */
 export function catalogRules(version: string): CatalogRules {
-  const [major = 0, minor = 0, patch = 0] = version.split(".").map((part) => Number.parseInt(part, 10));
-  return { catchAll: major === 0 && minor === 19 && patch < 6 ? "runner" : "single" };
+  const isEarly = isBefore(version, [0, 19, 6]) && !isBefore(version, [0, 19, 0]);
+  return { catchAll: isEarly ? "runner" : "single" };
 }
 
 /** A catalog from its resolved tree (keys that start with `_` already taken out). Errors: CONFIG_CATALOG. */

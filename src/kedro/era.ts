@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { KfkError } from "../error.ts";
-import { reprText } from "../python/format.ts";
+import { pythonRepr } from "../config/python-text.ts";
 
 /** How Kedro calls a node without a name. */
 export interface FunctionIdentity {
@@ -19,8 +19,6 @@ export interface FunctionIdentity {
 export interface Era {
   /** The automatic name, without namespace. */
   readonly autoName: (func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]) => string;
-  /** Kedro >= 0.19.13: namespacing renames `confirms` too, and `Pipeline(…)` takes mappings. */
-  readonly mapsConfirms: boolean;
 }
 
 /** The era of a version. Errors: PROJECT_KEDRO_VERSION below 0.19 and above 1.x. */
@@ -32,7 +30,6 @@ export function eraOf(version: string): Era {
   }
   return {
     autoName: isBefore(version, [1, 0, 0]) ? semicolonName : hashName,
-    mapsConfirms: !isBefore(version, [0, 19, 13]),
   };
 }
 
@@ -41,11 +38,8 @@ export function hasLeafDuplicates(version: string): boolean {
   return !isBefore(version, [0, 19, 9]);
 }
 
-// --- internal ---
-
-type Triple = readonly [number, number, number];
-
-function isBefore(version: string, limit: Triple): boolean {
+/** True for versions below a limit. */
+export function isBefore(version: string, limit: Triple): boolean {
   const parts = version.split(".").map((part) => Number.parseInt(part, 10) || 0);
   for (let index = 0; index < 3; index++) {
     const difference = (parts[index] ?? 0) - (limit[index] as number);
@@ -53,6 +47,10 @@ function isBefore(version: string, limit: Triple): boolean {
   }
   return false;
 }
+
+// --- internal ---
+
+type Triple = readonly [number, number, number];
 
 /** 0.19: `func([a;b]) -> [c]`. */
 function semicolonName(func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]): string {
@@ -63,7 +61,7 @@ function semicolonName(func: FunctionIdentity, inputs: readonly string[], output
 
 /** >= 1.0: function name and eight digits of a SHA-256 over module, name, inputs and outputs. */
 function hashName(func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]): string {
-  const show = (names: readonly string[]): string => `[${names.map(reprText).join(", ")}]`;
+  const show = (names: readonly string[]): string => `[${names.map(pythonRepr).join(", ")}]`;
   const base = func.isPartial ? `partial(${func.name})` : func.name;
   const owner = func.isPartial ? base : `${func.module}.${func.name}`;
   const digest = createHash("sha256")

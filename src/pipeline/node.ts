@@ -4,6 +4,7 @@
  * A node can be made again with other dataset names (namespaces) or tags; its automatic name changes with them, so the
  * rule that makes names comes along. Rules: reference/kedro-semantics.md 2.2 to 2.4 (Kedro 0.19 to 1.7).
  */
+import { byCodePoint } from "../config/plain.ts";
 import { KfkError, type Place } from "../error.ts";
 import type { Node } from "./model.ts";
 
@@ -94,21 +95,6 @@ export function renameNode(node: BuiltNode, rename: (dataset: string) => string,
 /** The same node with more tags. */
 export function tagNode(node: BuiltNode, tags: readonly string[]): BuiltNode {
   return tags.length === 0 ? node : buildNode({ ...node.spec, tags: [...node.spec.tags, ...tags] });
-}
-
-/** Order by code point, as Python sorts text. */
-export function byCodePoint(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let index = 0; index < length; index++) {
-    const left = a.charCodeAt(index);
-    const right = b.charCodeAt(index);
-    if (left === right) continue;
-    // surrogates stand for characters above all others
-    const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff;
-    if (isHigh(left) !== isHigh(right)) return isHigh(left) ? 1 : -1;
-    return left - right;
-  }
-  return a.length - b.length;
 }
 
 // --- internal ---

@@ -1,9 +1,10 @@
 /**
  * Nodes → Kedro's run order: levels of nodes whose producers are all done, each level sorted by name (Kedro >= 0.18.2).
  */
+import { byCodePoint } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
 import { withoutTranscoding } from "./model.ts";
-import { byCodePoint, type BuiltNode } from "./node.ts";
+import type { BuiltNode } from "./node.ts";
 
 /** Node → the nodes that make its inputs; transcoded names are one dataset. */
 export function findParents(nodes: readonly BuiltNode[]): Map<BuiltNode, Set<BuiltNode>> {

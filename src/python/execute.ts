@@ -3,14 +3,13 @@
  * A branch or a loop that depends on something unknown is not run: every name it assigns and every value it may
  * change becomes unknown (`poison.ts`).
  */
-import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue, makeFunction } from "./call.ts";
 import { makeClass } from "./classes.ts";
-import { collect, evaluate, findName, lookUpName } from "./evaluate.ts";
+import { evaluate, findName } from "./evaluate.ts";
 import { textOf } from "./format.ts";
 import { absoluteName, external, importModule, moduleAttribute, publicNames, attributeOfImport } from "./modules.ts";
-import { binary, deleteItem, equal, getItem, isUnknown, iterate, setItem, truth } from "./operators.ts";
+import { binary, deleteItem, equal, isUnknown, iterate, setItem, truth } from "./operators.ts";
 import { parseModule, type ExprNode, type PatternNode, type StmtNode } from "./parse.ts";
 import { hasJump, poisonNames, poisonRegion } from "./poison.ts";
 import {
@@ -702,12 +701,3 @@ function matches(vm: Vm, frame: Frame, pattern: PatternNode, subject: Value, sit
       return unknown("this pattern is not followed", site);
   }
 }
-
-/** Used by callers that need KfkError in scope for `instanceof` checks of this module's errors. */
-export function isHard(error: unknown): boolean {
-  return error instanceof KfkError;
-}
-
-void collect;
-void getItem;
-void lookUpName;

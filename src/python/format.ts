@@ -16,6 +16,7 @@ import {
 } from "./value.ts";
 import { raise } from "./vm.ts";
 import { encodeFloat } from "../config/plain.ts";
+import { pythonRepr } from "../config/python-text.ts";
 
 /** `str(value)`. */
 export function textOf(value: Value, site: Site): string | Unknown {
@@ -48,7 +49,7 @@ export function reprOf(value: Value): string | undefined {
   if (value === null) return "None";
   switch (typeof value) {
     case "string":
-      return reprText(value);
+      return pythonRepr(value);
     case "boolean":
       return value ? "True" : "False";
     case "bigint":
@@ -95,29 +96,6 @@ export function reprOf(value: Value): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** `repr` of a text: single quotes unless that needs escapes and double quotes do not. */
-export function reprText(text: string): string {
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  let out = quote;
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
-    if (char === quote || char === "\\") out += `\\${char}`;
-    else if (char === "\n") out += String.raw`\n`;
-    else if (char === "\r") out += String.raw`\r`;
-    else if (char === "\t") out += String.raw`\t`;
-    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, "0")}`;
-    else if (code > 0x7f && /[\p{C}\p{Z}]/u.test(char)) {
-      out +=
-        code < 0x100
-          ? `\\x${code.toString(16).padStart(2, "0")}`
-          : code < 0x10000
-            ? `\\u${code.toString(16).padStart(4, "0")}`
-            : `\\U${code.toString(16).padStart(8, "0")}`;
-    } else out += char;
-  }
-  return out + quote;
 }
 
 const SPEC = /^(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/su;

@@ -2,6 +2,7 @@
  * Operators, comparison, truth, iteration, subscripts: what Python does with values, unknown wherever an operand is.
  * Goes in: values and a site for messages. Raises TypeError, KeyError, IndexError, ZeroDivisionError as Python does.
  */
+import { byCodePoint } from "../config/plain.ts";
 import { formatPercent, reprOf } from "./format.ts";
 import {
   derive,
@@ -217,7 +218,7 @@ export function orderOf(left: Value, right: Value, site: Site): number | Unknown
   if (bad) return derive(bad, site);
   const a = isObj(left) && left.kind === "instance" && left.plain !== undefined ? left.plain : left;
   const b = isObj(right) && right.kind === "instance" && right.plain !== undefined ? right.plain : right;
-  if (typeof a === "string" && typeof b === "string") return compareText(a, b);
+  if (typeof a === "string" && typeof b === "string") return byCodePoint(a, b);
   if (isNumber(a) && isNumber(b)) {
     const x = typeof a === "boolean" ? BigInt(a) : a;
     const y = typeof b === "boolean" ? BigInt(b) : b;
@@ -234,26 +235,11 @@ export function orderOf(left: Value, right: Value, site: Site): number | Unknown
       return a.items.length - b.items.length;
     }
     if (a.kind === "custom" && b.kind === "custom" && a.equality !== undefined && b.equality !== undefined) {
-      return compareText(a.equality, b.equality);
+      return byCodePoint(a.equality, b.equality);
     }
     if (a.kind === "instance" || b.kind === "instance") return unknown("its order is defined by the project", site);
   }
   throw raise("TypeError", `'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`, site);
-}
-
-/** By code point, as Python orders text. */
-export function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const x = a.charCodeAt(at);
-    const y = b.charCodeAt(at);
-    if (x === y) continue;
-    // A surrogate stands for a code point above U+FFFF, so it sorts behind every other unit.
-    const high = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
-    return high(x) - high(y);
-  }
-  return a.length - b.length;
 }
 
 export function binary(op: string, left: Value, right: Value, site: Site): Value {

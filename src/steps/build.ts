@@ -5,10 +5,9 @@
  * Refuses what would run wrongly: data that crosses a step border with nowhere to go, more steps than a server takes,
  * text that a server would change. Rules: design section 4; reference/compile-targets.md D, H, I.
  */
-import type { Plain, PlainMap } from "../config/plain.ts";
+import { byCodePoint, type Plain, type PlainMap } from "../config/plain.ts";
 import { KfkError, type Warning } from "../error.ts";
 import { parameterName, stepId } from "../compile/names.ts";
-import { byCodePoint } from "../pipeline/node.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import type { PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
 import { encodeParameter, isEncodable } from "./transport.ts";

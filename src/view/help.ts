@@ -3,9 +3,12 @@ import type { ArgDef, ArgsDef } from "citty";
 
 export interface HelpVerb {
   readonly name: string;
+  /** One line for the list of verbs. */
   readonly summary: string;
+  /** More, for the verb's own help. */
   readonly details?: string;
   readonly options: ArgsDef;
+  /** Names of positional arguments, in order; all are required. */
   readonly positionals?: readonly string[];
   readonly examples: readonly string[];
 }
