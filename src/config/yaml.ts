@@ -10,6 +10,7 @@
  */
 import {
   isAlias,
+  isNode,
   isMap,
   isScalar,
   isSeq,
@@ -26,6 +27,8 @@ import { adopt, placeOf, type ConfigNode, type SourceText, type Spot } from "./t
 
 /** Values that one file may have after its aliases are expanded; far above any real conf file. */
 const MAX_VALUES = 100_000;
+/** Values in one file whose further lines are indented less than their key. */
+const MAX_INDENTED = 1_000;
 /** Nesting of mappings and lists; Python itself gives up near 1,000. */
 const MAX_DEPTH = 200;
 
@@ -35,32 +38,15 @@ const MAX_DEPTH = 200;
  * Errors: CONFIG_YAML with the place.
  */
 export function parseYaml(source: SourceText): ConfigNode | undefined {
-  const { text } = source;
   checkCharacters(source);
-  let document: ReturnType<typeof parseDocument>;
-  try {
-    document = parseDocument(text, {
-      schema: "failsafe",
-      version: "1.1",
-      uniqueKeys: false,
-      prettyErrors: false,
-      logLevel: "error",
-      stringKeys: false,
-    });
-  } catch (error) {
-    if (error instanceof RangeError) throw tooDeep({ source, start: 0, end: 0 });
-    throw error;
-  }
+  const { text, document } = parseLenient(source);
   const problem = document.errors[0];
   if (problem) throw badSyntax(source, problem.code, problem.message, problem.pos[0], problem.pos[1]);
-  if (document.contents === null) {
-    if (text.includes("\t")) checkTabs(source, document);
-    return undefined;
-  }
-  const root = document.contents as Node;
+  if (text.text.includes("\t")) checkTabs(text, document);
+  const root = document.contents;
+  if (root === null) return undefined;
   if (isScalar(root) && root.value === "" && root.type === "PLAIN" && root.tag === undefined) return undefined;
-  if (text.includes("\t")) checkTabs(source, document);
-  return new TreeBuilder(source).build(root, 0, false);
+  return new TreeBuilder(text).build(root as Node, 0, false);
 }
 
 /** What a plain (unquoted) word means: PyYAML's implicit resolvers in their order. Errors: SyntaxError. */
@@ -82,6 +68,80 @@ export function readPlainWord(word: string): null | boolean | bigint | number | 
 }
 
 // --- internal ---
+
+type Parsed = ReturnType<typeof parseDocument>;
+
+/**
+ * The document, and the text it was parsed from. The package refuses quoted text, lists and mappings in brackets
+ * whose further lines are indented less than their key; PyYAML does not look at that indentation, which is no part of
+ * the value. Such lines are moved to the right.
+ */
+function parseLenient(source: SourceText): { text: SourceText; document: Parsed } {
+  let text = source;
+  for (let round = 0; ; round++) {
+    const document = parse(text);
+    const problem = document.errors[0];
+    const breaksOff = problem?.code === "MISSING_CHAR" || problem?.code === "BAD_INDENT";
+    if (!breaksOff || round === MAX_INDENTED) return { text, document };
+    const moved = indentBroken(text.text, document, problem.pos[0]);
+    if (moved === undefined) return { text, document };
+    text = { ...source, text: moved };
+  }
+}
+
+function parse(source: SourceText): Parsed {
+  try {
+    return parseDocument(source.text, {
+      schema: "failsafe",
+      version: "1.1",
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: "error",
+      stringKeys: false,
+    });
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep({ source, start: 0, end: 0 });
+    throw error;
+  }
+}
+
+/** The text with the further lines of the node that breaks off at `end` indented; undefined if none does. */
+function indentBroken(text: string, document: Parsed, end: number): string | undefined {
+  let broken: string | undefined;
+  let start = -1;
+  visit(document, {
+    Node: (_, node) => {
+      const open = isNode(node) && node.range ? node.range[0] : -1;
+      if (open < 0 || open >= end || !/["'[{]/.test(text[open] ?? "")) return undefined;
+      const whole = flowAt(text, open);
+      if (whole === undefined || open + whole.length < end) return undefined;
+      broken = whole;
+      start = open;
+      return visit.BREAK;
+    },
+  });
+  if (!broken?.includes("\n") || /^(?:---|\.\.\.)/m.test(broken)) return undefined;
+  const column = start - (text.lastIndexOf("\n", start - 1) + 1);
+  const moved = broken.replaceAll(/\n(?=[^\r\n])/g, `\n${" ".repeat(column)}`);
+  return moved === broken ? undefined : text.slice(0, start) + moved + text.slice(start + broken.length);
+}
+
+/** The quoted text, list or mapping in brackets that starts at `start`, up to its own end; undefined without one. */
+function flowAt(text: string, start: number): string | undefined {
+  let depth = 0;
+  FLOW_PART.lastIndex = start;
+  for (let found = FLOW_PART.exec(text); found; found = FLOW_PART.exec(text)) {
+    const [part] = found;
+    if (/^[[{]/.test(part)) depth++;
+    else if (/^[\]}]/.test(part)) depth--;
+    if (depth === 0) return text.slice(start, FLOW_PART.lastIndex);
+  }
+  return undefined;
+}
+
+/** Quoted text where a value may start, a bracket, a comment, other text. */
+const FLOW_PART =
+  /(?<=^|[[{,:?]\s*|\s)(?:'(?:[^']|'')*'|"(?:[^"\\]|\\[^])*")|[[\]{}]|(?<=\s)#[^\n]*|[^[\]{}#'"]+|['"#]/y;
 
 const FLOAT =
   /^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;

@@ -119,12 +119,14 @@ function orderInputs(spec: NodeSpec): string[] {
   if (entries.length < 2) return namesOf(spec.inputs);
   const signature = spec.signature();
   if (signature === undefined) {
+    // The order is part of nothing but an automatic name.
+    if (spec.name !== null) return namesOf(spec.inputs);
     throw new KfkError(
       "PY_UNKNOWN",
       `the order of the inputs needs the parameters of ${spec.func}, which are not known`,
       {
         at: spec.place,
-        hint: "give the inputs as a list",
+        hint: "give the node a name, or its inputs as a list",
       },
     );
   }

@@ -161,8 +161,7 @@ function loadSource(vm: Vm, name: string): { file: string; text: string; isPacka
   if (found) return found;
   // A namespace package: a folder without __init__.py, known by its parent's list of folders.
   const cut = name.lastIndexOf(".");
-  if (cut < 0) return undefined;
-  const isFolder = vm.host.folders(name.slice(0, cut)).includes(name.slice(cut + 1));
+  const isFolder = vm.host.folders(name.slice(0, Math.max(cut, 0))).includes(name.slice(cut + 1));
   return isFolder ? { file: `${name.replaceAll(".", "/")}/`, text: "", isPackage: true } : undefined;
 }
 
