@@ -216,7 +216,7 @@ function constant(frame: Frame, node: Extract<ExprNode, { nodeType: "Constant" }
     if (node.quote_style === undefined && value === "...") return ELLIPSIS;
     if (/^[a-z]*b/i.test(node.quote_style ?? "")) return unknown("bytes are not followed", site);
     if (value.includes(String.raw`\N{`) && !/^[a-z]*r/i.test(node.quote_style ?? "")) {
-      return unknown(String.raw`the escape \N{…} is not followed`, site);
+      return unknown("the escape \\N{…} is not followed", site);
     }
     return value;
   }
