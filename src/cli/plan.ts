@@ -2,6 +2,7 @@
  * Project and options → the plan of a run, for a cluster or for this machine.
  */
 import type { Plain } from "../config/plain.ts";
+import { placeOf } from "../config/tree.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
 import { KfkError, suggest } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
@@ -19,6 +20,7 @@ import type { Call } from "./verb.ts";
 export function planForCluster(call: Call, read: ReadProject, given = givenParameters(call, read)): StepPlan {
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const kubeflow = read.configuration.kubeflow();
+  checkRunParams(read);
   const image = call.options.text("image") ?? kubeflow?.run.image ?? null;
   if (image === null || image === "") throw noImage(kubeflow !== undefined);
   if (kubeflow !== undefined) checkSupported(kubeflow);
@@ -45,6 +47,7 @@ export function planForCluster(call: Call, read: ReadProject, given = givenParam
 
 /** A plan for processes on this machine; needs neither kubeflow.yaml nor an image. */
 export function planForHere(call: Call, read: ReadProject): StepPlan {
+  checkRunParams(read);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   return buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
     name: read.model.project.name,
@@ -73,6 +76,16 @@ export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { 
 }
 
 // --- internal ---
+
+/** Kedro resolves all of its configuration before it runs anything, and stops at the first one that is missing. */
+function checkRunParams(read: ReadProject): void {
+  const [missing] = read.configuration.missingRunParams;
+  if (missing === undefined) return;
+  throw new KfkError("CONFIG_INTERPOLATION", `the run parameter "${missing.key}" is not given and has no default`, {
+    at: placeOf(missing.at),
+    hint: `give a default: \${runtime_params:${missing.key}, default}`,
+  });
+}
 
 function planVolume(run: KubeflowRun | undefined): VolumePlan | null {
   const volume = run?.volume ?? null;

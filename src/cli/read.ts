@@ -3,6 +3,7 @@
  */
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pipelineName } from "../compile/names.ts";
+import { placeOf } from "../config/tree.ts";
 import { readConfiguration, type Configuration } from "../config/read.ts";
 import { KfkError, suggest, type Warning } from "../error.ts";
 import { catalogRules } from "../kedro/catalog.ts";
@@ -71,6 +72,10 @@ export function readProject(call: Call): ReadProject {
       ...configuration.warnings,
       ...registry.warnings,
       ...opaqueParameters(configuration),
+      ...configuration.missingRunParams.map(({ key, at }) => ({
+        message: `the run parameter "${key}" is not given and has no default: Kedro stops there`,
+        at: placeOf(at),
+      })),
     ],
   });
   return { facts, model, configuration, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };

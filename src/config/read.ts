@@ -14,7 +14,7 @@ import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubef
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
 import type { PlainMap } from "./plain.ts";
-import { buildResolvers, type CustomResolver } from "./resolvers.ts";
+import { buildResolvers, type CustomResolver, type MissingRunParam } from "./resolvers.ts";
 import { fromPlain, toPlain, type MapNode } from "./tree.ts";
 
 export interface ConfigurationRequest extends LoaderSettings {
@@ -34,6 +34,8 @@ export interface Configuration {
   /** Files that hold credentials, never read. */
   readonly credentialFiles: readonly ConfigFile[];
   readonly warnings: readonly Warning[];
+  /** Run parameters that the catalog or the parameters ask for, without a value or a default: Kedro stops there. */
+  readonly missingRunParams: readonly MissingRunParam[];
   /** `env:NAME` and `file:path` of everything that was asked for so far, sorted. */
   readonly dependsOn: () => readonly string[];
 }
@@ -61,6 +63,7 @@ export function readConfiguration(
     kubeflow: () => (kubeflow ??= { value: reader.readKubeflow() }).value,
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
+    missingRunParams: reader.missing,
     dependsOn: () => [...reader.asked].toSorted(),
   };
 }
@@ -75,6 +78,7 @@ interface Resolved {
 
 class Reader {
   readonly warnings: Warning[] = [];
+  readonly missing: MissingRunParam[] = [];
   readonly asked = new Set<string>();
   private readonly request: ConfigurationRequest;
   private readonly files: Files;
@@ -144,6 +148,7 @@ class Reader {
       hasEnv: type === "kubeflow",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
       runtimeParams: type === "globals" ? undefined : this.runtimeParams,
+      onMissing: (missing) => this.missing.push(missing),
     });
     const { tree, warnings } = interpolate(raw, resolvers);
     this.warnings.push(...warnings);

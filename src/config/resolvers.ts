@@ -56,6 +56,14 @@ export interface ResolverSettings {
   readonly globals: (() => ContainerNode) | undefined;
   /** Values given for one run, absent where the resolver is not allowed (globals). */
   readonly runtimeParams: ContainerNode | undefined;
+  /** Told of a run parameter that has neither a value nor a default. */
+  readonly onMissing: (missing: MissingRunParam) => void;
+}
+
+/** A `${runtime_params:key}` that only a run can fill. */
+export interface MissingRunParam {
+  readonly key: string;
+  readonly at: Spot | undefined;
 }
 
 /** All resolvers in force for one type of configuration. */
@@ -78,7 +86,9 @@ export function buildResolvers(settings: ResolverSettings): Resolvers {
   resolvers.set("globals", settings.globals ? buildGlobals(settings.globals) : refuseIn("globals", "globals"));
   resolvers.set(
     "runtime_params",
-    settings.runtimeParams ? buildRuntimeParams(settings.runtimeParams) : refuseIn("runtime_params", "globals"),
+    settings.runtimeParams
+      ? buildRuntimeParams(settings.runtimeParams, settings.onMissing)
+      : refuseIn("runtime_params", "globals"),
   );
   return resolvers;
 }
@@ -217,7 +227,7 @@ function buildGlobals(globals: () => ContainerNode): Resolver {
   };
 }
 
-function buildRuntimeParams(params: ContainerNode): Resolver {
+function buildRuntimeParams(params: ContainerNode, onMissing: (missing: MissingRunParam) => void): Resolver {
   return (call) => {
     checkCount(call, 1, 2);
     const key = textArgument(call, 0);
@@ -226,10 +236,8 @@ function buildRuntimeParams(params: ContainerNode): Resolver {
     if (found !== undefined && !isMissing(found)) return found;
     const fallback = call.args[1];
     if (fallback !== undefined) return fallback;
-    throw call.fail(
-      `the run parameter "${key}" is not given and has no default`,
-      `give a default: \${runtime_params:${key}, default}`,
-    );
+    onMissing({ key, at: call.at });
+    return { kind: "opaque", reason: `the run parameter "${key}" is not given and has no default`, at: call.at };
   };
 }
 

@@ -26,6 +26,9 @@ function resolve(text: string, setup: Setup = {}): MapNode {
       hasEnv: setup.hasEnv ?? false,
       globals: () => map(setup.globals),
       runtimeParams: map(setup.params),
+      onMissing: ({ key }) => {
+        throw new KfkError("CONFIG_INTERPOLATION", `missing ${key}`);
+      },
     }),
   ).tree;
 }

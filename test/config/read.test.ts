@@ -80,7 +80,8 @@ describe("readConfiguration", () => {
       };
       let got: Configuration | undefined;
       try {
-        got = read(row.files, request);
+        const all = read(row.files, request);
+        if (all.missingRunParams.length === 0) got = all;
       } catch (error) {
         if (!(error instanceof KfkError)) throw error;
       }
@@ -99,6 +100,13 @@ describe("readConfiguration", () => {
       else if (wanted?.err && row.want["catalog"] === undefined && got) expect(got.parameters.values.size).toBe(0);
     });
   }
+
+  test("notes run parameters that are missing, and reads on", () => {
+    const text = "a: {type: T}\nb: {type: T, id: '${runtime_params:agent}', x: '${runtime_params:other, 1}'}\n";
+    const all = read({ "conf/base/catalog.yml": text });
+    expect(all.catalog.names).toEqual(["a", "b"]);
+    expect(all.missingRunParams.map(({ key, at }) => [key, at?.start])).toEqual([["agent", 31]]);
+  });
 
   test("a missing default environment counts as empty", () => {
     expect(read({ "conf/base/catalog.yml": "a: {type: T}" }).catalog.names).toEqual(["a"]);
