@@ -14,11 +14,11 @@ interface Part {
 
 const bun = process.execPath;
 const parts: readonly Part[] = [
-  { name: "types", command: [bun, "check", "src", "schemas", "scripts", "test"] },
+  { name: "types", command: [bun, "check", "src", "hooks", "schemas", "scripts", "test"] },
   { name: "lint", command: [bun, "--bun", "node_modules/.bin/oxlint", "--deny-warnings"] },
   {
     name: "format",
-    command: [bun, "fmt", "--check", "src", "schemas", "scripts", "test", "README.md", "CHANGELOG.md"],
+    command: [bun, "fmt", "--check", "src", "hooks", "schemas", "scripts", "test", "README.md", "CHANGELOG.md"],
   },
   { name: "imports", command: [bun, "scripts/check-imports.ts"] },
   { name: "binary", command: [bun, "scripts/build.ts"] },

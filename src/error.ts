@@ -69,6 +69,15 @@ export const CODES = {
   STEP_TOO_LARGE: STATUS.project,
   STEP_TEXT: STATUS.project,
   STEP_PARAMETER: STATUS.project,
+  // hooks of the project
+  HOOK_FILE: STATUS.project,
+  HOOK_LOAD: STATUS.project,
+  HOOK_NAME: STATUS.project,
+  HOOK_FORM: STATUS.project,
+  HOOK_FAILED: STATUS.project,
+  HOOK_RESULT: STATUS.project,
+  HOOK_TIMEOUT: STATUS.project,
+  HOOK_EXIT: STATUS.project,
   // running here
   LOCAL_PYTHON: STATUS.project,
   LOCAL_FAILED: STATUS.runFailed,

@@ -10,6 +10,9 @@ const commit = typeof KFK_COMMIT === "string" ? KFK_COMMIT : "";
 const argv = process.argv.slice(2);
 if (argv.length === 1 && argv[0] === "--version") {
   writeSync(1, `kfk ${version}\n`); // before anything is loaded: build agents ask this first
+} else if (argv[0] === "__hooks" && process.send !== undefined) {
+  // kfk's own second process, in which hooks of the project run (src/hooks/session.ts)
+  await (await import("./hooks/process.ts")).serveHooks();
 } else {
   const [{ realWorld }, { runCommandLine }] = await Promise.all([import("./world.ts"), import("./cli/app.ts")]);
   const world = realWorld();

@@ -6,6 +6,8 @@ import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
 import { compile } from "./compile.ts";
+import { config } from "./config.ts";
+import { hooks } from "./hooks.ts";
 import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
 import { runOnce } from "./run-once.ts";
@@ -14,7 +16,7 @@ import type { Verb } from "./verb.ts";
 import { version as versionVerb } from "./version.ts";
 import { wait } from "./wait.ts";
 
-export const VERBS: readonly Verb[] = [compile, model, runOnce, uploadPipeline, wait, versionVerb];
+export const VERBS: readonly Verb[] = [compile, config, hooks, model, runOnce, uploadPipeline, wait, versionVerb];
 
 /** Runs a command line to its exit status; throws only what is a bug. */
 export async function runCommandLine(
@@ -24,6 +26,7 @@ export async function runCommandLine(
   commit: string,
 ): Promise<number> {
   let colour = false;
+  const endings: (() => Promise<void>)[] = [];
   try {
     const { verb, options, positionals } = parseCommandLine(argv, VERBS);
     colour = wantsColour(world, options.flag("color"));
@@ -33,10 +36,12 @@ export async function runCommandLine(
     }
     if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
     const isQuiet = options.flag("quiet") === true;
-    return await verb.run({
+    const status = await verb.run({
       world,
       options,
       positionals,
+      verb: verb.name,
+      atEnd: (work) => endings.push(work),
       version,
       commit,
       colour,
@@ -48,7 +53,10 @@ export async function runCommandLine(
         if (!isQuiet) for (const warning of warnings) world.err.write(renderWarning(warning, colour));
       },
     });
+    await endAll(endings);
+    return status;
   } catch (error) {
+    await endAll(endings);
     if (!(error instanceof KfkError)) throw error;
     world.err.write(renderError(error, colour));
     return error.status;
@@ -56,6 +64,11 @@ export async function runCommandLine(
 }
 
 // --- internal ---
+
+/** Each once, the last first. */
+async function endAll(endings: (() => Promise<void>)[]): Promise<void> {
+  for (let work = endings.pop(); work !== undefined; work = endings.pop()) await work();
+}
 
 function wantsColour(world: World, option: boolean | undefined): boolean {
   if (option !== undefined) return option;

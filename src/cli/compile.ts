@@ -19,15 +19,15 @@ export const compile: Verb = {
   },
   examples: ["kfk compile", "kfk compile --pipeline data_science --image registry/project:1.4 -o -"],
   run: async (call) => {
-    const [{ readProject }, { planForCluster }, { compileArgo }, { writeOutput }] = await Promise.all([
-      import("./read.ts"),
+    const [{ openProject }, { planForCluster }, { compileArgo }, { writeOutput }] = await Promise.all([
+      import("./open.ts"),
       import("./plan.ts"),
       import("../compile/argo.ts"),
       import("./output.ts"),
     ]);
-    const read = readProject(call);
-    const plan = planForCluster(call, read);
-    const text = compileArgo(plan);
+    const read = await openProject(call);
+    const plan = await read.hooks.steps(planForCluster(call, read));
+    const text = await read.hooks.documents(plan, compileArgo(plan));
     call.warn([...read.model.warnings, ...plan.warnings]);
     writeOutput(call, text);
     const count = plan.steps.reduce((sum, step) => sum + step.nodes.length, 0);

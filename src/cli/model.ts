@@ -15,8 +15,8 @@ export const model: Verb = {
   },
   examples: ["kfk model", "kfk model -o model.json"],
   run: async (call) => {
-    const [{ readProject }, { renderModel }] = await Promise.all([import("./read.ts"), import("../view/model.ts")]);
-    const { model } = readProject(call);
+    const [{ openProject }, { renderModel }] = await Promise.all([import("./open.ts"), import("../view/model.ts")]);
+    const { model } = await openProject(call);
     call.warn(model.warnings);
     const { writeOutput } = await import("./output.ts");
     writeOutput(call, renderModel(model));

@@ -22,6 +22,7 @@ export const GLOBAL_OPTIONS = {
   python: { type: "string", valueHint: "PROGRAM", description: "Python that runs the project (also KFK_PYTHON)" },
   "token-file": { type: "string", valueHint: "FILE", description: "File with the token for the server" },
   "request-timeout": { type: "string", valueHint: "SECONDS", description: "Longest wait for one answer" },
+  hooks: { type: "boolean", negativeDescription: "Load no hooks of the project (also KFK_NO_HOOKS=1)" },
   quiet: { type: "boolean", alias: ["q"], description: "Only errors and results" },
   color: { type: "boolean", negativeDescription: "No colours (also NO_COLOR)" },
   help: { type: "boolean", alias: ["h"], description: "Show this help" },

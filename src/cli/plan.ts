@@ -4,7 +4,7 @@
 import type { Plain } from "../config/plain.ts";
 import { placeOf } from "../config/tree.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
-import { KfkError, suggest } from "../error.ts";
+import { KfkError, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { buildSteps } from "../steps/build.ts";
 import type { ParameterTag, StepPlan, VolumePlan } from "../steps/step.ts";
@@ -27,7 +27,7 @@ export function planForCluster(call: Call, read: ReadProject, given = givenParam
   const run = kubeflow?.run;
   const projectDir = (run?.projectDir ?? "/home/kedro").replace(/\/+$/, "");
   const volume = planVolume(run);
-  return buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+  const plan = buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
     name: serverName(read, pipeline),
     description: run?.description ?? null,
     pods: {
@@ -43,6 +43,7 @@ export function planForCluster(call: Call, read: ReadProject, given = givenParam
     resources: run?.resources ?? new Map(),
     parameters: given,
   });
+  return { ...plan, warnings: [...plan.warnings, ...unsentVariables(call, read, run)] };
 }
 
 /** A plan for processes on this machine; needs neither kubeflow.yaml nor an image. */
@@ -87,6 +88,26 @@ function checkRunParams(read: ReadProject): void {
   });
 }
 
+/**
+ * Variables that conf or pipeline code read here and no pod gets: kedro-kubeflow copied every KEDRO_CONFIG_* into pods,
+ * kfk copies what `run_config.env` lists.
+ */
+function unsentVariables(call: Call, read: ReadProject, run: KubeflowRun | undefined): Warning[] {
+  const sent = new Set(run?.env.map(({ name }) => name));
+  const names = read.model.dependsOn
+    .filter((asked) => asked.startsWith("env:"))
+    .map((asked) => asked.slice("env:".length))
+    .filter((name) => call.world.env[name] !== undefined && name !== "KEDRO_ENV" && !sent.has(name));
+  if (names.length === 0) return [];
+  const [noun, verb] = names.length === 1 ? ["variable", "is"] : ["variables", "are"];
+  return [
+    {
+      message: `the environment ${noun} ${names.join(", ")} ${verb} read by conf or pipeline code, and no pod gets ${names.length === 1 ? "it" : "them"}`,
+      hint: `write run_config.env: [${names.join(", ")}] in kubeflow.yaml`,
+    },
+  ];
+}
+
 function planVolume(run: KubeflowRun | undefined): VolumePlan | null {
   const volume = run?.volume ?? null;
   if (volume === null) return null;
@@ -115,7 +136,6 @@ function checkSupported(kubeflow: KubeflowConfig): void {
     [run.datasets !== null, ["run_config", "datasets"]],
     [run.imagePullSecrets.length > 0, ["run_config", "image_pull_secrets"]],
     [Object.keys(run.nodeSelector).length > 0, ["run_config", "node_selector"]],
-    [kubeflow.hooks.length > 0, ["hooks"]],
   ];
   for (const [isAsked, path] of asked) {
     if (!isAsked) continue;

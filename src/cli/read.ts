@@ -2,10 +2,13 @@
  * The arrows that most verbs begin with: folder → facts → configuration and registry → model → plan of a run.
  */
 import { isAbsolute, join, relative, resolve } from "node:path";
+import type { GitState } from "../../hooks/contract.ts";
+import { templating } from "../../hooks/templating.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
 import { readConfiguration, type Configuration } from "../config/read.ts";
 import { KfkError, suggest, type Warning } from "../error.ts";
+import { readGit } from "../hooks/git.ts";
 import { catalogRules } from "../kedro/catalog.ts";
 import { readRegistry } from "../kedro/registry.ts";
 import { readSettings } from "../kedro/settings.ts";
@@ -36,6 +39,7 @@ export function readProject(call: Call): ReadProject {
   const confRoot = isAbsolute(settings.confSource) ? settings.confSource : join(facts.root, settings.confSource);
   const named = options.text("env") ?? nonEmpty(world.env["KEDRO_ENV"]);
   const runEnv = named ?? loader.defaultRunEnv;
+  let git: { readonly state: GitState | null } | undefined;
   const configuration = readConfiguration(
     {
       confRoot,
@@ -50,6 +54,17 @@ export function readProject(call: Call): ReadProject {
       customResolvers: loader.customResolvers,
       runtimeParams: new Map(),
       catalogRules: catalogRules(facts.kedro.version),
+      variable: (name, known, env) => {
+        const project = {
+          name: facts.name,
+          package: facts.package,
+          kedroVersion: identity.kedroVersion,
+          root: facts.root,
+        };
+        git ??= { state: readGit(world.files, facts.root) };
+        const context = { kfk: call.version, verb: call.verb, project, runEnv, git: git.state, env };
+        return templating.variable({ name, known }, context);
+      },
     },
     world.files,
     (name) => world.env[name],

@@ -34,8 +34,8 @@ export const runOnce: Verb = {
 // --- internal ---
 
 async function runHere(call: Call, timeoutMs: number): Promise<number> {
-  const [{ readProject }, { planForHere }, { findPython }, { runLocally }, { showProgress }, ends] = await Promise.all([
-    import("./read.ts"),
+  const [{ openProject }, { planForHere }, { findPython }, { runLocally }, { showProgress }, ends] = await Promise.all([
+    import("./open.ts"),
     import("./plan.ts"),
     import("../local/python.ts"),
     import("../local/run.ts"),
@@ -43,9 +43,10 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
     import("./local-end.ts"),
   ]);
   const { world, options } = call;
-  const read = readProject(call);
-  const plan = planForHere(call, read);
+  const read = await openProject(call);
+  const plan = await read.hooks.steps(planForHere(call, read));
   call.warn([...read.model.warnings, ...plan.warnings]);
+  if (read.hooks.has("extraSteps")) call.warn([{ message: "steps of the hook extraSteps do not run with --local" }]);
   const python = await findPython(world, read.facts.root, options.text("python"), read.facts.kedro.version);
   call.warn(python.warnings);
   const startedMs = world.clock.monotonicMs();
@@ -68,7 +69,7 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
 
 async function runThere(call: Call): Promise<number> {
   const [
-    { readProject },
+    { openProject },
     { planForCluster, runParameters },
     { compileArgo },
     { connectServer },
@@ -77,7 +78,7 @@ async function runThere(call: Call): Promise<number> {
     experiments,
     { linkTo },
   ] = await Promise.all([
-    import("./read.ts"),
+    import("./open.ts"),
     import("./plan.ts"),
     import("../compile/argo.ts"),
     import("./server.ts"),
@@ -87,14 +88,14 @@ async function runThere(call: Call): Promise<number> {
     import("../cluster/server.ts"),
   ]);
   const { world, options } = call;
-  const read = readProject(call);
+  const read = await openProject(call);
   // the document keeps its defaults, so that runs with other values share one version
-  const plan = planForCluster(call, read, new Map());
+  const plan = await read.hooks.steps(planForCluster(call, read, new Map()));
   const parameters = runParameters(call, read, plan);
-  const text = compileArgo(plan);
+  const text = await read.hooks.documents(plan, compileArgo(plan));
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
-  const server = await connectServer(call, kubeflow);
+  const server = await connectServer(call, kubeflow, read.hooks);
   const uploaded = await pipelines.uploadPipeline(server, {
     name: plan.name,
     text,

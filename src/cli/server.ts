@@ -2,14 +2,21 @@
  * Command line and configuration → a connected server.
  */
 import { resolve } from "node:path";
-import { connect, type Server } from "../cluster/server.ts";
+import type { LoginHeaders } from "../cluster/request.ts";
+import { makeSecret } from "../cluster/secret.ts";
+import { connect, type ConnectOptions, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import type { ProjectHooks } from "../hooks/project.ts";
 import { parseDuration } from "./options.ts";
 import type { Call } from "./verb.ts";
 
-/** Connects to the host that option, environment or kubeflow.yaml name. Errors: SERVER_*. */
-export async function connectServer(call: Call, kubeflow: KubeflowConfig | undefined): Promise<Server> {
+/** Connects to the host that option, environment or kubeflow.yaml name. Errors: SERVER_*, HOOK_* of the hook auth. */
+export async function connectServer(
+  call: Call,
+  kubeflow: KubeflowConfig | undefined,
+  hooks?: ProjectHooks,
+): Promise<Server> {
   const { world, options } = call;
   const host = options.text("host") ?? world.env["KFK_HOST"] ?? world.env["KF_PIPELINES_ENDPOINT"] ?? kubeflow?.host;
   if (host === undefined || host === null || host === "") throw noHost();
@@ -19,6 +26,7 @@ export async function connectServer(call: Call, kubeflow: KubeflowConfig | undef
     host,
     ui: kubeflow?.ui ?? undefined,
     namespace: options.text("namespace"),
+    login: hooks?.has("auth") ? hookLogin(hooks, options.text("namespace") ?? null) : undefined,
     tokenFile: tokenFile === undefined ? undefined : resolve(world.cwd, tokenFile),
     ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
     version: call.version,
@@ -26,6 +34,23 @@ export async function connectServer(call: Call, kubeflow: KubeflowConfig | undef
 }
 
 // --- internal ---
+
+/** Headers of the hook `auth`, asked once, and again when the server does not take them any more. */
+function hookLogin(hooks: ProjectHooks, namespace: string | null): NonNullable<ConnectOptions["login"]> {
+  let known: { readonly headers: LoginHeaders | undefined } | undefined;
+  return async (origin, again) => {
+    if (known !== undefined && !again) return known.headers;
+    try {
+      const given = await hooks.auth({ origin, namespace });
+      const secrets = given && Object.entries(given).map(([name, text]) => [name, makeSecret(text)] as const);
+      known = { headers: secrets && Object.fromEntries(secrets) };
+    } catch (error) {
+      // later, what the server says of the old headers decides: a run may have been started with them
+      if (known === undefined || !isKfkError(error)) throw error;
+    }
+    return known.headers;
+  };
+}
 
 /** All attempts of one request together may take twice what one may. */
 function limits(timeoutMs: number): { requestTimeoutMs: number; budgetMs: number } {

@@ -20,20 +20,20 @@ export const uploadPipeline: Verb = {
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
+    const [{ openProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
       await Promise.all([
-        import("./read.ts"),
+        import("./open.ts"),
         import("./plan.ts"),
         import("../compile/argo.ts"),
         import("./server.ts"),
         import("../cluster/pipelines.ts"),
         import("../cluster/server.ts"),
       ]);
-    const read = readProject(call);
-    const plan = planForCluster(call, read);
-    const text = compileArgo(plan);
+    const read = await openProject(call);
+    const plan = await read.hooks.steps(planForCluster(call, read));
+    const text = await read.hooks.documents(plan, compileArgo(plan));
     call.warn([...read.model.warnings, ...plan.warnings]);
-    const server = await connectServer(call, read.configuration.kubeflow());
+    const server = await connectServer(call, read.configuration.kubeflow(), read.hooks);
     const uploaded = await cluster.uploadPipeline(server, {
       name: plan.name,
       text,

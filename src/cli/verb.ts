@@ -14,6 +14,10 @@ export interface Call {
   readonly world: World;
   readonly options: Options;
   readonly positionals: readonly string[];
+  /** Name of the verb. */
+  readonly verb: string;
+  /** Work for when the verb has ended, however it ended. */
+  readonly atEnd: (work: () => Promise<void>) => void;
   readonly version: string;
   readonly commit: string;
   /** A line for people, on stderr; nothing with `--quiet`. */

@@ -21,7 +21,8 @@ export const wait: Verb = {
   examples: ["kfk wait 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70"],
   run: async (call) => {
     const { connectServer } = await import("./server.ts");
-    const server = await connectServer(call, await kubeflowIfAny(call));
+    const project = await projectIfAny(call);
+    const server = await connectServer(call, project?.kubeflow, project?.hooks);
     return await waitAndTell(call, server, call.positionals[0] as string, false);
   },
 };
@@ -76,14 +77,21 @@ export async function waitAndTell(
 
 // --- internal ---
 
-/** kubeflow.yaml of the project around, when there is one and no option names the host. */
-async function kubeflowIfAny(call: Call): Promise<import("../config/kubeflow.ts").KubeflowConfig | undefined> {
-  if (call.options.text("host") !== undefined || call.world.env["KFK_HOST"] !== undefined) return undefined;
-  const [{ readProject }, { isKfkError }] = await Promise.all([import("./read.ts"), import("../error.ts")]);
+interface Around {
+  readonly kubeflow: import("../config/kubeflow.ts").KubeflowConfig | undefined;
+  readonly hooks: import("../hooks/project.ts").ProjectHooks;
+}
+
+/** kubeflow.yaml and hooks of the project around; where an option names the host, a project that is wrong is none. */
+async function projectIfAny(call: Call): Promise<Around | undefined> {
+  const isHostNamed = call.options.text("host") !== undefined || call.world.env["KFK_HOST"] !== undefined;
+  const [{ openProject }, { isKfkError }] = await Promise.all([import("./open.ts"), import("../error.ts")]);
   try {
-    return readProject(call).configuration.kubeflow();
+    const { configuration, hooks } = await openProject(call);
+    return { kubeflow: isHostNamed ? undefined : configuration.kubeflow(), hooks };
   } catch (error) {
-    if (isKfkError(error, "PROJECT_NOT_FOUND")) return undefined;
+    if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
+    if (isHostNamed || error.code === "PROJECT_NOT_FOUND") return undefined;
     throw error;
   }
 }

@@ -25,12 +25,17 @@ export interface Link {
   readonly base: string;
   /** File with a bearer token, read again for every attempt because Kubernetes rotates it; null: none is sent. */
   readonly tokenFile: string | null;
+  /** Headers that log in instead; `again`: those before were refused. Absent: none are known. */
+  readonly login?: ((again: boolean) => Promise<LoginHeaders | undefined>) | undefined;
   /** Longest wait for one attempt, body included. */
   readonly attemptMs: number;
   /** Longest time for all attempts of one request. */
   readonly budgetMs: number;
   readonly userAgent: string;
 }
+
+/** Header name → text. */
+export type LoginHeaders = Readonly<Record<string, Secret>>;
 
 export interface Ask {
   readonly method: "GET" | "POST" | "DELETE";
@@ -64,14 +69,23 @@ export async function request(link: Link, ask: Ask): Promise<Result> {
   const { clock } = link.world;
   const startedMs = clock.monotonicMs();
   let rereads = 1;
+  let login = await link.login?.(false);
   for (let attempts = 1; ; attempts++) {
-    const token = readToken(link);
-    const answer = await attempt(link, ask, token);
+    const token = login ? undefined : readToken(link);
+    const answer = await attempt(link, ask, login ?? bearer(token));
     const done = { answer, method: ask.method, path: ask.path, url: link.origin + link.base, attempts };
     if (ask.signal?.aborted) return done;
     if (answer.kind === "login" && answer.status === 401 && rereads > 0 && hasChanged(link, token)) {
       rereads--;
       continue; // the token was replaced while the request was under way
+    }
+    if (answer.kind === "login" && answer.status === 401 && rereads > 0 && login) {
+      rereads--;
+      const fresh = await link.login?.(true);
+      if (fresh !== undefined && !isSameLogin(login, fresh)) {
+        login = fresh;
+        continue;
+      }
     }
     if (!isRepeatable(ask, answer)) return done;
     const waitMs = pauseMs(link, answer, attempts);
@@ -111,7 +125,16 @@ export function failedRequest(result: Result): KfkError {
 
 // --- internal ---
 
-async function attempt(link: Link, ask: Ask, token: Secret | undefined): Promise<Answer> {
+function bearer(token: Secret | undefined): LoginHeaders {
+  return token === undefined ? {} : { authorization: makeSecret(`Bearer ${token.reveal()}`) };
+}
+
+function isSameLogin(a: LoginHeaders, b: LoginHeaders): boolean {
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return names.every((name) => a[name]?.reveal() === b[name]?.reveal());
+}
+
+async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answer> {
   const attemptMs = ask.attemptMs ?? link.attemptMs;
   const late = new AbortController();
   const ended = new AbortController();
@@ -128,7 +151,7 @@ async function attempt(link: Link, ask: Ask, token: Secret | undefined): Promise
       headers: {
         accept: "application/json",
         "user-agent": link.userAgent,
-        ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
+        ...Object.fromEntries(Object.entries(login).map(([name, secret]) => [name, secret.reveal()])),
       },
       ...(ask.body === undefined ? {} : { body: ask.body as Record<string, unknown> }),
       redirect: "manual",

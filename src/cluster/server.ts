@@ -11,7 +11,7 @@ import { KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import { isMissing } from "./answer.ts";
 import { buildLink, type LinkTarget, parseHost } from "./host.ts";
-import { failedRequest, type Link, request, type Result } from "./request.ts";
+import { failedRequest, type Link, type LoginHeaders, request, type Result } from "./request.ts";
 
 export interface ConnectOptions {
   /** As typed by a person. */
@@ -21,6 +21,8 @@ export interface ConnectOptions {
   /** Namespace of the user on a server for many; ignored by a server for one. */
   readonly namespace?: string | undefined;
   readonly tokenFile?: string | undefined;
+  /** Another way to log in, asked with scheme, name and port; it goes before the token file. */
+  readonly login?: ((origin: string, again: boolean) => Promise<LoginHeaders | undefined>) | undefined;
   /** Longest wait for one attempt; default 30 s. */
   readonly requestTimeoutMs?: number | undefined;
   /** Longest time for all attempts of one request; default 60 s. */
@@ -48,11 +50,13 @@ export interface Server extends Link {
  */
 export async function connect(world: World, options: ConnectOptions): Promise<Server> {
   const host = parseHost(options.host);
+  const { login } = options;
   const linkAt = (base: string): Link => ({
     world,
     origin: host.origin,
     base,
     tokenFile: options.tokenFile ?? null,
+    ...(login ? { login: (again: boolean) => login(host.origin, again) } : {}),
     attemptMs: options.requestTimeoutMs ?? 30_000,
     budgetMs: options.budgetMs ?? 60_000,
     userAgent: options.version === undefined ? "kfk" : `kfk/${options.version}`,

@@ -136,19 +136,17 @@ export function buildKubeflow(tree: MapNode): KubeflowConfig {
 /**
  * The tree with the old grammar replaced: `${name|default}`, and `${name}` where the file has no such key.
  *
- * A name is looked up among `KEDRO_CONFIG_<NAME>` in the environment, then among globals, then the default is taken.
+ * `variable` is asked for a name, with what globals say of it (null: nothing); undefined takes the default.
  * Errors: CONFIG_INTERPOLATION for old templates that do more than that.
  */
 export function replaceOldTemplates(
   tree: MapNode,
   globals: MapNode,
-  env: (name: string) => string | undefined,
+  variable: (name: string, known: string | null) => string | undefined,
 ): MapNode {
   const look = (name: string): string | undefined => {
-    const given = /^\w+$/.test(name) ? env(`${ENV_PREFIX}${name.toUpperCase()}`) : undefined;
-    if (given !== undefined) return given;
     const node = nodeAt(globals, name.split("."));
-    return node?.kind === "scalar" && node.value !== null ? pythonStr(node.value) : undefined;
+    return variable(name, node?.kind === "scalar" && node.value !== null ? pythonStr(node.value) : null);
   };
   const visit = <T extends ConfigNode>(node: T): ConfigNode => {
     const { at, keyAt } = node;
@@ -176,8 +174,6 @@ export function replaceOldTemplates(
 }
 
 // --- internal ---
-
-const ENV_PREFIX = "KEDRO_CONFIG_";
 
 function buildRun(file: RunConfig): KubeflowRun {
   const runName = file.run_name ?? null;

@@ -22,6 +22,18 @@ export interface ConfigurationRequest extends LoaderSettings {
   /** Values given for this run; usually none, as steps get them when they run. */
   readonly runtimeParams: PlainMap;
   readonly catalogRules: CatalogRules;
+  /** Text for `${name}` of the old grammar in kubeflow.yaml; absent: what globals say. */
+  readonly variable?: (name: string, known: string | null, env: EnvLookUp) => string | undefined;
+}
+
+/** An environment variable; the answer is recorded. */
+export type EnvLookUp = (name: string) => string | undefined;
+
+/** What hooks add to the reading of kubeflow.yaml. */
+export interface KubeflowAnswers {
+  /** Asked before `ConfigurationRequest.variable`. */
+  readonly variable: (name: string, known: string | null) => string | undefined;
+  readonly resolvers: ReadonlyMap<string, CustomResolver>;
 }
 
 export interface Configuration {
@@ -31,6 +43,10 @@ export interface Configuration {
   readonly catalog: Catalog;
   /** Undefined when there is no kubeflow file. */
   readonly kubeflow: () => KubeflowConfig | undefined;
+  /** The same before it is checked: merged, with every `${…}` resolved. */
+  readonly kubeflowTree: (answers?: KubeflowAnswers) => MapNode | undefined;
+  /** kubeflow files as they are written, folder by folder. */
+  readonly kubeflowLayers: () => readonly Layer[];
   /** Files that hold credentials, never read. */
   readonly credentialFiles: readonly ConfigFile[];
   readonly warnings: readonly Warning[];
@@ -60,7 +76,15 @@ export function readConfiguration(
     env: request.runEnv,
     parameters: buildParameters(parameters.tree),
     catalog: buildCatalog(catalog.tree, request.catalogRules),
-    kubeflow: () => (kubeflow ??= { value: reader.readKubeflow() }).value,
+    kubeflow: () => {
+      if (kubeflow === undefined) {
+        const tree = reader.readKubeflow();
+        kubeflow = { value: tree && buildKubeflow(tree) };
+      }
+      return kubeflow.value;
+    },
+    kubeflowTree: (answers) => reader.readKubeflow(answers),
+    kubeflowLayers: () => reader.layers("kubeflow"),
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
     missingRunParams: reader.missing,
@@ -82,7 +106,7 @@ class Reader {
   readonly asked = new Set<string>();
   private readonly request: ConfigurationRequest;
   private readonly files: Files;
-  private readonly env: (name: string) => string | undefined;
+  private readonly env: EnvLookUp;
   private readonly runtimeParams: MapNode;
   private globals: MapNode | undefined;
 
@@ -103,29 +127,31 @@ class Reader {
     return this.resolve(type, this.layers(type));
   }
 
-  readKubeflow(): KubeflowConfig | undefined {
+  readKubeflow(answers?: KubeflowAnswers): MapNode | undefined {
+    const own = this.request.variable ?? ((_name, known) => known ?? undefined);
+    const variable = (name: string, known: string | null): string | undefined =>
+      answers?.variable(name, known) ?? own(name, known, this.env);
     const layers = this.layers("kubeflow").map((layer) => ({
       ...layer,
-      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), this.env),
+      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), variable),
     }));
-    const { tree, count } = this.resolve("kubeflow", layers);
-    if (count === 0) return undefined;
-    return buildKubeflow(tree);
+    const { tree, count } = this.resolve("kubeflow", layers, answers?.resolvers);
+    return count === 0 ? undefined : tree;
   }
 
-  private layers(type: string): readonly Layer[] {
+  layers(type: string): readonly Layer[] {
     const layers = readLayers(type, this.request, this.files);
     for (const layer of layers) for (const file of layer.files) this.asked.add(`file:${file.shown}`);
     return layers;
   }
 
-  private resolve(type: string, layers: readonly Layer[]): Resolved {
+  private resolve(type: string, layers: readonly Layer[], more?: ReadonlyMap<string, CustomResolver>): Resolved {
     let merged: MapNode | undefined;
     let count = 0;
     for (const layer of layers) {
       count += layer.files.length;
       if (layer.tree === undefined) continue;
-      const tree = this.resolveLayer(type, layer.tree);
+      const tree = this.resolveLayer(type, layer.tree, more);
       if (merged === undefined) merged = tree;
       else if (this.request.mergeStrategy.get(type)?.toLowerCase() === "soft") mergeTree(merged, tree);
       else {
@@ -138,12 +164,12 @@ class Reader {
     return { tree: merged ?? { kind: "map", entries: new Map(), at: undefined }, count };
   }
 
-  private resolveLayer(type: string, raw: MapNode): MapNode {
+  private resolveLayer(type: string, raw: MapNode, more?: ReadonlyMap<string, CustomResolver>): MapNode {
     if (type === "parameters" && this.request.runtimeParams.size > 0) {
       mergeTree(raw, fromPlain(this.request.runtimeParams, undefined) as MapNode);
     }
     const resolvers = buildResolvers({
-      customResolvers: this.request.customResolvers,
+      customResolvers: more ? new Map([...this.request.customResolvers, ...more]) : this.request.customResolvers,
       env: this.env,
       hasEnv: type === "kubeflow",
       globals: type === "globals" ? undefined : () => this.globalsTree(),

@@ -4,67 +4,18 @@
  *
  * Words, spelt as Kedro spells them: a *node* is one function call with named inputs and outputs; a *pipeline* is a
  * set of nodes in Kedro's run order; a *dataset* is anything a node reads or writes (`params:x` and `parameters`
- * included); a *catalog entry* says how a dataset is kept; a *registry* maps names to pipelines.
+ * included); a *catalog entry* says how a dataset is kept; a *registry* maps names to pipelines. Types that hooks see
+ * are written in `hooks/contract.ts`.
  */
 import type { PlainMap } from "../config/plain.ts";
+import type { Dataset, Node } from "../../hooks/contract.ts";
 import type { Warning } from "../error.ts";
 
-/** One node, after namespaces, tags and mappings are applied. */
-export interface Node {
-  /** Full name with namespace; unique inside a pipeline. */
-  readonly name: string;
-  /** False: the name is Kedro's automatic one, whose text depends on the Kedro version. */
-  readonly named: boolean;
-  /** `module.function`, or what stands for it (`<lambda>`, `<partial>`); never used for the graph. */
-  readonly func: string;
-  /** In Kedro's order; may repeat a dataset. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  /** Sorted by code point. */
-  readonly tags: readonly string[];
-  readonly namespace: string | null;
-  readonly confirms: readonly string[];
-  /** Where the `node(...)` call stands: path relative to the project, line from 1. */
-  readonly source: Source | null;
-}
-
-export interface Source {
-  readonly file: string;
-  readonly line: number;
-}
+export type { Dataset, DatasetPlace, Node, Source } from "../../hooks/contract.ts";
 
 export interface Pipeline {
   /** Levels of the dependency graph one after the other, each sorted by name (Kedro >= 0.18.2). */
   readonly nodes: readonly Node[];
-}
-
-/** Where the content of a dataset lives, as far as steps are concerned. */
-export type DatasetPlace =
-  /** In the memory of the process that made it: not in the catalog, or a memory type. */
-  | "memory"
-  /** `parameters` or `params:…`: every process builds it again from conf. */
-  | "parameter"
-  /** A path below the project folder. */
-  | "local"
-  /** An absolute path on the machine. */
-  | "absolute"
-  /** A URL (s3://, gs://, https://, …). */
-  | "remote"
-  /** No path at all: databases, APIs. */
-  | "external"
-  /** The catalog entry cannot be known without running Python (a custom resolver, a code-made entry). */
-  | "opaque";
-
-export interface Dataset {
-  readonly place: DatasetPlace;
-  /** `type` of the catalog entry as written, null for memory defaults and parameters. */
-  readonly type: string | null;
-  /** Path or URL as written after interpolation, null where there is none. */
-  readonly path: string | null;
-  /** The factory pattern that matched, null for exact entries and defaults. */
-  readonly pattern: string | null;
-  /** The catalog entry's place, null where there is none. */
-  readonly source: Source | null;
 }
 
 /** What the model says about the project itself. */

@@ -136,9 +136,10 @@ describe("buildKubeflow", () => {
 
 describe("replaceOldTemplates", () => {
   const globals = fromPlain(plainOf({ project: "g", deep: { x: 1 } }), undefined) as MapNode;
-  const env = (name: string): string | undefined => (name === "KEDRO_CONFIG_COMMIT_ID" ? "abc" : undefined);
+  const variable = (name: string, known: string | null): string | undefined =>
+    name === "commit_id" ? "abc" : (known ?? undefined);
   const rows: { name: string; value: string; want: string }[] = [
-    { name: "the environment first", value: "i:${commit_id|unknown}", want: "i:abc" },
+    { name: "a given value", value: "i:${commit_id|unknown}", want: "i:abc" },
     { name: "then globals", value: "${project|p}/${deep.x|2}", want: "g/1" },
     { name: "then the default", value: "${nope|latest}", want: "latest" },
     { name: "an empty default", value: "a${nope|}b", want: "ab" },
@@ -149,15 +150,18 @@ describe("replaceOldTemplates", () => {
   for (const { name, value, want } of rows) {
     test(name, () => {
       const tree = fromPlain(plainOf({ host: "h", v: value }), undefined) as MapNode;
-      expect(replaceOldTemplates(tree, globals, env).entries.get("v")).toMatchObject({ kind: "scalar", value: want });
+      expect(replaceOldTemplates(tree, globals, variable).entries.get("v")).toMatchObject({
+        kind: "scalar",
+        value: want,
+      });
     });
   }
 
   test("refuses what is more than a name", () => {
     const tree = fromPlain(plainOf({ v: "${a[0]|x}" }), undefined) as MapNode;
-    expect(replaceOldTemplates(tree, globals, env).entries.get("v")).toMatchObject({ value: "${a[0]|x}" });
+    expect(replaceOldTemplates(tree, globals, variable).entries.get("v")).toMatchObject({ value: "${a[0]|x}" });
     const other = fromPlain(plainOf({ v: "${a-b|x}" }), undefined) as MapNode;
-    expect(() => replaceOldTemplates(other, globals, env)).toThrow("is a template of Kedro before 0.19");
+    expect(() => replaceOldTemplates(other, globals, variable)).toThrow("is a template of Kedro before 0.19");
   });
 });
 

@@ -1,0 +1,247 @@
+/**
+ * The contract between kfk and a project's hooks: which hooks there are, what each is given, what it may give back and
+ * how the answers of several files combine. It is closed: another name is an error when the file is loaded.
+ *
+ * Types only, and self-contained: this text is what `kfk hooks types` writes for editors, and `src/` uses the same
+ * types. Every payload is a copy that a hook may change; a hook that returns nothing gives the copy back as it is now.
+ * Order: files in the order `kfk hooks list` shows them. Rules:
+ * - `first`: files are asked in turn, the first answer that is not undefined holds;
+ * - `series`: each file gets what the one before gave back;
+ * - `all`: every file is asked, all answers count.
+ */
+
+/** What JSON can hold. A whole number beyond 2^53 arrives as a bigint; a date, a Map or a function is refused. */
+export type Value = null | boolean | number | bigint | string | readonly Value[] | { readonly [key: string]: Value };
+
+/** A mapping with text keys. */
+export type ValueMap = Record<string, Value>;
+
+/** An answer, or a promise of one. */
+export type Answer<T> = T | Promise<T>;
+
+/** What a hook file exports: `export default defineHooks({ … })`, or the object itself. */
+export interface Hooks {
+  /**
+   * Changes kubeflow.yaml. Given: the merged mapping of all its files with every `${…}` resolved, before it is checked.
+   * Rule: series.
+   */
+  config?: (config: ValueMap, context: HookContext) => Answer<ValueMap | void>;
+  /**
+   * Gives the text for `${name}` and `${name|default}` in kubeflow.yaml, where the file has no such key; undefined
+   * leaves it to the next file, then to what ships with kfk, then to the default. Rule: first.
+   */
+  variable?: (variable: Variable, context: HookContext) => Answer<string | undefined>;
+  /**
+   * Functions for `${name:argument, …}` in kubeflow.yaml, by name; catalog and parameters do not see them, because
+   * Kedro in the pod would not. Rule: first (the first file that has the name).
+   */
+  resolvers?: Record<string, (...values: Value[]) => Answer<Value>>;
+  /**
+   * Changes what was read from the project: removes nodes or pipelines, sets tags, datasets and parameter values. A
+   * node's function, inputs and outputs stay, because the image runs its own. Rule: series.
+   */
+  model?: (model: ProjectModel, context: HookContext) => Answer<ProjectModel | void>;
+  /**
+   * Changes the steps of one run: pod settings, description, more `needs`. Steps stay; a need that carries data
+   * cannot be taken away. Rule: series.
+   */
+  steps?: (plan: Plan, context: HookContext) => Answer<Plan | void>;
+  /**
+   * Adds steps of your own to a run on a cluster: programs of an image, before the first step or at the end. They run
+   * in pods of their own and not with `run-once --local`. Rule: all.
+   */
+  extraSteps?: (plan: Plan, context: HookContext) => Answer<readonly ExtraStep[] | void>;
+  /** Changes the documents that go to the server, as parsed YAML. Rule: series. */
+  documents?: (documents: ValueMap[], context: HookContext) => Answer<ValueMap[] | void>;
+  /** Rules of your own: what is wrong with the model, the steps or the documents. Rule: all. */
+  lint?: (subject: LintSubject, context: HookContext) => Answer<readonly Finding[] | void>;
+  /**
+   * Gives the headers that log in to the server, such as `{ Authorization: "Bearer …" }`; undefined leaves it to the
+   * next file. Values are never shown. Rule: first.
+   */
+  auth?: (server: AuthTarget, context: HookContext) => Answer<Record<string, string> | undefined>;
+  /** Longest time for one call of a hook of this file, in seconds. Default 60; KFK_HOOKS_TIMEOUT goes before it. */
+  timeoutSeconds?: number;
+}
+
+/** What every hook is told about the call; the same for all of them. */
+export interface HookContext {
+  /** Version of kfk. */
+  readonly kfk: string;
+  /** The command: `compile`, `run-once`, … */
+  readonly verb: string;
+  readonly project: HookProject;
+  /** Kedro's run environment, such as `local`. */
+  readonly runEnv: string;
+  /** Commit and branch that the project's folder is at; null outside a git repository. */
+  readonly git: GitState | null;
+  /** An environment variable. */
+  readonly env: (name: string) => string | undefined;
+}
+
+export interface HookProject {
+  readonly name: string;
+  readonly package: string;
+  readonly kedroVersion: string;
+  /** Absolute path of the project's folder. */
+  readonly root: string;
+}
+
+export interface GitState {
+  /** Full hash of HEAD; null before the first commit. */
+  readonly commit: string | null;
+  /** null when HEAD is on no branch. */
+  readonly branch: string | null;
+}
+
+/** A name in `${name}` or `${name|default}`. */
+export interface Variable {
+  readonly name: string;
+  /** What globals say of the name; null when they say nothing. */
+  readonly known: string | null;
+}
+
+/** One node, after namespaces, tags and mappings are applied. */
+export interface Node {
+  /** Full name with namespace; unique inside a pipeline. */
+  readonly name: string;
+  /** False: the name is Kedro's automatic one, whose text depends on the Kedro version. */
+  readonly named: boolean;
+  /** `module.function`, or what stands for it (`<lambda>`, `<partial>`); never used for the graph. */
+  readonly func: string;
+  /** In Kedro's order; may repeat a dataset. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Sorted by code point. */
+  readonly tags: readonly string[];
+  readonly namespace: string | null;
+  readonly confirms: readonly string[];
+  /** Where the `node(...)` call stands: path relative to the project, line from 1. */
+  readonly source: Source | null;
+}
+
+export interface Source {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** Where the content of a dataset lives, as far as steps are concerned. */
+export type DatasetPlace =
+  /** In the memory of the process that made it: not in the catalog, or a memory type. */
+  | "memory"
+  /** `parameters` or `params:…`: every process builds it again from conf. */
+  | "parameter"
+  /** A path below the project folder. */
+  | "local"
+  /** An absolute path on the machine. */
+  | "absolute"
+  /** A URL (s3://, gs://, https://, …). */
+  | "remote"
+  /** No path at all: databases, APIs. */
+  | "external"
+  /** The catalog entry cannot be known without running Python (a custom resolver, a code-made entry). */
+  | "opaque";
+
+export interface Dataset {
+  readonly place: DatasetPlace;
+  /** `type` of the catalog entry as written, null for memory defaults and parameters. */
+  readonly type: string | null;
+  /** Path or URL as written after interpolation, null where there is none. */
+  readonly path: string | null;
+  /** The factory pattern that matched, null for exact entries and defaults. */
+  readonly pattern: string | null;
+  /** The catalog entry's place, null where there is none. */
+  readonly source: Source | null;
+}
+
+/** Payload of `model`. */
+export interface ProjectModel {
+  /** By registered name; nodes in Kedro's run order. */
+  pipelines: Record<string, { nodes: Node[] }>;
+  /** Every dataset that some pipeline reads or writes. */
+  datasets: Record<string, Dataset>;
+  /** Kedro's `parameters` for the run environment. */
+  parameters: ValueMap;
+}
+
+/** Payload of `steps`: one run. */
+export interface Plan {
+  /** Name of the pipeline on the server. */
+  readonly name: string;
+  /** Registered name of the pipeline. */
+  readonly pipeline: string;
+  description: string | null;
+  steps: PlanStep[];
+  /** Settings of every pod; null where the run has none. */
+  pods: PlanPods;
+}
+
+/** One process that runs one or more Kedro nodes. */
+export interface PlanStep {
+  /** Unique and legal everywhere. */
+  readonly id: string;
+  readonly nodes: readonly Node[];
+  /** Ids of the steps it waits for, sorted. */
+  needs: string[];
+  /** Names of the pipeline parameters it uses. */
+  readonly parameters: readonly string[];
+  pod: PlanPod;
+}
+
+/** Pod settings of one step. Keys that are not named here can be read, not changed. */
+export interface PlanPod {
+  /** Quantities as text, requests and limits alike: `{ cpu: "2", memory: "4Gi" }`. */
+  resources: Record<string, string>;
+  readonly [key: string]: Value;
+}
+
+/** Keys that are not named here can be read, not changed. */
+export interface PlanPods {
+  image: string | null;
+  imagePullPolicy: string;
+  serviceAccount: string | null;
+  /** Seconds that a finished workflow is kept. */
+  ttlSeconds: number | null;
+  readonly [key: string]: Value;
+}
+
+/** Answer of `extraSteps`. */
+export interface ExtraStep {
+  /** Lower-case letters, digits and dashes, at most 40 characters; unique. */
+  readonly id: string;
+  /** `start`: all steps wait for it, and none runs when it fails. `exit`: runs at the end, however the run ended. */
+  readonly place: "start" | "exit";
+  /** Absent: the image of the project. */
+  readonly image?: string;
+  /**
+   * Program and arguments; there is no shell. `{{workflow.name}}`, `{{workflow.uid}}`, `{{workflow.status}}` and
+   * `{{workflow.namespace}}` are replaced by the server here and in `env`.
+   */
+  readonly command: readonly string[];
+  readonly env?: Record<string, string>;
+}
+
+/** Payload of `lint`; what the command did not make is null. */
+export interface LintSubject {
+  readonly model: ProjectModel;
+  readonly plan: Plan | null;
+  readonly documents: readonly ValueMap[] | null;
+}
+
+/** What a rule found. */
+export interface Finding {
+  /** Name of the rule, such as `team/owner-tag`. */
+  readonly rule: string;
+  readonly message: string;
+  /** The one thing to do. */
+  readonly hint?: string;
+  /** Where it stands, when that is known: a node's `source`, for example. */
+  readonly at?: Source;
+}
+
+/** Payload of `auth`. */
+export interface AuthTarget {
+  /** Scheme, name and port, without a slash at the end. */
+  readonly origin: string;
+  readonly namespace: string | null;
+}

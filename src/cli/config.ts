@@ -1,0 +1,46 @@
+import { KfkError } from "../error.ts";
+import type { Verb } from "./verb.ts";
+
+export const config: Verb = {
+  name: "config",
+  summary: "Show kubeflow.yaml as kfk reads it",
+  details:
+    "view: all files of the environment merged, every ${…} resolved, hooks applied. Values that look secret are masked.",
+  options: {
+    "show-origin": { type: "boolean", description: "Name the file and line of every value" },
+    output: { type: "enum", alias: ["o"], options: ["text", "json"], default: "text", description: "Form on stdout" },
+  },
+  positionals: ["view"],
+  examples: ["kfk config view", "kfk config view --show-origin", "kfk config view --env prod -o json"],
+  run: async (call) => {
+    const [what = ""] = call.positionals;
+    if (what !== "view") {
+      throw new KfkError("USAGE_ARGUMENT", `kfk config does not know "${what}"`, { hint: "use kfk config view" });
+    }
+    const [{ openProject }, { renderConfig }] = await Promise.all([import("./open.ts"), import("../view/config.ts")]);
+    const { configuration } = await openProject(call);
+    const tree = configuration.kubeflowTree();
+    if (tree === undefined) throw noFile(configuration.env);
+    // also said of a file that is shown: what is wrong with it
+    const text = renderConfig(tree, call.world.env, {
+      origins: call.options.flag("show-origin") === true,
+      json: call.options.text("output") === "json",
+    });
+    call.world.out.write(text);
+    try {
+      configuration.kubeflow();
+    } catch (error) {
+      if (!(error instanceof KfkError)) throw error;
+      call.warn([{ message: `other commands will not accept this: ${error.message}`, at: error.at, hint: error.hint }]);
+    }
+    return 0;
+  },
+};
+
+// --- internal ---
+
+function noFile(env: string): KfkError {
+  return new KfkError("CONFIG_MISSING", "the project has no kubeflow.yaml", {
+    hint: `write conf/base/kubeflow.yaml, or conf/${env}/kubeflow.yaml for this environment alone`,
+  });
+}

@@ -1,0 +1,170 @@
+/**
+ * The process in which a project's hooks run: loads a file, calls a function of it, sends the answer back. It is kfk
+ * itself, started by `session.ts`; it ends when kfk goes away. Its stdout and stderr are pipes that kfk reads, so
+ * nothing that a hook or a program started by it prints can get into the data on kfk's stdout.
+ *
+ * Answers are copied to plain data here, because functions, dates and classes cannot cross over and must be refused
+ * with the place inside the answer.
+ */
+import { defineHooks } from "../../hooks/define.ts";
+import type { Value } from "../../hooks/contract.ts";
+import type { ExportedHook, Problem, Reply, Request } from "./message.ts";
+
+/** Serves requests until kfk closes the channel. */
+export async function serveHooks(): Promise<void> {
+  Bun.plugin({
+    name: "kfk",
+    setup: (build) => {
+      build.module("kfk", () => ({ exports: { defineHooks }, loader: "object" }));
+    },
+  });
+  const files = new Map<string, Record<string, unknown>>();
+  // a throw outside of any call: the request under way is told, so that the message names the file
+  let current: Request | undefined;
+  const lost = (error: unknown): void => {
+    if (current) reply({ id: current.id, problem: describe(error, current.path) });
+    else process.stderr.write(`thrown after its call had ended: ${describe(error, "").message}\n`);
+  };
+  process.on("uncaughtException", lost);
+  process.on("unhandledRejection", lost);
+  process.on("disconnect", () => process.exit(0));
+  process.on("message", async (request: Request) => {
+    current = request;
+    const answer = await serve(files, request);
+    current = undefined;
+    reply(answer);
+  });
+  await Promise.resolve();
+}
+
+// --- internal ---
+
+function reply(answer: Reply): void {
+  process.send?.(answer);
+}
+
+async function serve(files: Map<string, Record<string, unknown>>, request: Request): Promise<Reply> {
+  const { id, path } = request;
+  try {
+    if (request.kind === "load") {
+      const module = (await import(path)) as { default?: unknown };
+      const hooks = module.default;
+      if (typeof hooks !== "object" || hooks === null || Array.isArray(hooks)) {
+        return { id, problem: { kind: "missing", message: shortForm(hooks), at: null } };
+      }
+      const record = hooks as Record<string, unknown>;
+      files.set(path, record);
+      const names = Object.keys(record).filter((name) => name !== "timeoutSeconds");
+      const limit = record["timeoutSeconds"];
+      return {
+        id,
+        exports: names.map((name) => describeExport(name, record[name])),
+        timeoutSeconds: typeof limit === "number" || limit === undefined ? limit : shortForm(limit),
+      };
+    }
+    const held = files.get(path)?.[request.hook];
+    const call = request.member === null ? held : (held as Record<string, unknown>)[request.member];
+    const args: unknown[] = [...request.args];
+    if (request.context) args.push({ ...request.context, env: (name: string) => process.env[name] });
+    const result: unknown = await (call as (...args: unknown[]) => unknown)(...args);
+    const kept = result === undefined && request.keep ? args[0] : result;
+    return { id, value: kept === undefined ? undefined : copy(kept, []) };
+  } catch (error) {
+    return { id, problem: error instanceof NotPlain ? shapeProblem(error) : describe(error, path) };
+  }
+}
+
+function describeExport(name: string, value: unknown): ExportedHook {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { name, form: shortForm(value), members: [] };
+  }
+  const wrong = Object.entries(value).filter(([, member]) => typeof member !== "function");
+  if (wrong.length > 0) return { name, form: "object", members: wrong.map(([key]) => key) };
+  return { name, form: "functions", members: Object.keys(value) };
+}
+
+function shortForm(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "list" : typeof value;
+}
+
+class NotPlain extends Error {}
+
+function shapeProblem(error: NotPlain): Problem {
+  return { kind: "shape", message: error.message, at: null };
+}
+
+const MAX_DEPTH = 200;
+
+/** A copy that holds nothing but plain data. */
+function copy(value: unknown, path: readonly (string | number)[]): Value {
+  if (path.length > MAX_DEPTH) throw new NotPlain("it is nested too deep, or contains itself");
+  switch (typeof value) {
+    case "boolean":
+    case "number":
+    case "bigint":
+    case "string":
+      return value;
+    case "object":
+      break;
+    default:
+      throw new NotPlain(`${where(path)} is ${typeof value === "undefined" ? "undefined" : `a ${typeof value}`}`);
+  }
+  if (value === null) return null;
+  if (Array.isArray(value)) return Array.from(value, (item, index) => copy(item, [...path, index]));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    const name = (value as { constructor?: { name?: string } }).constructor?.name ?? "object";
+    throw new NotPlain(`${where(path)} is a ${name}`);
+  }
+  const out: Record<string, Value> = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (key === "__proto__") throw new NotPlain(`${where(path)} has a key "__proto__"`);
+    // a key without a value is a key that is not there
+    if (item !== undefined) out[key] = copy(item, [...path, key]);
+  }
+  return out;
+}
+
+function where(path: readonly (string | number)[]): string {
+  if (path.length === 0) return "it";
+  return path.map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`)).join("");
+}
+
+interface BuildProblem {
+  readonly message: string;
+  readonly position?: { readonly file?: string; readonly line: number; readonly column: number } | null;
+}
+
+/** Message and place of whatever was thrown. */
+function describe(error: unknown, path: string): Problem {
+  // a syntax error comes as a list of messages with places
+  const first = (error as { errors?: readonly BuildProblem[] } | null)?.errors?.[0];
+  const built = first?.position ? first : (error as BuildProblem | null);
+  const position = built?.position;
+  if (built && position) {
+    const { line, column } = position;
+    return { kind: "threw", message: built.message, at: { path: position.file || path, line, column } };
+  }
+  if (!(error instanceof Error)) {
+    const message = (error as { message?: unknown } | null)?.message;
+    return { kind: "threw", message: typeof message === "string" ? message : String(error), at: null };
+  }
+  const message = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+  return { kind: "threw", message, at: findFrame(error.stack ?? "") };
+}
+
+/** The innermost place in a file on disk; frames of kfk itself lie in no folder that exists. */
+function findFrame(stack: string): Problem["at"] {
+  for (const line of stack.split("\n")) {
+    const match = /(?:\(|at )(?:file:\/\/)?(\/[^()]+?):(\d+):(\d+)\)?$/.exec(line.trimEnd());
+    if (match?.[1] === undefined || isForeign(match[1])) continue;
+    return { path: match[1], line: Number(match[2]), column: Number(match[3]) };
+  }
+  return null;
+}
+
+/** kfk itself, inside the binary or as a file, and packages. */
+function isForeign(path: string): boolean {
+  return path.startsWith("/$bunfs") || path.includes("/node_modules/") || path === import.meta.path;
+}
