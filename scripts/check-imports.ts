@@ -23,6 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/compile": ["src/error.ts", "src/config", "src/pipeline", "src/steps"],
   "src/cluster": ["src/error.ts", "src/world.ts", "src/steps", "src/compile", "schemas"],
   "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile"],
+  "src/init": ["src/error.ts", "src/world.ts", "src/project", "src/kedro", "src/compile", "src/cluster"],
   "src/view": ["src/error.ts", "src/world.ts", "src/steps", "src/pipeline", "src/config", "src/compile"],
   schemas: [],
 };
