@@ -48,7 +48,7 @@ async function bench(): Promise<boolean> {
   const contenders: Contender[] = [
     { name: "hello", command: [await buildHello()], cwd: scratch },
     { name: "kfk --version", command: [kfk, "--version"], cwd: scratch, budget: 1.5 },
-    { name: "kfk --help", command: [kfk, "--help"], cwd: scratch, budget: 2 },
+    { name: "kfk --help", command: [kfk, "--help"], cwd: scratch, budget: 1.6 },
     { name: "kfk compile", command: [kfk, "compile", "-o", "pipeline.yml"], cwd: project, budget: 25 },
   ];
   if (predecessor !== undefined) {

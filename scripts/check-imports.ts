@@ -46,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/config",
     "src/compile",
   ],
+  "src/init": ["src/error.ts", "src/world.ts", "src/project", "src/kedro", "src/compile", "src/cluster"],
   schemas: [],
 };
 

@@ -35,6 +35,7 @@ export const CODES = {
   PROJECT_METADATA: STATUS.project,
   PROJECT_KEDRO_VERSION: STATUS.project,
   PROJECT_FILE: STATUS.project,
+  INIT_EXISTS: STATUS.project,
   // its Python
   PY_SYNTAX: STATUS.project,
   PY_UNKNOWN: STATUS.project,

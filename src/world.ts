@@ -5,7 +5,6 @@
  * Parts are built when first used: touching `process.stderr` alone costs more than the rest of `--version`
  * (measured with Bun 1.4.5).
  */
-import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -22,7 +21,6 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { isatty } from "node:tty";
 import { KfkError } from "./error.ts";
 
 export interface World {
@@ -133,13 +131,14 @@ export function realWorld(): World {
     clock: realClock,
     fetch: (url, init) => fetch(url, init),
     spawn: spawnChild,
-    newId: randomUUID,
+    newId: () => crypto.randomUUID(),
     parseToml: (text) => Bun.TOML.parse(text),
     out: { write: (text) => writeAll(1, text) },
     err: {
       write: (text) => writeAll(2, text),
       get isTerminal() {
-        return isatty(2);
+        // loaded here: node:tty costs a third of an empty program (Bun 1.4.5), and help needs it not
+        return (require("node:tty") as typeof import("node:tty")).isatty(2);
       },
       get columns() {
         return process.stderr.columns || 80; // 0 occurs on some pseudo terminals

@@ -6,17 +6,32 @@ import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
 import { compile } from "./compile.ts";
+import { completion } from "./completion.ts";
 import { config } from "./config.ts";
 import { hooks } from "./hooks.ts";
+import { init } from "./init.ts";
 import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
 import { runOnce } from "./run-once.ts";
+import { schema } from "./schema.ts";
 import { uploadPipeline } from "./upload-pipeline.ts";
 import type { Verb } from "./verb.ts";
 import { version as versionVerb } from "./version.ts";
 import { wait } from "./wait.ts";
 
-export const VERBS: readonly Verb[] = [compile, config, hooks, model, runOnce, uploadPipeline, wait, versionVerb];
+export const VERBS: readonly Verb[] = [
+  init,
+  compile,
+  model,
+  runOnce,
+  uploadPipeline,
+  wait,
+  config,
+  hooks,
+  schema,
+  completion,
+  versionVerb,
+];
 
 /** Runs a command line to its exit status; throws only what is a bug. */
 export async function runCommandLine(
@@ -28,12 +43,12 @@ export async function runCommandLine(
   let colour = false;
   const endings: (() => Promise<void>)[] = [];
   try {
-    const { verb, options, positionals } = parseCommandLine(argv, VERBS);
-    colour = wantsColour(world, options.flag("color"));
+    const { verb, options, positionals } = await parseCommandLine(argv, VERBS);
     if (options.flag("help") === true || (verb === undefined && argv.length === 0)) {
       world.out.write(verb ? renderVerbHelp(verb, GLOBAL_OPTIONS) : renderHelp(VERBS, GLOBAL_OPTIONS));
       return 0;
     }
+    colour = wantsColour(world, options.flag("color"));
     if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
     const isQuiet = options.flag("quiet") === true;
     const status = await verb.run({

@@ -2,9 +2,10 @@
  * argv → verb, options, positionals: strict, with suggestions, global options before or after the verb.
  *
  * citty turns words into typed values, but takes unknown options, keeps only the last of repeated ones and lets a
- * missing value pass; so every word is checked here first and handed on in one canonical form (`--name=value`).
+ * missing value pass; so every word is checked here first and handed on in one canonical form (`--name=value`). Help
+ * needs no values, so citty (and node:util with it) is loaded only where there is something to run.
  */
-import { type ArgDef, type ArgsDef, parseArgs } from "citty";
+import type { ArgDef, ArgsDef } from "citty";
 import { KfkError, suggest } from "../error.ts";
 import type { Options, Verb } from "./verb.ts";
 
@@ -64,7 +65,7 @@ export interface CommandLine {
  *
  * Errors: USAGE_VERB, USAGE_OPTION, USAGE_VALUE, USAGE_ARGUMENT.
  */
-export function parseCommandLine(argv: readonly string[], verbs: readonly Verb[]): CommandLine {
+export async function parseCommandLine(argv: readonly string[], verbs: readonly Verb[]): Promise<CommandLine> {
   const verb = findVerb(argv, verbs);
   const options: ArgsDef = { ...verb?.options, ...GLOBAL_OPTIONS };
   const words = readWords(argv, options, verb);
@@ -76,10 +77,10 @@ export function parseCommandLine(argv: readonly string[], verbs: readonly Verb[]
   const canonical = words.options.map(({ name, value, negated }) =>
     negated ? `--no-${name}` : value === undefined ? `--${name}` : `--${name}=${value}`,
   );
-  const parsed = parseArgs(canonical, options) as Record<string, unknown>;
   const positionals = verb ? words.positionals.slice(1) : words.positionals;
-  const isHelp = parsed["help"] === true;
+  const isHelp = words.options.some(({ name, negated }) => name === "help" && !negated);
   if (verb && !isHelp) checkPositionals(verb, positionals);
+  const parsed: Readonly<Record<string, unknown>> = isHelp ? { help: true } : await readValues(canonical, options);
   return {
     verb,
     positionals,
@@ -104,6 +105,11 @@ export function parseDuration(option: string, text: string): number {
 }
 
 // --- internal ---
+
+async function readValues(canonical: string[], options: ArgsDef): Promise<Readonly<Record<string, unknown>>> {
+  const { parseArgs } = await import("citty");
+  return parseArgs(canonical, options);
+}
 
 interface Word {
   readonly name: string;

@@ -3,10 +3,26 @@ import type { Verb } from "./verb.ts";
 export const version: Verb = {
   name: "version",
   summary: "Print version and commit",
-  options: {},
-  examples: ["kfk version"],
-  run: (call) => {
-    call.world.out.write(`kfk ${call.version}${call.commit === "" ? "" : ` (${call.commit})`}\n`);
-    return Promise.resolve(0);
+  details: "With -o json also the target, the version of Bun and the SHA-256 of the list of packages in the binary.",
+  options: {
+    output: {
+      type: "enum",
+      alias: ["o"],
+      options: ["text", "json"],
+      default: "text",
+      description: "Form on stdout",
+    },
+  },
+  examples: ["kfk version", "kfk version -o json"],
+  run: async (call) => {
+    const { version, commit, world, options } = call;
+    if (options.text("output") === "json") {
+      const { BUILD } = await import("../init/release.ts");
+      const { target, bun, dependencies } = BUILD;
+      world.out.write(`${JSON.stringify({ version, commit, target, bun, dependencies })}\n`);
+    } else {
+      world.out.write(`kfk ${version}${commit === "" ? "" : ` (${commit})`}\n`);
+    }
+    return 0;
   },
 };

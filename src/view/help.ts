@@ -8,7 +8,7 @@ export interface HelpVerb {
   /** More, for the verb's own help. */
   readonly details?: string;
   readonly options: ArgsDef;
-  /** Names of positional arguments, in order; all are required. */
+  /** Names of positional arguments, in order; all are required. A name like `a|b` lists what may be given. */
   readonly positionals?: readonly string[];
   readonly examples: readonly string[];
 }
@@ -58,22 +58,32 @@ const NAME_COLUMNS = 28;
 
 function renderOptions(options: ArgsDef): string[] {
   return Object.entries(options).flatMap(([name, definition]) => {
-    const left = `  ${optionWords(name, definition)}`;
+    const { description = "" } = definition;
+    const negative = definition.type === "boolean" ? definition.negativeDescription : undefined;
     const fallback = definition.default === undefined ? "" : ` (default ${String(definition.default)})`;
-    const lines = wrap(`${definition.description ?? ""}${fallback}`, COLUMNS - NAME_COLUMNS);
-    if (left.length >= NAME_COLUMNS) return [left, ...lines.map((line) => " ".repeat(NAME_COLUMNS) + line)];
-    return lines.map((line, index) => (index === 0 ? left : "").padEnd(NAME_COLUMNS) + line);
+    return [
+      // an option that is only ever turned off has no words for being on
+      ...(description === "" && negative !== undefined
+        ? []
+        : renderOption(optionWords(name, definition), `${description}${fallback}`)),
+      ...(negative === undefined ? [] : renderOption(`    --no-${name}`, negative)),
+    ];
   });
+}
+
+function renderOption(words: string, text: string): string[] {
+  const left = `  ${words}`;
+  const lines = wrap(text, COLUMNS - NAME_COLUMNS);
+  if (left.length >= NAME_COLUMNS) return [left, ...lines.map((line) => " ".repeat(NAME_COLUMNS) + line)];
+  return lines.map((line, index) => (index === 0 ? left : "").padEnd(NAME_COLUMNS) + line);
 }
 
 function optionWords(name: string, definition: ArgDef): string {
   const alias = "alias" in definition ? definition.alias : undefined;
   const short = (typeof alias === "string" ? [alias] : (alias ?? [])).find((word) => word.length === 1);
-  const isNegative = definition.type === "boolean" && definition.description?.startsWith("No ");
-  const long = isNegative ? `--no-${name}` : `--${name}`;
   const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
   const value = definition.type === "boolean" ? "" : ` ${choices ?? definition.valueHint ?? "VALUE"}`;
-  return `${short === undefined ? "    " : `-${short}, `}${long}${value}`;
+  return `${short === undefined ? "    " : `-${short}, `}--${name}${value}`;
 }
 
 function wrap(text: string, columns: number): string[] {
