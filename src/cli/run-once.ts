@@ -1,4 +1,4 @@
-import { PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { WAIT_OPTIONS, waitAndTell } from "./wait.ts";
 
@@ -22,6 +22,7 @@ export const runOnce: Verb = {
     "experiment-name": { type: "string", alias: ["x"], valueHint: "NAME", description: "Experiment of the run" },
     "run-name": { type: "string", valueHint: "NAME", description: "Name of the run" },
     "run-id-file": { type: "string", valueHint: "FILE", description: "Also write the run's id here" },
+    ...MERGE_OPTION,
     ...PARAM_OPTION,
   },
   examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],
@@ -70,7 +71,7 @@ async function runThere(call: Call): Promise<number> {
   const [
     { readProject },
     { planForCluster, runParameters },
-    { compileArgo },
+    { compileFitting },
     { connectServer },
     pipelines,
     runs,
@@ -79,7 +80,7 @@ async function runThere(call: Call): Promise<number> {
   ] = await Promise.all([
     import("./read.ts"),
     import("./plan.ts"),
-    import("../compile/argo.ts"),
+    import("./fit.ts"),
     import("./server.ts"),
     import("../cluster/pipelines.ts"),
     import("../cluster/runs.ts"),
@@ -91,7 +92,7 @@ async function runThere(call: Call): Promise<number> {
   // the document keeps its defaults, so that runs with other values share one version
   const plan = planForCluster(call, read, new Map());
   const parameters = runParameters(call, read, plan);
-  const text = compileArgo(plan);
+  const { text } = compileFitting(plan, (merge) => planForCluster(call, read, new Map(), merge));
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
   const server = await connectServer(call, kubeflow);

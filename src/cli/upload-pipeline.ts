@@ -1,4 +1,4 @@
-import { PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const uploadPipeline: Verb = {
@@ -16,22 +16,23 @@ export const uploadPipeline: Verb = {
       default: "text",
       description: "Result on stdout",
     },
+    ...MERGE_OPTION,
     ...PARAM_OPTION,
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
+    const [{ readProject }, { planForCluster }, { compileFitting }, { connectServer }, cluster, { linkTo }] =
       await Promise.all([
         import("./read.ts"),
         import("./plan.ts"),
-        import("../compile/argo.ts"),
+        import("./fit.ts"),
         import("./server.ts"),
         import("../cluster/pipelines.ts"),
         import("../cluster/server.ts"),
       ]);
     const read = readProject(call);
     const plan = planForCluster(call, read);
-    const text = compileArgo(plan);
+    const { text } = compileFitting(plan, (merge) => planForCluster(call, read, undefined, merge));
     call.warn([...read.model.warnings, ...plan.warnings]);
     const server = await connectServer(call, read.configuration.kubeflow());
     const uploaded = await cluster.uploadPipeline(server, {
