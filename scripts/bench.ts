@@ -15,6 +15,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { benchSizes } from "./bench-size.ts";
 
 interface Contender {
   readonly name: string;
@@ -35,7 +36,7 @@ const predecessor = option("--predecessor");
 const scratch = mkdtempSync(join(tmpdir(), "kfk-bench-"));
 const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json({ multi_user: false }) });
 try {
-  process.exitCode = (await bench()) ? 0 : 1;
+  process.exitCode = (await bench()) && (await benchSizes(resolve("dist/kfk"))) ? 0 : 1;
 } finally {
   await server.stop(true);
   rmSync(scratch, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const compile: Verb = {
@@ -15,23 +15,21 @@ export const compile: Verb = {
       valueHint: "FILE",
       description: "Where to write; - is stdout",
     },
+    ...MERGE_OPTION,
     ...PARAM_OPTION,
   },
   examples: ["kfk compile", "kfk compile --pipeline data_science --image registry/project:1.4 -o -"],
   run: async (call) => {
-    const [{ openProject }, { planForCluster }, { compileArgo }, { writeOutput }] = await Promise.all([
+    const [{ openProject }, { compileProject, describeSize }, { writeOutput }] = await Promise.all([
       import("./open.ts"),
-      import("./plan.ts"),
-      import("../compile/argo.ts"),
+      import("./fit.ts"),
       import("./output.ts"),
     ]);
     const read = await openProject(call);
-    const plan = await read.hooks.steps(planForCluster(call, read));
-    const text = await read.hooks.documents(plan, compileArgo(plan));
+    const { plan, document } = await compileProject(call, read);
     call.warn([...read.model.warnings, ...plan.warnings]);
-    writeOutput(call, text);
-    const count = plan.steps.reduce((sum, step) => sum + step.nodes.length, 0);
-    call.say(`${count} nodes → ${plan.steps.length} steps, ${text.length} bytes`);
+    writeOutput(call, document.text);
+    call.say(describeSize(plan, document));
     return 0;
   },
 };

@@ -45,6 +45,16 @@ export const PIPELINE_OPTIONS = {
   namespaces: { type: "string", valueHint: "NAME", description: "Only nodes in a namespace" },
 } satisfies ArgsDef;
 
+/** Which nodes share a step, for every verb that makes a plan. */
+export const MERGE_OPTION = {
+  merge: {
+    type: "enum",
+    options: ["none", "full", "namespace", "tag", "memory"],
+    valueHint: "WHICH",
+    description: "Nodes that share a step: none, full, namespace, tag, memory",
+  },
+} satisfies ArgsDef;
+
 /** Values for this run, for every verb that makes a plan. */
 export const PARAM_OPTION = {
   param: { type: "string", valueHint: "NAME=VALUE", description: "Value of a parameter for this run; may be repeated" },

@@ -4,20 +4,26 @@
 import type { Plain } from "../config/plain.ts";
 import { placeOf } from "../config/tree.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
-import { KfkError, suggest, type Warning } from "../error.ts";
+import { isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { buildSteps } from "../steps/build.ts";
+import type { MergeMode } from "../steps/merge.ts";
 import type { ParameterTag, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
 import { type ReadProject, selectNodes, serverName } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /**
- * A plan for pods. `given`: other defaults of parameters; those of `--param` unless said.
+ * A plan for pods. `given`: other defaults of parameters; those of `--param` unless said. `merge`: another grouping.
  *
  * Errors: STEP_IMAGE, CONFIG_KUBEFLOW for keys that are not compiled, and those of `buildSteps`.
  */
-export function planForCluster(call: Call, read: ReadProject, given = givenParameters(call, read)): StepPlan {
+export function planForCluster(
+  call: Call,
+  read: ReadProject,
+  given = givenParameters(call, read),
+  merge?: MergeMode,
+): StepPlan {
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const kubeflow = read.configuration.kubeflow();
   checkRunParams(read);
@@ -40,26 +46,30 @@ export function planForCluster(call: Call, read: ReadProject, given = givenParam
     projectDir,
     shareFiles: false,
     store: volume === null ? null : `${projectDir}/data/.kfk`,
+    merge: merge ?? mergeMode(call) ?? run?.merge ?? "none",
     resources: run?.resources ?? new Map(),
     parameters: given,
   });
   return { ...plan, warnings: [...plan.warnings, ...unsentVariables(call, read, run)] };
 }
 
-/** A plan for processes on this machine; needs neither kubeflow.yaml nor an image. */
+/** A plan for processes on this machine; needs neither kubeflow.yaml nor an image, but groups nodes as that file says. */
 export function planForHere(call: Call, read: ReadProject): StepPlan {
   checkRunParams(read);
   const pipeline = call.options.text("pipeline") ?? "__default__";
-  return buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+  const { merge, warnings } = mergeHere(call, read);
+  const plan = buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
     name: read.model.project.name,
     description: null,
     pods: { image: null, imagePullPolicy: "", ttlSeconds: null, volume: null, serviceAccount: null },
     projectDir: read.facts.root,
     shareFiles: true,
     store: read.facts.root,
+    merge,
     resources: new Map(),
     parameters: givenParameters(call, read),
   });
+  return { ...plan, warnings: [...warnings, ...plan.warnings] };
 }
 
 /**
@@ -108,6 +118,24 @@ function unsentVariables(call: Call, read: ReadProject, run: KubeflowRun | undef
   ];
 }
 
+/** `--merge`; its values are checked with the command line. */
+function mergeMode(call: Call): MergeMode | undefined {
+  return call.options.text("merge") as MergeMode | undefined;
+}
+
+/** A kubeflow.yaml that only a cluster's surroundings make whole must not stop a run on this machine. */
+function mergeHere(call: Call, read: ReadProject): { merge: MergeMode; warnings: Warning[] } {
+  const asked = mergeMode(call);
+  if (asked !== undefined) return { merge: asked, warnings: [] };
+  try {
+    return { merge: read.configuration.kubeflow()?.run.merge ?? "none", warnings: [] };
+  } catch (error) {
+    if (!isKfkError(error)) throw error;
+    const message = `kubeflow.yaml cannot be read here (${error.message}), so every node is a step of its own`;
+    return { merge: "none", warnings: [{ message, at: error.at, hint: "use --merge to group nodes" }] };
+  }
+}
+
 function planVolume(run: KubeflowRun | undefined): VolumePlan | null {
   const volume = run?.volume ?? null;
   if (volume === null) return null;
@@ -126,7 +154,6 @@ function checkSupported(kubeflow: KubeflowConfig): void {
   const { run } = kubeflow;
   const asked: [boolean, readonly string[]][] = [
     [kubeflow.target !== "argo", ["target"]],
-    [run.merge !== "none", ["run_config", "merge"]],
     [run.retryPolicy.size > 0, ["run_config", "retry_policy"]],
     [run.tolerations.size > 0, ["run_config", "tolerations"]],
     [run.affinity.size > 0, ["run_config", "affinity"]],

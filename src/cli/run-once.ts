@@ -1,4 +1,4 @@
-import { PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { WAIT_OPTIONS, waitAndTell } from "./wait.ts";
 
@@ -22,6 +22,7 @@ export const runOnce: Verb = {
     "experiment-name": { type: "string", alias: ["x"], valueHint: "NAME", description: "Experiment of the run" },
     "run-name": { type: "string", valueHint: "NAME", description: "Name of the run" },
     "run-id-file": { type: "string", valueHint: "FILE", description: "Also write the run's id here" },
+    ...MERGE_OPTION,
     ...PARAM_OPTION,
   },
   examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],
@@ -70,8 +71,8 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
 async function runThere(call: Call): Promise<number> {
   const [
     { openProject },
-    { planForCluster, runParameters },
-    { compileArgo },
+    { runParameters },
+    { compileProject },
     { connectServer },
     pipelines,
     runs,
@@ -80,7 +81,7 @@ async function runThere(call: Call): Promise<number> {
   ] = await Promise.all([
     import("./open.ts"),
     import("./plan.ts"),
-    import("../compile/argo.ts"),
+    import("./fit.ts"),
     import("./server.ts"),
     import("../cluster/pipelines.ts"),
     import("../cluster/runs.ts"),
@@ -90,15 +91,14 @@ async function runThere(call: Call): Promise<number> {
   const { world, options } = call;
   const read = await openProject(call);
   // the document keeps its defaults, so that runs with other values share one version
-  const plan = await read.hooks.steps(planForCluster(call, read, new Map()));
+  const { plan, document } = await compileProject(call, read, new Map());
   const parameters = runParameters(call, read, plan);
-  const text = await read.hooks.documents(plan, compileArgo(plan));
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
   const server = await connectServer(call, kubeflow, read.hooks);
   const uploaded = await pipelines.uploadPipeline(server, {
     name: plan.name,
-    text,
+    text: document.text,
     description: plan.description ?? undefined,
   });
   const experiment = await experiments.ensureExperiment(

@@ -1,4 +1,4 @@
-import { PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const uploadPipeline: Verb = {
@@ -16,27 +16,25 @@ export const uploadPipeline: Verb = {
       default: "text",
       description: "Result on stdout",
     },
+    ...MERGE_OPTION,
     ...PARAM_OPTION,
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ openProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
-      await Promise.all([
-        import("./open.ts"),
-        import("./plan.ts"),
-        import("../compile/argo.ts"),
-        import("./server.ts"),
-        import("../cluster/pipelines.ts"),
-        import("../cluster/server.ts"),
-      ]);
+    const [{ openProject }, { compileProject }, { connectServer }, cluster, { linkTo }] = await Promise.all([
+      import("./open.ts"),
+      import("./fit.ts"),
+      import("./server.ts"),
+      import("../cluster/pipelines.ts"),
+      import("../cluster/server.ts"),
+    ]);
     const read = await openProject(call);
-    const plan = await read.hooks.steps(planForCluster(call, read));
-    const text = await read.hooks.documents(plan, compileArgo(plan));
+    const { plan, document } = await compileProject(call, read);
     call.warn([...read.model.warnings, ...plan.warnings]);
     const server = await connectServer(call, read.configuration.kubeflow(), read.hooks);
     const uploaded = await cluster.uploadPipeline(server, {
       name: plan.name,
-      text,
+      text: document.text,
       versionName: call.options.text("version-name"),
       description: plan.description ?? undefined,
     });

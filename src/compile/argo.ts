@@ -1,20 +1,37 @@
 /**
  * Plan of a run → one Argo Workflow document, as KFP servers from 1.7 on take it.
  *
- * Shape: an entry DAG with one task for each step, one pod template for each pod shape (all steps of a shape share
- * it), and, with a volume, a claim and its first filling. A step differs from its neighbours by two arguments only:
- * what to run, and its parameters. Refuses text that some server on the way would change.
+ * Shape: an entry DAG with one task for each step (many steps: parts, DAGs of their own, `argo-dag.ts`), one pod
+ * template for each pod shape (all steps of a shape share it), and, with a volume, a claim and its first filling. A step
+ * differs from its neighbours by two arguments only: what to run, and its parameters. Refuses text that some server on
+ * the way would change.
  * Rules: reference/compile-targets.md A, D, H, I; Argo 3.1 to 4.1.
  */
 import type { Plain } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
+import { encodeStep } from "../steps/argument.ts";
 import { runsInParallel } from "../steps/build.ts";
 import runnerText from "../steps/runner.py" with { type: "text" };
 import type { RunnerShared, Step, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeJson } from "../steps/transport.ts";
 import volumeInitText from "../steps/volume_init.py" with { type: "text" };
+import { buildDags, countPods, dependencies } from "./argo-dag.ts";
 import { emitYaml, type JsonObject } from "./emit.ts";
 import { workflowBase } from "./names.ts";
+import type { Nesting } from "./nest.ts";
+
+/** A document and what is told of it. */
+export interface ArgoDocument {
+  readonly text: string;
+  /** Pods that a run makes when every step runs once. */
+  readonly pods: number;
+  readonly nesting: Nesting<Step>;
+}
+
+/** Compiles the plan to the text alone, see `compileArgoDocument`. */
+export function compileArgo(plan: StepPlan): string {
+  return compileArgoDocument(plan).text;
+}
 
 /**
  * Compiles the plan. Same plan, same document.
@@ -22,11 +39,13 @@ import { workflowBase } from "./names.ts";
  * Errors: STEP_IMAGE without an image, STEP_TEXT for settings that a server would expand, STEP_TOO_LARGE for a
  * document or an argument over its limit.
  */
-export function compileArgo(plan: StepPlan): string {
+export function compileArgoDocument(plan: StepPlan): ArgoDocument {
   const { pods } = plan;
   if (pods.image === null) throw noImage();
   const shapes = groupShapes(plan.steps);
-  const text = emitYaml({
+  const pod = { count: shapes.length, templateOf: templatesOf(shapes), argumentsOf: taskArguments };
+  const dags = buildDags(plan, pod, volumeTasks(pods.volume));
+  const document = {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "Workflow",
     metadata: {
@@ -52,10 +71,11 @@ export function compileArgo(plan: StepPlan): string {
       },
     },
     spec: {
-      entrypoint: ENTRYPOINT,
+      entrypoint: dags.entry.name,
       templates: [
-        entryTemplate(plan, shapes),
+        dags.entry,
         ...(pods.volume ? [claimTemplate(pods.volume), ...(pods.volume.init ? [initTemplate(plan)] : [])] : []),
+        ...dags.parts,
         ...shapes.map((shape) => stepTemplate(plan, shape)),
       ],
       ...(plan.parameters.length > 0
@@ -64,14 +84,16 @@ export function compileArgo(plan: StepPlan): string {
       serviceAccountName: pods.serviceAccount ?? "pipeline-runner",
       ...(pods.ttlSeconds === null ? {} : { ttlStrategy: { secondsAfterCompletion: pods.ttlSeconds } }),
     },
-  });
-  if (text.length > MAX_DOCUMENT) throw tooLarge("the document", text.length, MAX_DOCUMENT);
-  return text;
+  };
+  const text = emitYaml(document);
+  // what the server stores is JSON, and that may be the longer one
+  const bytes = Math.max(text.length, JSON.stringify(document).length);
+  if (bytes > MAX_DOCUMENT) throw tooLarge("the document", bytes, MAX_DOCUMENT);
+  return { text, pods: countPods(document.spec), nesting: dags.nesting };
 }
 
 // --- internal ---
 
-const ENTRYPOINT = "entrypoint";
 const CREATE = "data-volume-create";
 const INIT = "data-volume-init";
 const VOLUME = "data-volume";
@@ -108,44 +130,26 @@ function groupShapes(steps: readonly Step[]): Shape[] {
   }));
 }
 
-function entryTemplate(plan: StepPlan, shapes: readonly Shape[]): JsonObject {
-  const templateOf = new Map(shapes.flatMap((shape) => shape.steps.map((step) => [step.id, shape.template])));
-  const { volume } = plan.pods;
-  const first = volume === null ? [] : [volume.init ? INIT : CREATE];
-  return {
-    name: ENTRYPOINT,
-    dag: {
-      tasks: [
-        ...(volume ? [{ name: CREATE, template: CREATE }] : []),
-        ...(volume?.init ? [{ name: INIT, template: INIT, dependencies: [CREATE] }] : []),
-        ...plan.steps.map((step) => ({
-          name: step.id,
-          template: templateOf.get(step.id) as string,
-          ...dependencies(step.needs.length > 0 ? step.needs : first),
-          arguments: {
-            parameters: [
-              { name: "step", value: checkArgument(stepArgument(step), step.id) },
-              { name: "params", value: parametersArgument(step) },
-            ],
-          },
-        })),
-      ],
-    },
-  };
+/** Tasks that come before every step, one after the other. */
+function volumeTasks(volume: VolumePlan | null): JsonObject[] {
+  if (volume === null) return [];
+  return [
+    { name: CREATE, template: CREATE },
+    ...(volume.init ? [{ name: INIT, template: INIT, ...dependencies([CREATE]) }] : []),
+  ];
 }
 
-function dependencies(names: readonly string[]): JsonObject {
-  return names.length === 0 ? {} : { dependencies: [...names] };
+/** What a step's template takes as inputs. */
+function taskArguments(step: Step): JsonObject[] {
+  return [
+    { name: "step", value: checkArgument(encodeStep(step), step.id) },
+    { name: "params", value: parametersArgument(step) },
+  ];
 }
 
-/** The runner's second argument. */
-function stepArgument(step: Step): string {
-  return encodeJson(
-    new Map<string, Plain>([
-      ["step", step.id],
-      ["nodes", step.nodes.map((node) => [node.name, node.inputs, node.outputs])],
-    ]),
-  );
+/** Step id → name of its template. */
+function templatesOf(shapes: readonly Shape[]): Map<string, string> {
+  return new Map(shapes.flatMap((shape) => shape.steps.map((step) => [step.id, shape.template] as const)));
 }
 
 /**

@@ -33,6 +33,14 @@ export function emitYaml(value: Json): string {
 }
 
 /**
+ * Marks a mapping of a document to be written on one line, as `{name: fit, template: step}`: for entries that a document
+ * has by the hundred. Text stands between single quotes there where that needs no escapes.
+ */
+export function oneLine(value: JsonObject): JsonObject {
+  return { ...value, [ONE_LINE]: true } as JsonObject;
+}
+
+/**
  * JSON text without a newline at the end. `indent`: spaces for each level, 0 writes one line.
  *
  * Inside a `Map` and the lists in it, values are `Plain`: a bigint keeps its digits, a number is a float and is written
@@ -46,6 +54,9 @@ export function emitJson(value: JsonSource, indent = 2): string {
 }
 
 // --- internal ---
+
+/** A symbol, so that it is no key of the mapping for anybody else. */
+const ONE_LINE = Symbol("one line");
 
 /** Go's YAML readers stop at 10,000; no document of kfk comes near either. A tree that holds itself ends here. */
 const MAX_DEPTH = 200;
@@ -85,6 +96,10 @@ function writeYaml(value: Json, state: YamlState, lead: "" | " "): void {
       return;
     }
     checkDepth(path);
+    if (isOneLine(value)) {
+      out.push(`${lead}${flow(value, path)}\n`);
+      return;
+    }
     if (lead !== "") out.push("\n");
     for (const [key, item] of entries) {
       out.push(indent);
@@ -110,7 +125,7 @@ function writeItem(item: Json, state: YamlState): void {
     out.push(" ", nested.join("").slice(inner.length));
     return;
   }
-  if (isObject(item)) {
+  if (isObject(item) && !isOneLine(item)) {
     const entries = entriesOf(item, path);
     if (entries.length > 0) {
       checkDepth(path);
@@ -129,6 +144,28 @@ function writeEntry(key: string, value: Json, state: YamlState): void {
   const text = quoteUnlessPlain(key, path);
   out.push(text.length > MAX_IMPLICIT_KEY ? `? ${text}\n${indent}:` : `${text}:`);
   writeYaml(value, { out, indent: `${indent}  `, path }, " ");
+}
+
+function isOneLine(value: JsonObject): boolean {
+  return ONE_LINE in value;
+}
+
+/** Flow style. Plain text holds none of its marks (`PLAIN`). */
+function flow(value: Json, path: readonly (string | number)[]): string {
+  if (Array.isArray(value)) {
+    checkDepth(path);
+    return `[${Array.from(value as readonly Json[], (item, index) => flow(item, [...path, index])).join(", ")}]`;
+  }
+  if (isObject(value)) {
+    checkDepth(path);
+    const entries = entriesOf(value, path).map(([key, item]) => {
+      const text = quoteUnlessPlain(key, path);
+      return `${text.length > MAX_IMPLICIT_KEY ? "? " : ""}${text}: ${flow(item, [...path, key])}`;
+    });
+    return `{${entries.join(", ")}}`;
+  }
+  if (typeof value === "string" && /["\\]/.test(value) && SINGLE_QUOTED.test(value)) return `'${value}'`;
+  return typeof value === "string" ? quoteUnlessPlain(value, path) : scalar(value, "", path);
 }
 
 function scalar(value: Json, indent: string, path: readonly (string | number)[]): string {
@@ -158,6 +195,9 @@ const WORDS = new Set(["y", "n", "yes", "no", "on", "off", "true", "false", "nul
 
 /** Starts with a letter, so no number, date or mark of YAML; holds no blank, colon or hash. */
 const PLAIN = /^[A-Za-z_/][A-Za-z0-9_./@-]*$/;
+
+/** Printable ASCII without the quote itself: every reader takes it as it is. */
+const SINGLE_QUOTED = /^[\u0020-\u0026\u0028-\u007e]*$/;
 
 function quoteUnlessPlain(text: string, path: readonly (string | number)[]): string {
   if (PLAIN.test(text) && !WORDS.has(text.toLowerCase())) return text;

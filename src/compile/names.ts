@@ -5,14 +5,15 @@
  * Rules: Argo names `^[a-zA-Z0-9][-a-zA-Z0-9]*$`, tasks never start with a digit; labels end with a letter or digit
  * and have at most 63 characters (Kubernetes); parameters are identifiers, because Argo 3.1 reads expressions only
  * with dotted access (reference/compile-targets.md A.2, I.3). A hash is added exactly when the change of letters could
- * not be undone, so two names never meet.
+ * not be undone, or when a name looks as if it had one, so two names never meet: 48 bits, so that among a million names
+ * that differ in lost letters alone the odds are 1 in 500.
  */
 import { createHash } from "node:crypto";
 
 /**
  * Kedro node name → step id `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 characters.
  *
- * `split_data_node` → `split-data-node`; `Train` → `train-e4de3f28` (the hash is of the Kedro name).
+ * `split_data_node` → `split-data-node`; `Train` → `train-e99c90db87c0` (the hash is of the Kedro name).
  */
 export function stepId(kedroName: string): string {
   const plain = kedroName.replaceAll("_", "-");
@@ -21,9 +22,15 @@ export function stepId(kedroName: string): string {
   return clean === "" ? `step-${shortHash(kedroName)}` : `${clean}-${shortHash(kedroName)}`;
 }
 
-/** Top-level Kedro parameter → pipeline parameter: an identifier; `learning-rate` → `learning_rate_6ea6be71`. */
+/** Top-level Kedro parameter → pipeline parameter: an identifier; `learning-rate` → `learning_rate_cf52a3961b5c`. */
 export function parameterName(key: string): string {
-  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(key) && key.length <= MAX_PARAMETER && !RESERVED_PARAMETERS.has(key)) return key;
+  if (
+    /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) &&
+    key.length <= MAX_PARAMETER &&
+    !RESERVED_PARAMETERS.has(key) &&
+    !LOOKS_HASHED.test(key)
+  )
+    return key;
   const clean = key
     .replaceAll(/[^A-Za-z0-9_]+/g, "_")
     .replace(/^(?=\d)/, "p_")
@@ -49,14 +56,19 @@ export function pipelineName(project: string, pipeline: string, env: string, def
   return parts.join("-");
 }
 
-/** First eight hexadecimal digits of the SHA-256 of the text's UTF-8 bytes. */
+/** Name of a part: a DAG template that holds some of the steps. No step has such a name. */
+export function partName(number: number): string {
+  return `part-${number}`;
+}
+
+/** First twelve hexadecimal digits of the SHA-256 of the text's UTF-8 bytes. */
 export function shortHash(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex").slice(0, HASH_LENGTH);
 }
 
 // --- internal ---
 
-const HASH_LENGTH = 8;
+const HASH_LENGTH = 12;
 /** Kubernetes label values and DNS labels. */
 const MAX_LABEL = 63;
 /** Leaves room for the suffixes that Kubernetes and Argo add to pod names (63 in all). */
@@ -78,9 +90,15 @@ const RESERVED_STEPS: ReadonlySet<string> = new Set([
   "volume-scope",
 ]);
 
+/** The end of a name that was hashed; Kedro's own automatic names end in eight digits. */
+const LOOKS_HASHED = /[-_][0-9a-f]{12}$/;
+
 function isReserved(label: string): boolean {
   return (
-    RESERVED_STEPS.has(label) || /^(?:system-|exit-hook-|exit-handler-\d)/.test(label) || label.endsWith("-driver")
+    LOOKS_HASHED.test(label) ||
+    RESERVED_STEPS.has(label) ||
+    /^(?:system-|exit-hook-|exit-handler-\d|part-\d)/.test(label) ||
+    label.endsWith("-driver")
   );
 }
 

@@ -69,15 +69,30 @@ export function placeOf(spot: Spot | undefined): Place | undefined {
   if (spot === undefined) return undefined;
   const { text, file } = spot.source;
   const start = Math.min(spot.start, text.length);
+  const starts = lineStarts(spot.source);
   let line = 1;
-  let lineStart = 0;
-  for (let end = text.indexOf("\n"); end >= 0 && end < start; end = text.indexOf("\n", lineStart)) {
-    line++;
-    lineStart = end + 1;
+  for (let above = starts.length; above - line > 1;) {
+    const middle = (line + above) >>> 1;
+    if ((starts[middle] as number) <= start) line = middle;
+    else above = middle;
   }
+  const lineStart = starts[line] as number;
   const lineEnd = text.indexOf("\n", start);
   const last = Math.min(spot.end, lineEnd < 0 ? text.length : lineEnd);
   return { file, line, column: start - lineStart + 1, length: Math.max(1, last - start), text };
+}
+
+/** Offsets of the lines of a text, from line 1 on; found once, because a large catalog asks for every entry. */
+const knownStarts = new WeakMap<SourceText, number[]>();
+
+function lineStarts(source: SourceText): number[] {
+  let starts = knownStarts.get(source);
+  if (starts === undefined) {
+    starts = [0, 0];
+    for (let end = source.text.indexOf("\n"); end >= 0; end = source.text.indexOf("\n", end + 1)) starts.push(end + 1);
+    knownStarts.set(source, starts);
+  }
+  return starts;
 }
 
 /** The value without its places, or undefined when some part of it is opaque. */

@@ -9,7 +9,8 @@
  */
 import { join } from "node:path";
 import type { StepState } from "../steps/state.ts";
-import type { RunnerShared, RunnerStep, Step, StepPlan } from "../steps/step.ts";
+import type { RunnerShared, Step, StepPlan } from "../steps/step.ts";
+import { encodeStep } from "../steps/argument.ts";
 import runnerText from "../steps/runner.py" with { type: "text" };
 import type { Child, ChildEnd, Signal, World } from "../world.ts";
 
@@ -225,15 +226,11 @@ class LocalRun {
       store: shared.carried.length > 0 ? join(this.folder, "store") : null,
       ...(this.options.conf === undefined ? {} : { conf: this.options.conf }),
     };
-    const own: RunnerStep = {
-      step: step.id,
-      nodes: step.nodes.map((node) => [node.name, node.inputs, node.outputs]),
-    };
     const used = new Set(step.parameters);
     const texts = this.plan.parameters.filter(({ name }) => used.has(name)).map(({ name, text }) => [name, text]);
     return [
       JSON.stringify(local),
-      JSON.stringify(own),
+      encodeStep(step),
       Buffer.from(JSON.stringify(Object.fromEntries(texts))).toString("base64"),
     ];
   }

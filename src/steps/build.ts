@@ -1,14 +1,15 @@
 /**
- * Pipeline model and settings → the plan of a run: one step for every node, who waits for whom, which parameters reach
- * which step, which datasets the volume carries.
+ * Pipeline model and settings → the plan of a run: which nodes make a step (`merge.ts`), who waits for whom, which
+ * parameters reach which step, which datasets the volume carries.
  *
- * Refuses what would run wrongly: data that crosses a step border with nowhere to go, more steps than a server takes,
- * text that a server would change. Rules: design section 4; reference/compile-targets.md D, H, I.
+ * Refuses what would run wrongly: data that crosses a step border with nowhere to go, text that a server would change.
+ * Rules: design section 4; reference/compile-targets.md D, H, I.
  */
 import { byCodePoint, type Plain, type PlainMap } from "../config/plain.ts";
 import { KfkError, type Warning } from "../error.ts";
-import { parameterName, stepId } from "../compile/names.ts";
+import { parameterName } from "../compile/names.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
+import { groupNodes, largestAmounts, type MergeMode, type NodeGroup } from "./merge.ts";
 import type { PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
 import { encodeParameter, isEncodable } from "./transport.ts";
 
@@ -24,6 +25,8 @@ export interface StepSettings {
   readonly shareFiles: boolean;
   /** Where carried datasets go when there is a volume or a shared folder; null: nowhere. */
   readonly store: string | null;
+  /** Which nodes run in one step. */
+  readonly merge: MergeMode;
   /** Resources by step key; `__default__` for all. */
   readonly resources: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Values given for this run, by pipeline parameter name or Kedro key; already typed. */
@@ -33,29 +36,28 @@ export interface StepSettings {
 /**
  * Builds the plan for one pipeline of the model. `nodes`: the pipeline's nodes, filtered or whole, in run order.
  *
- * Errors: STEP_VOLUME (data crosses, no volume), STEP_PATH (data outside the volume), STEP_TOO_MANY, STEP_PARAMETER
+ * Errors: STEP_VOLUME (data crosses, no volume), STEP_PATH (data outside the volume), STEP_PARAMETER
  * (unknown parameter), STEP_TOO_LARGE.
  */
 export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[], settings: StepSettings): StepPlan {
   const warnings: Warning[] = [];
-  if (nodes.length > MAX_STEPS) throw tooMany(nodes.length);
-  const ids = assignIds(nodes);
+  const { groups, warnings: splits } = groupNodes(nodes, settings.merge, (name) => placeOf(model, name) === "memory");
+  warnings.push(...splits);
+  const ids = assignIds(groups);
   const producers = findProducers(nodes, ids);
-  const crossing = findCrossing(nodes);
+  const crossing = findCrossing(nodes, ids);
   const carried = settings.shareFiles
     ? crossing.filter((dataset) => placeOf(model, dataset) === "memory")
     : checkCrossing(model, crossing, settings);
   const parameters = buildParameters(model.parameters, nodes, settings.parameters, warnings);
-  const usedKeys = new Set<string>();
-  const steps = nodes.map((node): Step => {
-    const keys = parameterKeys(node, model.parameters);
-    for (const key of keys) usedKeys.add(key);
+  const steps = groups.map(({ id, nodes: own }): Step => {
+    const keys = new Set(own.flatMap((node) => [...parameterKeys(node, model.parameters)]));
     return {
-      id: ids.get(node.name) as string,
-      nodes: [node],
-      needs: findNeeds(node, producers),
+      id,
+      nodes: own,
+      needs: findNeeds(own, id, producers),
       parameters: parameters.filter((parameter) => keys.has(parameter.key)).map((parameter) => parameter.name),
-      pod: podShape(node, ids.get(node.name) as string, settings.resources),
+      pod: podShape(own, id, settings.resources),
     };
   });
   warnUnusedKeys(settings.resources, steps, warnings);
@@ -90,37 +92,33 @@ export function runsInParallel(steps: readonly Step[]): boolean {
 
 // --- internal ---
 
-/** Servers with Argo's full CRDs take 200 templates and 200 tasks; ten are kept for kfk's own. */
-const MAX_STEPS = 190;
-
 /** What a server takes as parameters of one pipeline, as Go writes the JSON list (all versions, seen on real servers). */
 const MAX_PARAMETER_BYTES = 10_000;
 
-function assignIds(nodes: readonly Node[]): Map<string, string> {
-  const ids = new Map<string, string>();
+/** Name of a node → id of the step it runs in. */
+function assignIds(groups: readonly NodeGroup[]): Map<string, string> {
   const taken = new Map<string, string>();
-  for (const node of nodes) {
-    const id = stepId(node.name);
+  for (const { id, nodes } of groups) {
+    const [{ name } = { name: "" }] = nodes;
     const other = taken.get(id);
-    if (other !== undefined) throw new Error(`step id ${id} for both ${other} and ${node.name}`);
-    taken.set(id, node.name);
-    ids.set(node.name, id);
+    if (other !== undefined) throw new Error(`step id ${id} for both ${other} and ${name}`);
+    taken.set(id, name);
   }
-  return ids;
+  return new Map(groups.flatMap(({ id, nodes }) => nodes.map((node) => [node.name, id] as const)));
 }
 
-/** Datasets (as written, with `@format`) that one node produces and another reads, in order of first production. */
-function findCrossing(nodes: readonly Node[]): string[] {
-  const producers = new Map<string, string>();
+/** Datasets (as written, with `@format`) that one step produces and another reads, sorted. */
+function findCrossing(nodes: readonly Node[], ids: ReadonlyMap<string, string>): string[] {
+  const producers = new Map<string, { readonly output: string; readonly step: string | undefined }>();
   for (const node of nodes) {
-    for (const output of node.outputs) producers.set(withoutTranscoding(output), output);
+    for (const output of node.outputs) producers.set(withoutTranscoding(output), { output, step: ids.get(node.name) });
   }
   const crossing = new Set<string>();
   for (const node of nodes) {
     for (const input of node.inputs) {
-      const produced = producers.get(withoutTranscoding(input));
-      if (produced === undefined || isParameter(input)) continue;
-      crossing.add(produced);
+      const producer = producers.get(withoutTranscoding(input));
+      if (producer === undefined || producer.step === ids.get(node.name) || isParameter(input)) continue;
+      crossing.add(producer.output);
       crossing.add(input);
     }
   }
@@ -166,11 +164,11 @@ function findProducers(nodes: readonly Node[], ids: ReadonlyMap<string, string>)
   return producers;
 }
 
-function findNeeds(node: Node, producers: ReadonlyMap<string, string>): string[] {
+function findNeeds(nodes: readonly Node[], id: string, producers: ReadonlyMap<string, string>): string[] {
   const needs = new Set<string>();
-  for (const input of node.inputs) {
+  for (const input of nodes.flatMap((node) => node.inputs)) {
     const producer = producers.get(withoutTranscoding(input));
-    if (producer !== undefined) needs.add(producer);
+    if (producer !== undefined && producer !== id) needs.add(producer);
   }
   return [...needs].toSorted(byCodePoint);
 }
@@ -245,12 +243,16 @@ function parameterBytes(parameter: StepParameter): number {
   return bytes;
 }
 
-function podShape(node: Node, id: string, resources: StepSettings["resources"]): PodShape {
-  const merged: Record<string, string> = { ...resources.get("__default__") };
-  for (const [key, values] of resources) {
-    if (key !== "__default__" && matchesStep(key, node, id)) Object.assign(merged, values);
-  }
-  return { resources: merged };
+/** Of a step with several nodes: of each amount the largest. */
+function podShape(nodes: readonly Node[], id: string, resources: StepSettings["resources"]): PodShape {
+  const amounts = nodes.map((node) => {
+    const merged: Record<string, string> = { ...resources.get("__default__") };
+    for (const [key, values] of resources) {
+      if (key !== "__default__" && matchesStep(key, node, id)) Object.assign(merged, values);
+    }
+    return merged;
+  });
+  return { resources: largestAmounts(amounts) };
 }
 
 /** Step keys of kubeflow.yaml: the Kedro name, the cleaned name, a tag, or a glob over the two names. */
@@ -279,18 +281,8 @@ function warnUnusedKeys(resources: StepSettings["resources"], steps: readonly St
   }
 }
 
-function tooMany(count: number): KfkError {
-  return new KfkError(
-    "STEP_TOO_MANY",
-    `the pipeline has ${count} nodes, and kfk compiles at most ${MAX_STEPS} steps so far`,
-    {
-      hint: "select a part with --tags, --nodes, --from-nodes or --namespaces, or another pipeline with --pipeline",
-    },
-  );
-}
-
 const THREE_WAYS =
-  "add a volume: section to run_config in kubeflow.yaml, or give the dataset a bucket path in the catalog, or keep its nodes in one step";
+  "add a volume: section to run_config in kubeflow.yaml, or give the dataset a bucket path in the catalog, or run its nodes in one step (merge)";
 
 function noVolume(dataset: string, what: string): KfkError {
   return new KfkError(

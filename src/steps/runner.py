@@ -29,6 +29,7 @@ import shutil
 import signal
 import tempfile
 import traceback
+import zlib
 from pathlib import Path
 
 FAILED, BAD_ARGUMENT, OTHER_STATE, NO_PROJECT = 1, 90, 91, 92
@@ -82,6 +83,11 @@ def read_arguments(argv):
     if shared.get("kfk") != 1:
         raise Refused(BAD_ARGUMENT, "the first argument is of another version of this program")
     step = read_json("second", texts[1])
+    if "packed" in step:
+        try:
+            step["nodes"] = json.loads(zlib.decompress(base64.b64decode(step["packed"])).decode("ascii"))
+        except (ValueError, zlib.error):
+            raise Refused(BAD_ARGUMENT, "the nodes in the second argument cannot be unpacked")
     try:
         packed = base64.b64decode(texts[2].encode("ascii"), validate=True).decode("utf-8")
     except ValueError:

@@ -80,8 +80,10 @@ export interface RunnerShared {
 export interface RunnerStep {
   /** Step id, for messages. */
   readonly step: string;
-  /** [name, inputs, outputs] of each node in run order. */
-  readonly nodes: readonly (readonly [string, readonly string[], readonly string[]])[];
+  /** [name, inputs, outputs] of each node in run order; absent when they are packed. */
+  readonly nodes?: readonly (readonly [string, readonly string[], readonly string[]])[];
+  /** base64 of the zlib-compressed JSON of `nodes`, for steps of very many nodes. */
+  readonly packed?: string;
 }
 
 /** Pod settings of a step; steps with the same shape share a template. */

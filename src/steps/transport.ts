@@ -13,19 +13,20 @@ import type { ParameterTag } from "./step.ts";
  * Value → JSON in ASCII in which no character means anything to anyone but a JSON reader.
  *
  * Ints keep all their digits, floats stay floats (`1.0`, `1e-05`, `NaN`).
+ * `gap`: what stands behind commas and colons; people do not read every text.
  * Errors: STEP_PARAMETER for a mapping whose keys are not text, which JSON cannot carry.
  */
-export function encodeJson(value: Plain): string {
+export function encodeJson(value: Plain, gap: "" | " " = " "): string {
   if (value === null) return "null";
-  if (isPlainList(value)) return `[${value.map(encodeJson).join(", ")}]`;
+  if (isPlainList(value)) return `[${value.map((item) => encodeJson(item, gap)).join(`,${gap}`)}]`;
   if (isPlainMap(value)) {
     const entries = [...value].map(([key, item]) => {
       if (typeof key !== "string") {
         throw new KfkError("STEP_PARAMETER", `a mapping has the key ${String(key)}, which is not text`);
       }
-      return `${encodeString(key)}: ${encodeJson(item)}`;
+      return `${encodeString(key)}:${gap}${encodeJson(item, gap)}`;
     });
-    return `{${entries.join(", ")}}`;
+    return `{${entries.join(`,${gap}`)}}`;
   }
   switch (typeof value) {
     case "boolean":

@@ -20,7 +20,7 @@ import {
   tuple,
 } from "fast-check";
 import { parse } from "yaml";
-import { emitJson, emitYaml, type Json } from "../../src/compile/emit.ts";
+import { emitJson, emitYaml, type Json, oneLine } from "../../src/compile/emit.ts";
 import type { Plain, PlainKey } from "../../src/config/plain.ts";
 
 const SEED = 20_240_917;
@@ -92,6 +92,17 @@ describe("emitYaml", () => {
           expect(read(emitYaml(value))).toEqual(value);
         }),
         { seed: SEED, numRuns: 2000 },
+      );
+    });
+
+    test(`on one line is read back equal by ${name}`, () => {
+      assert(
+        property(tree, (value) => {
+          const source = emitYaml([oneLine({ a: value }), { b: oneLine({ c: value }) }]);
+          expect(source.split("\n")).toHaveLength(3);
+          expect(read(source)).toEqual([{ a: value }, { b: { c: value } }]);
+        }),
+        { seed: SEED, numRuns: 1000 },
       );
     });
   }

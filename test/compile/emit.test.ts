@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parse } from "yaml";
-import { emitJson, emitYaml, type Json, type JsonSource } from "../../src/compile/emit.ts";
+import { emitJson, emitYaml, type Json, oneLine, type JsonSource } from "../../src/compile/emit.ts";
 import { isKfkError } from "../../src/error.ts";
 
 describe("emitYaml", () => {
@@ -23,6 +23,18 @@ describe("emitYaml", () => {
     { name: "undefined is left out", value: { a: undefined, b: { c: undefined } }, text: "b: {}\n" },
     { name: "nothing at all", value: { a: undefined }, text: "{}\n" },
     { name: "a bare text", value: "hello", text: "hello\n" },
+    {
+      name: "a mapping on one line, in a list",
+      value: {
+        a: [oneLine({ name: "x", on: [1, "b c", {}], text: '{"a\\": 1}', it: "'\"", no: null }), { name: "z" }],
+      },
+      text: `a:\n  - {name: x, "on": [1, "b c", {}], text: '{"a\\": 1}', it: "'\\"", "no": null}\n  - name: z\n`,
+    },
+    {
+      name: "a mapping on one line, below its key",
+      value: { a: oneLine({ b: ["x"], c: { d: "y\nz" } }), e: oneLine({}) },
+      text: 'a: {b: [x], c: {d: "y\\nz"}}\ne: {}\n',
+    },
     { name: "the same value twice, without an alias", value: twice({ x: "z" }), text: "a:\n  x: z\nb:\n  x: z\n" },
     {
       name: "a text of several lines",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { assert, property, string } from "fast-check";
+import { checkRandomNames } from "./random-names.ts";
 import { parameterName, pipelineName, shortHash, stepId, workflowBase } from "../../src/compile/names.ts";
 
 describe("stepId", () => {
@@ -13,9 +14,21 @@ describe("stepId", () => {
     ["9lives", `lives-${shortHash("9lives")}`],
     ["größe", `gr-e-${shortHash("größe")}`],
     ["訓練", `step-${shortHash("訓練")}`],
-    ["x".repeat(64), `${"x".repeat(54)}-${shortHash("x".repeat(64))}`],
+    ["part_2", `part-2-${shortHash("part_2")}`],
+    ["train_e99c90db87c0", `train-e99c90db87c0-${shortHash("train_e99c90db87c0")}`],
+    ["fit__e99c90db", "fit--e99c90db"],
+    ["x".repeat(64), `${"x".repeat(50)}-${shortHash("x".repeat(64))}`],
   ])("%s", (name, id) => {
     expect(stepId(name)).toBe(id);
+  });
+
+  test("never meets the hash of another name", () => {
+    expect(stepId("Train")).toBe("train-e99c90db87c0");
+    expect(stepId("train_e99c90db87c0")).not.toBe(stepId("Train"));
+  });
+
+  test("is legal and differs for 50,000 random names, whatever other names there are", () => {
+    expect(checkRandomNames(50_000)).toBe(50_000);
   });
 
   test("is legal and differs for different names", () => {
@@ -37,6 +50,7 @@ test.each([
   ["test_size", "test_size"],
   ["learning-rate", `learning_rate_${shortHash("learning-rate")}`],
   ["json", `json_${shortHash("json")}`],
+  ["rate_e99c90db87c0", `rate_e99c90db87c0_${shortHash("rate_e99c90db87c0")}`],
   ["1st", `p_1st_${shortHash("1st")}`],
   ["größe", `gr_e_${shortHash("größe")}`],
 ])("parameterName: %s", (key, name) => {

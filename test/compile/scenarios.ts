@@ -136,6 +136,23 @@ export const SCENARIOS: readonly Scenario[] = [
     argv: [],
   },
   {
+    name: "merged-namespaces",
+    about: "nodes of a namespace in one step: what stays inside is not carried, the larger resources hold",
+    parts: {
+      pipelines: only(
+        'pipeline([node(fit, "table", "raw", name="load")]) + pipeline([node(fit, ["raw", "params:rate"], "x", name="a"), node(fit, "x", "y", name="b"), node(score, "y", "model", name="c")], namespace="prep", inputs="raw", outputs="model", parameters="rate") + pipeline([node(score, "model", "result", name="report")])',
+      ),
+      conf: kubeflow("  merge: namespace\n  resources: {b: {memory: 4Gi}, prep.b: {memory: 2Gi, cpu: 100m}}\n"),
+    },
+    argv: [],
+  },
+  {
+    name: "merged-without-a-volume",
+    about: "nodes that share memory in one step: no volume is needed",
+    parts: { conf: { "base/kubeflow.yaml": "run_config: {image: shop:1, node_merge_strategy: full}\n" } },
+    argv: ["--merge", "memory"],
+  },
+  {
     name: "description-ttl-pull-policy",
     about: "no volume, remote data, what kubeflow.yaml says about the run",
     parts: {

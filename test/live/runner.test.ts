@@ -70,7 +70,7 @@ const OTHER_SETTINGS: readonly (readonly [string, readonly string[], string])[] 
   ],
 ];
 
-type Nodes = RunnerStep["nodes"];
+type Nodes = NonNullable<RunnerStep["nodes"]>;
 const SHOW: Nodes[number] = ["show.it", ["parameters", "params:ratio", "params:nested.also"], ["made"]];
 const FINISH: Nodes[number] = ["finish-größe", ["made", "in_base", "in_local"], []];
 

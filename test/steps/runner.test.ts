@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { array, constantFrom, sample } from "fast-check";
 import type { Plain } from "../../src/config/plain.ts";
+import { encodeStep } from "../../src/steps/argument.ts";
 import { encodeParameter } from "../../src/steps/transport.ts";
-import type { ParameterTag, RunnerShared } from "../../src/steps/step.ts";
+import type { ParameterTag, RunnerShared, Step } from "../../src/steps/step.ts";
 
 const PATH = join(import.meta.dir, "../../src/steps/runner.py");
 const RUNNER = readFileSync(PATH, "utf8");
@@ -146,6 +147,11 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
         ["not JSON", ["x", "{}", ""], "the first argument is not a JSON object"],
         ["another version", ['{"kfk": 2}', "{}", ""], "the first argument is of another version of this program"],
         ["step not JSON", [good, "[]", ""], "the second argument is not a JSON object"],
+        [
+          "nodes not packed",
+          [good, '{"step": "s", "packed": "bm8="}', ""],
+          "the nodes in the second argument cannot be unpacked",
+        ],
         ["not base64", [good, '{"step": "s"}', "{}"], "the third argument is not base64"],
         ["parameters not JSON", [good, '{"step": "s"}', "bm8="], "the third argument is not a JSON object"],
         ["unknown parameter", [good, '{"step": "s"}', pack({ q: "1" })], 'parameter "q" is unknown'],
@@ -158,6 +164,12 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
       ];
       const got = rows.map(([name, argv]) => [name, start(python as string, argv)]);
       expect(got).toEqual(rows.map(([name, , text]) => [name, { status: 90, err: `kfk: step "?": ${text}\n` }]));
+    });
+
+    test("unpacks the nodes of a step that has very many", () => {
+      const [first, second] = [manyNodes(2000), manyNodes(2)].map((step) => unpack(python as string, encodeStep(step)));
+      expect(first).toEqual(manyNodes(2000).nodes.map(({ name, inputs, outputs }) => [name, inputs, outputs]));
+      expect(second).toEqual(manyNodes(2).nodes.map(({ name, inputs, outputs }) => [name, inputs, outputs]));
     });
 
     test("names run_config.project_dir where there is no project, and the Python that has no Kedro", () => {
@@ -200,6 +212,35 @@ function pack(texts: Readonly<Record<string, string>>): string {
 function start(python: string, argv: readonly string[]): { readonly status: number; readonly err: string } {
   const done = Bun.spawnSync([python, "-I", "-c", RUNNER, ...argv], { cwd: tmpdir(), env: {}, stderr: "pipe" });
   return { status: done.exitCode, err: done.stderr.toString() };
+}
+
+function manyNodes(count: number): Step {
+  const nodes = Array.from({ length: count }, (_, index) => ({
+    name: `größe_${index}`,
+    named: true,
+    func: "f",
+    inputs: [`d${index}`, "params:$x"],
+    outputs: [`d${index + 1}`],
+    tags: [],
+    namespace: null,
+    confirms: [],
+    source: null,
+  }));
+  return { id: "all", nodes, needs: [], parameters: [], pod: { resources: {} } };
+}
+
+/** The nodes that the runner reads from its second argument. */
+function unpack(python: string, argument: string): unknown {
+  const script = `
+import json, sys
+scope = {"__name__": "runner"}
+exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), scope)
+print(json.dumps(scope["read_arguments"](sys.argv[2:])[1]["nodes"]))
+`;
+  const argv = [JSON.stringify(SHARED), argument, pack({})];
+  const done = Bun.spawnSync([python, "-I", "-c", script, PATH, ...argv], { env: {}, stderr: "pipe" });
+  expect(done.stderr.toString()).toBe("");
+  return JSON.parse(done.stdout.toString());
 }
 
 /** What the runner makes of each text: `repr`, or "error STATUS MESSAGE". */
