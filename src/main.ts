@@ -9,7 +9,11 @@ const version = typeof KFK_VERSION === "string" ? KFK_VERSION : "0.0.0-dev";
 const commit = typeof KFK_COMMIT === "string" ? KFK_COMMIT : "";
 const argv = process.argv.slice(2);
 if (argv.length === 1 && argv[0] === "--version") {
-  writeSync(1, `kfk ${version}\n`); // before anything is loaded: build agents ask this first
+  try {
+    writeSync(1, `kfk ${version}\n`); // before anything is loaded: build agents ask this first
+  } catch {
+    process.exitCode = 3; // a full disk behind stdout
+  }
 } else if (argv[0] === "__hooks" && process.send !== undefined) {
   // kfk's own second process, in which hooks of the project run (src/hooks/session.ts)
   await (await import("./hooks/process.ts")).serveHooks();

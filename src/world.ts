@@ -9,18 +9,22 @@ import {
   chmodSync,
   closeSync,
   cpSync,
+  existsSync,
+  fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
 
 export interface World {
@@ -179,12 +183,41 @@ function writing<T>(path: string, write: () => T): T {
   }
 }
 
-const BYTE_ORDER_MARK = "\uFEFF";
+/** Without the byte order mark. Errors: PROJECT_FILE for bytes that are not UTF-8, as Python stops there too. */
+function decode(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new KfkError("PROJECT_FILE", `cannot read ${path}: it is not UTF-8`, {
+      hint: "save it in UTF-8",
+      cause: error,
+    });
+  }
+}
+
+/** The path behind symbolic links, also behind one whose target does not exist yet. */
+function followLinks(path: string): string {
+  const link = lstatSync(path, { throwIfNoEntry: false });
+  if (link === undefined) return path;
+  if (!link.isSymbolicLink() || existsSync(path)) return realpathSync(path);
+  return followLinks(resolve(dirname(path), readlinkSync(path)));
+}
+
+function writeTo(path: string, flag: "w" | "a", data: string | Uint8Array): void {
+  const handle = openSync(path, flag);
+  try {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
+    if (flag === "w" && fstatSync(handle).isFile()) fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
 
 const realFiles: Files = {
   readText: (path) => {
-    const text = reading(path, () => readFileSync(path, "utf8"));
-    return text?.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+    const bytes = reading(path, () => readFileSync(path));
+    return bytes === undefined ? undefined : decode(path, bytes);
   },
   readBytes: (path) => reading(path, () => new Uint8Array(readFileSync(path))),
   list: (path) =>
@@ -200,35 +233,32 @@ const realFiles: Files = {
     reading(path, () => {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat === undefined) return undefined;
-      return stat.isDirectory() ? "folder" : "file";
+      if (stat.isDirectory()) return "folder";
+      return stat.isFile() ? "file" : undefined; // reading a pipe or a device may never end
     }),
   realPath: (path) => reading(path, () => realpathSync(path)),
   write: (path, data) =>
     writing(path, () => {
       mkdirSync(dirname(path), { recursive: true });
-      const scratch = `${path}.${process.pid}.tmp`;
-      const mode = statSync(path, { throwIfNoEntry: false })?.mode;
-      const handle = openSync(scratch, "w");
+      const target = followLinks(path);
+      const now = statSync(target, { throwIfNoEntry: false });
+      if (now?.isDirectory()) throw new Error("it is a folder");
+      // a device or a pipe cannot be replaced
+      if (now !== undefined && !now.isFile()) return writeTo(target, "w", data);
+      const scratch = `${target}.${process.pid}.tmp`;
       try {
-        const bytes = typeof data === "string" ? Buffer.from(data) : data;
-        for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
-        fsyncSync(handle);
-      } finally {
-        closeSync(handle);
+        writeTo(scratch, "w", data);
+        if (now !== undefined) chmodSync(scratch, now.mode);
+        renameSync(scratch, target);
+      } catch (error) {
+        rmSync(scratch, { force: true });
+        throw error;
       }
-      if (mode !== undefined) chmodSync(scratch, mode);
-      renameSync(scratch, path);
     }),
   append: (path, data) =>
     writing(path, () => {
       mkdirSync(dirname(path), { recursive: true });
-      const handle = openSync(path, "a");
-      try {
-        if (typeof data === "string") writeSync(handle, data);
-        else writeSync(handle, data);
-      } finally {
-        closeSync(handle);
-      }
+      writeTo(path, "a", data);
     }),
   makeFolder: (path) => {
     writing(path, () => mkdirSync(path, { recursive: true }));
@@ -237,18 +267,27 @@ const realFiles: Files = {
   remove: (path) => writing(path, () => rmSync(path, { recursive: true, force: true })),
 };
 
+/** A timer with more than 31 bits of milliseconds fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 const realClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted) return resolve();
+    new Promise((finish) => {
+      if (signal?.aborted) return finish();
       const done = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", done);
-        resolve();
+        finish();
       };
-      const timer = setTimeout(done, ms);
+      const endsAt = performance.now() + ms;
+      let timer: ReturnType<typeof setTimeout>;
+      const wait = (): void => {
+        const left = endsAt - performance.now();
+        timer = setTimeout(left > MAX_TIMER_MS ? wait : done, Math.min(left, MAX_TIMER_MS));
+      };
+      wait();
       signal?.addEventListener("abort", done);
     }),
 };
@@ -266,17 +305,23 @@ function writeAll(handle: number, text: string): void {
         continue;
       }
       if (code === "EPIPE") return; // `kfk … | head -1`: the reader has what it wanted
-      throw error;
+      if (handle === 2) return; // there is nobody left to tell
+      throw new KfkError("PROJECT_FILE", `cannot write to stdout: ${(error as Error).message}`, { cause: error });
     }
   }
 }
 
 const MAX_LINE = 1024 * 1024;
 
+/** How long streams may stay open after the process has ended. */
+const STREAM_GRACE_MS = 2000;
+
 function spawnChild(command: readonly string[], options: SpawnOptions): Child {
+  const mark = options.endGroup ? `KFK_PROCESS=${crypto.randomUUID()}` : undefined;
+  const [markName, markValue] = mark?.split("=") ?? [];
   const child = Bun.spawn([...command], {
     cwd: options.cwd,
-    env: { ...options.env },
+    env: { ...options.env, ...(markName === undefined ? {} : { [markName]: markValue ?? "" }) },
     // A group of its own, so that grandchildren can be ended too; Ctrl-C must then be forwarded by the caller.
     detached: true,
     stdin: options.input === undefined ? "ignore" : Buffer.from(options.input),
@@ -301,14 +346,33 @@ function spawnChild(command: readonly string[], options: SpawnOptions): Child {
     pid: child.pid,
     ended: (async (): Promise<ChildEnd> => {
       await child.exited;
-      // A grandchild that goes on would also hold the streams open for ever.
-      if (options.endGroup) kill("SIGKILL");
-      await Promise.all(streams);
+      if (options.endGroup) {
+        kill("SIGKILL");
+        if (mark !== undefined) killMarked(mark);
+      }
+      // what is left of it elsewhere may hold the streams open for ever
+      const rest = new AbortController();
+      await Promise.race([Promise.all(streams), realClock.sleep(STREAM_GRACE_MS, rest.signal)]);
+      rest.abort();
       const signal = child.signalCode === null ? null : String(child.signalCode);
       return { code: signal === null ? child.exitCode : null, signal };
     })(),
     kill,
   };
+}
+
+/** Ends the processes that left the group of the one that was marked (`setsid`); Linux shows their environment. */
+function killMarked(mark: string): void {
+  if (!existsSync("/proc/self/environ")) return;
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (readFileSync(`/proc/${name}/environ`, "latin1").split("\0").includes(mark))
+        process.kill(Number(name), "SIGKILL");
+    } catch {
+      // gone meanwhile, or another user's
+    }
+  }
 }
 
 /** Splits a stream into lines; keeps pieces in a list, so that a very long line costs linear time. */

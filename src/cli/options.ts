@@ -1,7 +1,7 @@
 /**
  * argv → verb, options, positionals: strict, with suggestions, global options before or after the verb.
  *
- * citty turns words into typed values, but takes unknown options, keeps only the last of repeated ones and lets a
+ * citty turns words into typed values, but takes unknown options, lets `--no-wait` win over a later `--wait` and a
  * missing value pass; so every word is checked here first and handed on in one canonical form (`--name=value`). Help
  * needs no values, so citty (and node:util with it) is loaded only where there is something to run.
  */
@@ -84,7 +84,9 @@ export async function parseCommandLine(argv: readonly string[], verbs: readonly 
     if (!REPEATED.has(name) || value === undefined) continue;
     lists.set(name, [...(lists.get(name) ?? []), value]);
   }
-  const canonical = words.options.map(({ name, value, negated }) =>
+  // the last word on an option holds, also when it takes an earlier `--no-…` back
+  const last = new Map(words.options.map((word) => [word.name, word]));
+  const canonical = [...last.values()].map(({ name, value, negated }) =>
     negated ? `--no-${name}` : value === undefined ? `--${name}` : `--${name}=${value}`,
   );
   const positionals = verb ? words.positionals.slice(1) : words.positionals;

@@ -37,7 +37,7 @@ export function readProject(call: Call): ReadProject {
   const settings = readSettings(host, identity);
   const { loader } = settings;
   const confRoot = isAbsolute(settings.confSource) ? settings.confSource : join(facts.root, settings.confSource);
-  const named = options.text("env") ?? nonEmpty(world.env["KEDRO_ENV"]);
+  const named = nonEmpty(options.text("env")) ?? nonEmpty(world.env["KEDRO_ENV"]);
   const runEnv = named ?? loader.defaultRunEnv;
   let git: { readonly state: GitState | null } | undefined;
   const configuration = readConfiguration(

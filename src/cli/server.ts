@@ -18,7 +18,7 @@ export async function connectServer(
   hooks?: ProjectHooks,
 ): Promise<Server> {
   const { world, options } = call;
-  const host = options.text("host") ?? world.env["KFK_HOST"] ?? world.env["KF_PIPELINES_ENDPOINT"] ?? kubeflow?.host;
+  const host = namedHost(call) ?? kubeflow?.host;
   if (host === undefined || host === null || host === "") throw noHost();
   const tokenFile = options.text("token-file");
   const timeout = options.text("request-timeout");
@@ -31,6 +31,12 @@ export async function connectServer(
     ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
     version: call.version,
   });
+}
+
+/** The host that the option or the environment names; an empty variable names none. */
+export function namedHost({ world, options }: Call): string | undefined {
+  const names = [options.text("host"), world.env["KFK_HOST"], world.env["KF_PIPELINES_ENDPOINT"]];
+  return names.find((name) => name !== undefined && name !== "");
 }
 
 // --- internal ---

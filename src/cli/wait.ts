@@ -20,8 +20,8 @@ export const wait: Verb = {
   positionals: ["RUN"],
   examples: ["kfk wait 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70"],
   run: async (call) => {
-    const { connectServer } = await import("./server.ts");
-    const project = await projectIfAny(call);
+    const { connectServer, namedHost } = await import("./server.ts");
+    const project = await projectIfAny(call, namedHost(call) !== undefined);
     const server = await connectServer(call, project?.kubeflow, project?.hooks);
     return await waitAndTell(call, server, call.positionals[0] as string, false);
   },
@@ -83,8 +83,7 @@ interface Around {
 }
 
 /** kubeflow.yaml and hooks of the project around; where an option names the host, a project that is wrong is none. */
-async function projectIfAny(call: Call): Promise<Around | undefined> {
-  const isHostNamed = call.options.text("host") !== undefined || call.world.env["KFK_HOST"] !== undefined;
+async function projectIfAny(call: Call, isHostNamed: boolean): Promise<Around | undefined> {
   const [{ openProject }, { isKfkError }] = await Promise.all([import("./open.ts"), import("../error.ts")]);
   try {
     const { configuration, hooks } = await openProject(call);

@@ -4,7 +4,7 @@
  * Order: the option, `KFK_PYTHON`, `.venv` and `venv` in the project, `VIRTUAL_ENV`, `python3`. The first two are
  * what somebody asked for, so they are taken or refused; of the others the first with Kedro in it is taken.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { KfkError, type Warning } from "../error.ts";
 import type { World } from "../world.ts";
 
@@ -29,7 +29,9 @@ export async function findPython(
   option: string | undefined,
   wanted: string | null,
 ): Promise<LocalPython> {
-  const asked = option ?? nonEmpty(world.env["KFK_PYTHON"]);
+  const typed = nonEmpty(option) ?? nonEmpty(world.env["KFK_PYTHON"]);
+  // a path is meant from where it was typed, a bare name from PATH
+  const asked = typed?.includes("/") ? resolve(world.cwd, typed) : typed;
   const tried: Tried[] = [];
   for (const python of asked === undefined ? candidates(world, project) : [asked]) {
     const answer = await ask(world, project, python);
