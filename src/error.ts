@@ -69,6 +69,7 @@ export const CODES = {
   STEP_TOO_MANY: STATUS.project,
   STEP_TOO_LARGE: STATUS.project,
   STEP_TEXT: STATUS.project,
+  STEP_SECRET: STATUS.project,
   STEP_PARAMETER: STATUS.project,
   // hooks of the project
   HOOK_FILE: STATUS.project,

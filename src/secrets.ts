@@ -9,6 +9,11 @@ export const SECRET_NAME = /token|passw|secret|credential|private|api_?key|acces
 const SHORTEST = 6;
 const SHOWN = "[redacted]";
 
+/** A text with `user:password@` taken out of its URLs. */
+export function withoutUser(text: string): string {
+  return text.replaceAll(/(:\/\/)(?:[^/\s"'@]+|[^/\s"'@:]+:[^\s"'@]*)@(?=[\w[.-])/g, `$1${SHOWN}@`);
+}
+
 /** A function that replaces such values, longest first. */
 export function buildRedactor(env: Environment): (text: string) => string {
   const values = [...secretValues(env).keys()].toSorted((a, b) => b.length - a.length);

@@ -5,6 +5,7 @@
 import { type ArgoDocument, compileArgoDocument } from "../compile/argo.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { MERGE_MODES, type MergeMode } from "../steps/merge.ts";
+import { findNewSecrets } from "../secrets.ts";
 import type { StepPlan } from "../steps/step.ts";
 import type { OpenProject } from "./open.ts";
 import { planForCluster } from "./plan.ts";
@@ -23,7 +24,10 @@ export async function compileProject(
 ): Promise<{ readonly plan: StepPlan; readonly document: ArgoDocument }> {
   const plan = await read.hooks.steps(planForCluster(call, read, given));
   const document = compileFitting(plan, (merge) => planForCluster(call, read, given, merge));
-  return { plan, document: { ...document, text: await read.hooks.documents(plan, document.text) } };
+  const text = await read.hooks.documents(plan, document.text);
+  const [secret] = findNewSecrets(call.world.env, "", text);
+  if (secret !== undefined) throw secretInside(secret);
+  return { plan, document: { ...document, text } };
 }
 
 /**
@@ -72,6 +76,12 @@ function stepsThatFit(planWith: (merge: MergeMode) => StepPlan, mode: MergeMode)
     if (isKfkError(error)) return 0;
     throw error;
   }
+}
+
+function secretInside(name: string): KfkError {
+  return new KfkError("STEP_SECRET", `the document would hold the value of the environment variable ${name}`, {
+    hint: "hand it to the steps as a Kubernetes secret: run_config.env: [{name: …, secret: {name: …, key: …}}]",
+  });
 }
 
 function counted(count: number, what: string): string {

@@ -172,6 +172,7 @@ class Reader {
       customResolvers: more ? new Map([...this.request.customResolvers, ...more]) : this.request.customResolvers,
       env: this.env,
       hasEnv: type === "kubeflow",
+      isEnvOpaque: type === "parameters",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
       runtimeParams: type === "globals" ? undefined : this.runtimeParams,
       onMissing: (missing) => this.missing.push(missing),

@@ -50,6 +50,8 @@ export interface ResolverSettings {
   readonly customResolvers: ReadonlyMap<string, CustomResolver>;
   /** Environment variables; the caller records what was asked for. */
   readonly env: (name: string) => string | undefined;
+  /** What `oc.env` gives is the machine's own and goes into no document: true for parameters. */
+  readonly isEnvOpaque: boolean;
   /** `oc.env` is there: for credentials and kubeflow.yaml. */
   readonly hasEnv: boolean;
   /** Values of globals files, absent while they are read themselves. */
@@ -76,7 +78,7 @@ export function buildResolvers(settings: ResolverSettings): Resolvers {
     ["oc.dict.values", ocDictValues],
     ["oc.select", ocSelect],
   ]);
-  const ocEnv = buildOcEnv(settings.env);
+  const ocEnv = buildOcEnv(settings.env, settings.isEnvOpaque);
   const resolvers = new Map(builtins);
   for (const [name, custom] of settings.customResolvers) {
     // the first registration of a name stays
@@ -129,12 +131,15 @@ function unknownBuiltin(name: string): Resolver {
   return (call) => ({ kind: "opaque", reason: `${name} is not known`, at: call.at });
 }
 
-function buildOcEnv(env: (name: string) => string | undefined): Resolver {
+function buildOcEnv(env: (name: string) => string | undefined, isOpaque: boolean): Resolver {
   return (call) => {
     checkCount(call, 1, 2);
     const name = textArgument(call, 0);
     if (typeof name !== "string") return name;
     const value = env(name);
+    if (isOpaque) {
+      return { kind: "opaque", reason: `it comes from the environment variable ${name} of each machine`, at: call.at };
+    }
     if (value !== undefined) return literal(value, call.at);
     const fallback = call.args[1];
     if (fallback === undefined) {

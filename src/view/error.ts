@@ -2,6 +2,7 @@
  * Errors and warnings → text for people: what is wrong, where (with the lines around it), what to do.
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
+import { SECRET_NAME, withoutUser } from "../secrets.ts";
 
 /** An error as it is shown on stderr, ending in a newline. */
 export function renderError(error: KfkError, colour: boolean): string {
@@ -50,7 +51,8 @@ function renderPlace(at: Place | undefined, colour: boolean): string[] {
     if (text === undefined) continue;
     const shift = line === at.line && at.column > FRAME_COLUMNS ? at.column - FRAME_COLUMNS / 2 : 0;
     const shown = text.slice(shift, shift + FRAME_COLUMNS).replaceAll("\t", " ");
-    lines.push(`  ${paint(`${String(line).padStart(width)} |`, GREY, colour)} ${shown}`.trimEnd());
+    const open = at.file.endsWith(".py") ? shown : withoutSecret(shown);
+    lines.push(`  ${paint(`${String(line).padStart(width)} |`, GREY, colour)} ${open}`.trimEnd());
     if (line === at.line) {
       const room = Math.max(1, Math.min(at.length ?? 1, shown.length - (at.column - 1 - shift)));
       const mark = " ".repeat(Math.max(0, at.column - 1 - shift)) + "^".repeat(room);
@@ -58,4 +60,10 @@ function renderPlace(at: Place | undefined, colour: boolean): string[] {
     }
   }
   return lines;
+}
+
+/** A line of configuration whose key looks like that of a secret, without the value: frames are shown in CI logs. */
+function withoutSecret(line: string): string {
+  const [, key, value] = /^(\s*(?:- )?["']?[\w.-]+["']?\s*[:=]\s*)(\S.*)$/.exec(line) ?? [];
+  return key !== undefined && value !== undefined && SECRET_NAME.test(key) ? `${key}[redacted]` : withoutUser(line);
 }

@@ -4,6 +4,7 @@
 import { emitJson } from "../compile/emit.ts";
 import type { Warning } from "../error.ts";
 import type { Dataset, Model, Node } from "../pipeline/model.ts";
+import { withoutUser } from "../secrets.ts";
 
 /** JSON of the model with a newline at the end; the same model gives the same bytes. */
 export function renderModel(model: Model): string {
@@ -36,7 +37,8 @@ function nodeRecord(node: Node): object {
 
 function datasetRecord(dataset: Dataset): object {
   const { source } = dataset;
-  return { ...dataset, source: source === null ? null : { file: source.file, line: BigInt(source.line) } };
+  const path = dataset.path === null ? null : withoutUser(dataset.path);
+  return { ...dataset, path, source: source === null ? null : { file: source.file, line: BigInt(source.line) } };
 }
 
 function warningRecord(warning: Warning): object {

@@ -24,6 +24,7 @@ function resolve(text: string, setup: Setup = {}): MapNode {
       customResolvers: setup.custom ?? new Map(),
       env: (name) => setup.env?.[name],
       hasEnv: setup.hasEnv ?? false,
+      isEnvOpaque: false,
       globals: () => map(setup.globals),
       runtimeParams: map(setup.params),
       onMissing: ({ key }) => {
