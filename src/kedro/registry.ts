@@ -11,7 +11,7 @@ import type { Pipeline } from "../pipeline/model.ts";
 import { callValue, NO_ARGUMENTS } from "../python/call.ts";
 import type { Host } from "../python/host.ts";
 import { loadModule, moduleAttribute } from "../python/modules.ts";
-import { iterate, truth } from "../python/operators.ts";
+import { iterate, readWithSetOrder, truth } from "../python/operators.ts";
 import {
   type CallArguments,
   dictFrom,
@@ -43,6 +43,28 @@ export interface Registry {
 
 /** Reads the registry. Errors: PY_*, PIPELINE_*, PROJECT_KEDRO_VERSION. */
 export function readRegistry(host: Host, project: ProjectIdentity): Registry {
+  const first = readWithSetOrder(0, () => readOnce(host, project));
+  if (!first.readsSets) return first.value;
+  for (const order of [1, 2] as const) {
+    let other: Registry | undefined;
+    try {
+      other = readWithSetOrder(order, () => readOnce(host, project)).value;
+    } catch (error) {
+      if (!(error instanceof KfkError)) throw error;
+    }
+    if (other === undefined || graphText(other) !== graphText(first.value)) throw dependsOnSetOrder();
+  }
+  return first.value;
+}
+
+/** All that makes the graph, as text to compare. */
+function graphText({ pipelines }: Registry): string {
+  return JSON.stringify([...pipelines], (_key, value: unknown) =>
+    value instanceof Map || value instanceof Set ? [...value] : typeof value === "bigint" ? value.toString() : value,
+  );
+}
+
+function readOnce(host: Host, project: ProjectIdentity): Registry {
   const era = eraOf(project.kedroVersion);
   const vm = newVm(host, era, (own) => (args, site) => findPipelines(own, project.package, era, args, site));
   const name = `${project.package}.pipeline_registry`;
@@ -179,4 +201,14 @@ function noRegister(file: string, text: string): KfkError {
     at: { file, line: 1, column: 1, text },
     hint: "Kedro calls it to learn the pipelines",
   });
+}
+
+function dependsOnSetOrder(): KfkError {
+  return new KfkError(
+    "PY_UNKNOWN",
+    "the pipelines depend on the order of a set, which Python makes anew in each process",
+    {
+      hint: "sort the set before it is used: sorted(...)",
+    },
+  );
 }

@@ -112,6 +112,7 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
     }
     case "instance": {
       if (value.poison) return derive(value.poison, site);
+      if (value.cls.poison) return derive(value.cls.poison, site);
       const own = value.attributes.get(name);
       if (own !== undefined) return own;
       if (name === "__dict__") return unknown("__dict__ is not followed", site);

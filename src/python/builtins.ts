@@ -1,6 +1,7 @@
 /**
  * Python's builtins, one row each. What is not here and exists in Python is an unknown (`UNFOLLOWED`).
  */
+import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue } from "./call.ts";
 import { unknownBase } from "./classes.ts";
@@ -15,9 +16,11 @@ import {
   list,
   setFrom,
   tuple,
+  placeOfSite,
   typeName,
   unknown,
   unknownOf,
+  type PyIterator,
   type CallArguments,
   type ClassValue,
   type Site,
@@ -166,6 +169,8 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     (args, site) => {
       const bad = args.positional.map(unknownOf).find((item) => item !== undefined);
       if (bad) return derive(bad, site);
+      if (!args.positional.every((item) => typeof item === "bigint" || typeof item === "boolean"))
+        throw raise("TypeError", "range() takes integers", site);
       const numbers = args.positional.map(Number);
       const [from, to, by = 1] =
         numbers.length === 1 ? [0, numbers[0] ?? 0] : [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 1];
@@ -177,18 +182,20 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     "range",
   );
-  add("enumerate", (args, site) => {
-    const found = all(args, site);
-    if ("kind" in found) return found;
-    const start = args.positional[1] ?? args.keywords.get("start") ?? 0n;
-    const doubt = found.unordered
-      ? unknown("it counts in the order of a set, which differs between runs", site)
-      : unknownOf(start);
-    return iteratorOf(
-      found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])),
-      found.unordered,
-    );
-  });
+  add("enumerate", (args, site) =>
+    deferred(() => {
+      const found = all(args, site);
+      if ("kind" in found) return found;
+      const start = args.positional[1] ?? args.keywords.get("start") ?? 0n;
+      const doubt = found.unordered
+        ? unknown("it counts in the order of a set, which differs between runs", site)
+        : unknownOf(start);
+      return iteratorOf(
+        found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])),
+        found.unordered,
+      );
+    }),
+  );
   add("zip", (args, site) => {
     const lists: (readonly Value[])[] = [];
     for (const value of args.positional) {
@@ -218,10 +225,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       false,
     );
   });
-  add("reversed", (args, site) => {
-    const found = all(args, site);
-    return "kind" in found ? found : iteratorOf(found.items.toReversed(), found.unordered);
-  });
+  add("reversed", (args, site) =>
+    deferred(() => {
+      const found = all(args, site);
+      return "kind" in found ? found : iteratorOf(found.items.toReversed(), found.unordered);
+    }),
+  );
   add("sorted", (args, site) => {
     const found = all(args, site);
     if ("kind" in found) return found;
@@ -230,10 +239,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       ? sorted
       : list([...sorted], found.unordered && (args.keywords.get("key") ?? null) !== null);
   });
-  add("iter", (args, site) => {
-    const found = all(args, site);
-    return "kind" in found ? found : iteratorOf(found.items, found.unordered);
-  });
+  add("iter", (args, site) =>
+    deferred(() => {
+      const found = all(args, site);
+      return "kind" in found ? found : iteratorOf(found.items, found.unordered);
+    }),
+  );
   add("next", (args, site) => {
     const value = first(args);
     const bad = unknownOf(value);
@@ -244,39 +255,43 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     if (item === undefined) throw raise("StopIteration", "", site);
     return item;
   });
-  add("map", (args, site) => {
-    const [func = null, ...sources] = args.positional;
-    const lists: (readonly Value[])[] = [];
-    let unordered = false;
-    for (const value of sources) {
-      const found = iterate(value, site);
-      if ("kind" in found) return found;
-      unordered ||= found.unordered;
-      lists.push(found.items);
-    }
-    const size = Math.min(...lists.map((items) => items.length));
-    return iteratorOf(
-      Array.from({ length: size }, (_, index) =>
-        callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site),
-      ),
-      unordered,
-    );
-  });
-  add("filter", (args, site) => {
-    const [func = null, source = null] = args.positional;
-    const found = iterate(source, site);
-    if ("kind" in found) return found;
-    const kept: Value[] = [];
-    for (const item of found.items) {
-      const is = truth(
-        func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site),
-        site,
+  add("map", (args, site) =>
+    deferred(() => {
+      const [func = null, ...sources] = args.positional;
+      const lists: (readonly Value[])[] = [];
+      let unordered = false;
+      for (const value of sources) {
+        const found = iterate(value, site);
+        if ("kind" in found) return found;
+        unordered ||= found.unordered;
+        lists.push(found.items);
+      }
+      const size = Math.min(...lists.map((items) => items.length));
+      return iteratorOf(
+        Array.from({ length: size }, (_, index) =>
+          callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site),
+        ),
+        unordered,
       );
-      if (typeof is !== "boolean") return is;
-      if (is) kept.push(item);
-    }
-    return iteratorOf(kept, found.unordered);
-  });
+    }),
+  );
+  add("filter", (args, site) =>
+    deferred(() => {
+      const [func = null, source = null] = args.positional;
+      const found = iterate(source, site);
+      if ("kind" in found) return found;
+      const kept: Value[] = [];
+      for (const item of found.items) {
+        const is = truth(
+          func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site),
+          site,
+        );
+        if (typeof is !== "boolean") return is;
+        if (is) kept.push(item);
+      }
+      return iteratorOf(kept, found.unordered);
+    }),
+  );
   add("sum", (args, site) => {
     const found = all(args, site);
     if ("kind" in found) return found;
@@ -325,7 +340,11 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   }
   add("abs", (args, site) => {
     const value = first(args);
-    return isNumber(value) && Number(value) < 0 ? unary("USub", value, site) : value;
+    const bad = unknownOf(value);
+    if (bad) return derive(bad, site);
+    if (!isNumber(value)) throw raise("TypeError", `bad operand type for abs(): '${typeName(value)}'`, site);
+    if (typeof value === "boolean") return BigInt(value);
+    return Number(value) < 0 || Object.is(value, -0) ? unary("USub", value, site) : value;
   });
   add("round", (args, site) => {
     const value = first(args);
@@ -338,8 +357,18 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       binary("Mod", first(args), args.positional[1] ?? null, site),
     ]),
   );
-  add("ord", (args) => BigInt(String(first(args)).codePointAt(0) ?? 0));
-  add("chr", (args) => String.fromCodePoint(Number(first(args))));
+  add("ord", (args, site) => {
+    const value = first(args);
+    if (typeof value !== "string" || [...value].length !== 1)
+      return unknownOf(value) ?? unknown("this ord() is not followed", site);
+    return BigInt(value.codePointAt(0) ?? 0);
+  });
+  add("chr", (args, site) => {
+    const value = first(args);
+    if (typeof value !== "bigint" || value < 0n || value > 0x10ffffn)
+      return unknownOf(value) ?? unknown("this chr() is not followed", site);
+    return String.fromCodePoint(Number(value));
+  });
   add("format", (args, site) => formatSpec(first(args), String(args.positional[1] ?? ""), site));
   add("callable", (args, site) => {
     const value = first(args);
@@ -415,6 +444,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   for (const name of UNFOLLOWED) {
     add(name, (args, site) => {
       vm().unknownCalls++;
+      if (name === "exec" || name === "eval" || name === "globals") throw rewrites(name, site);
       void args;
       return unknown(`"${name}()" is not followed`, site);
     });
@@ -422,6 +452,25 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   table.set("NotImplemented", unknown("it is NotImplemented", undefined));
   table.set("__debug__", true);
   return table;
+}
+
+/** An iterator whose items are worked out when somebody asks for the first. */
+export function deferred(work: () => Value): Value {
+  let inner: Value = null;
+  const iterator: PyIterator = {
+    kind: "iterator",
+    next: () => {
+      unknownOf(iterator);
+      return isObj(inner) && inner.kind === "iterator" ? inner.next() : undefined;
+    },
+    start: () => {
+      inner = work();
+      const bad = unknownOf(inner);
+      if (bad) iterator.poison = bad;
+      if (isObj(inner) && inner.kind === "iterator" && inner.unordered) iterator.unordered = true;
+    },
+  };
+  return iterator;
 }
 
 export function iteratorOf(items: readonly Value[], unordered: boolean): Value {
@@ -458,6 +507,19 @@ const EXCEPTIONS = [
   "KeyboardInterrupt",
   "SystemExit",
   "RecursionError",
+  "UnboundLocalError",
+  "OverflowError",
+  "FloatingPointError",
+  "UnicodeError",
+  "BufferError",
+  "EOFError",
+  "MemoryError",
+  "StopAsyncIteration",
+  "GeneratorExit",
+  "FileExistsError",
+  "IsADirectoryError",
+  "ImportWarning",
+  "PendingDeprecationWarning",
   "UnicodeDecodeError",
   "Warning",
   "UserWarning",
@@ -468,6 +530,13 @@ const EXCEPTIONS = [
   "ConnectionError",
   "EnvironmentError",
 ];
+
+function rewrites(name: string, site: Site): KfkError {
+  return new KfkError("PY_UNKNOWN", `${name}() may change any name, so nothing is known after it`, {
+    at: placeOfSite(site),
+    hint: "write the assignment down, or use --from python",
+  });
+}
 
 /** Builtins of Python that are not followed. */
 const UNFOLLOWED = [

@@ -8,7 +8,7 @@ import { evaluate } from "./evaluate.ts";
 import { executeBlock } from "./execute.ts";
 import { ensureBody } from "./modules.ts";
 import type { Arguments, ExprNode, StmtNode } from "./parse.ts";
-import { poisonValue } from "./poison.ts";
+import { poisonCallee, poisonNames, poisonValue } from "./poison.ts";
 import {
   derive,
   dictFrom,
@@ -16,6 +16,8 @@ import {
   tuple,
   typeName,
   unknown,
+  unknownOf,
+  type PyIterator,
   type CallArguments,
   type FunctionBody,
   type FunctionValue,
@@ -110,7 +112,10 @@ export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Si
     func.external === undefined
       ? derive(func, site)
       : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
-  for (const value of [...args.positional, ...args.keywords.values()]) poisonValue(value, result);
+  for (const value of [...args.positional, ...args.keywords.values()]) {
+    poisonValue(value, result);
+    if (isObj(value) && value.kind === "function") poisonCallee(vm, value, result);
+  }
   return result;
 }
 
@@ -128,20 +133,11 @@ function callFunction(vm: Vm, func: FunctionValue, args: CallArguments, site: Si
   const [first] = args.positional;
   if (func.owner && first !== undefined) frame.self = first;
   else if (body.closure.self !== undefined) frame.self = body.closure.self;
-  if (body.isGenerator) frame.yields = [];
+  if (body.isGenerator) return generator(vm, func, body, frame, site);
   vm.depth++;
   try {
     if (!Array.isArray(body.statements)) return evaluate(vm, frame, body.statements as ExprNode);
     const ending = executeBlock(vm, frame, body.statements);
-    if (frame.yields) {
-      const items = frame.yields;
-      let at = 0;
-      const doubt =
-        ending?.kind === "return" && isObj(ending.value) && ending.value.kind === "unknown" ? ending.value : undefined;
-      return doubt
-        ? { kind: "iterator", next: () => items[at++], poison: doubt }
-        : { kind: "iterator", next: () => items[at++] };
-    }
     return ending?.kind === "return" ? ending.value : null;
   } catch (error) {
     if (error instanceof RangeError)
@@ -154,6 +150,73 @@ function callFunction(vm: Vm, func: FunctionValue, args: CallArguments, site: Si
     vm.depth--;
   }
 }
+
+/**
+ * A generator runs as a whole when its first item is asked for. That is exact only where its body changes nothing but
+ * its own names; one that changes more is not followed.
+ */
+function generator(vm: Vm, func: FunctionValue, body: FunctionBody, frame: Frame, site: Site): Value {
+  const items: Value[] = [];
+  frame.yields = items;
+  let at = 0;
+  const iterator: PyIterator = {
+    kind: "iterator",
+    next: () => {
+      unknownOf(iterator);
+      return items[at++];
+    },
+    start: () => {
+      if (changesOthers(body.statements)) {
+        iterator.poison = unknown(
+          `the generator "${func.name}" changes things while it runs, which is not followed`,
+          site,
+        );
+        poisonNames(vm, frame, body.statements as unknown as readonly ExprNode[], iterator.poison);
+        return;
+      }
+      vm.depth++;
+      try {
+        const ending = executeBlock(vm, frame, body.statements as readonly StmtNode[]);
+        if (ending?.kind === "return" && isObj(ending.value) && ending.value.kind === "unknown")
+          iterator.poison = ending.value;
+      } finally {
+        vm.depth--;
+      }
+    },
+  };
+  return iterator;
+}
+
+/** Whether statements may change more than names they bind to new values themselves. */
+function changesOthers(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some((item) => changesOthers(item));
+  if (typeof value !== "object" || value === null || !("nodeType" in value)) return false;
+  const node = value as { nodeType: string; ctx?: { nodeType: string }; value?: ExprNode; func?: ExprNode };
+  const foreign = (root: ExprNode | undefined): boolean => {
+    let at = root;
+    while (at && (at.nodeType === "Attribute" || at.nodeType === "Subscript")) at = at.value;
+    return at?.nodeType === "Name";
+  };
+  switch (node.nodeType) {
+    case "Global":
+    case "Nonlocal":
+      return true;
+    case "Attribute":
+    case "Subscript":
+      if (node.ctx?.nodeType !== "Load" && foreign(node.value)) return true;
+      break;
+    case "Call":
+      if (node.func?.nodeType === "Attribute" && CHANGING.has(node.func.attr) && foreign(node.func.value)) return true;
+      break;
+    default:
+  }
+  return Object.values(value).some((child) => typeof child === "object" && changesOthers(child));
+}
+
+/** Methods that change the value they are called on. */
+const CHANGING: ReadonlySet<string> = new Set(
+  "append extend insert pop remove clear sort reverse update setdefault popitem add discard".split(" "),
+);
 
 function bindArguments(func: FunctionValue, body: FunctionBody, call: CallArguments, frame: Frame, site: Site): void {
   const { args } = body;

@@ -45,7 +45,7 @@ export function makeClass(
     isObj(base) && (base.kind === "class" || base.kind === "builtin")
       ? base.name
       : isObj(base) && base.kind === "unknown"
-        ? (base.external ?? "")
+        ? (base.external?.split(".").at(-1) ?? "")
         : "",
   );
   const parents = bases.filter((base) => isObj(base) && base.kind === "class") as ClassValue[];
@@ -68,6 +68,7 @@ export function makeClass(
         cls.poison = unknown(`"${node.name}" has a metaclass of the project`, site);
     }
   }
+  if (parents.length > 1) cls.poison = unknown(`"${node.name}" has several base classes of the project`, site);
   for (const base of parents)
     if (base.attributes.has("__init_subclass__")) cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
   return cls;

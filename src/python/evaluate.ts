@@ -22,6 +22,7 @@ import {
   tuple,
   unknown,
   unknownOf,
+  type PyIterator,
   type Site,
   type Unknown,
   type Value,
@@ -392,6 +393,7 @@ function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site
   const dict = emptyDict();
   let unordered = false;
   let doubt: Unknown | undefined;
+  let first: Value | undefined;
   const run = (index: number): void => {
     const generator = node.generators[index] as Comprehension | undefined;
     if (!generator) {
@@ -399,7 +401,8 @@ function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site
       else items.push(evaluate(vm, inner, node.elt));
       return;
     }
-    const source = evaluate(vm, index === 0 ? frame : inner, generator.iter);
+    const source =
+      index === 0 && first !== undefined ? first : evaluate(vm, index === 0 ? frame : inner, generator.iter);
     const found = iterate(source, { source: frame.module.source, node: generator.iter });
     if ("kind" in found) {
       doubt ??= found;
@@ -424,6 +427,27 @@ function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site
       if (wanted) run(index + 1);
     }
   };
+  if (node.nodeType === "GeneratorExp") {
+    // Items are worked out when somebody asks; only the first source is evaluated now.
+    const outer = evaluate(vm, frame, (node.generators[0] as Comprehension).iter);
+    let at = 0;
+    const iterator: PyIterator = {
+      kind: "iterator",
+      next: () => {
+        unknownOf(iterator);
+        return items[at++];
+      },
+      start: () => {
+        first = outer;
+        run(0);
+        if (unordered) iterator.unordered = true;
+        if (!doubt) return;
+        poisonNames(vm, frame, [node], doubt);
+        iterator.poison = derive(doubt, site);
+      },
+    };
+    return iterator;
+  }
   run(0);
   if (doubt) {
     poisonNames(vm, frame, [node], doubt);
@@ -437,10 +461,6 @@ function comprehension(vm: Vm, frame: Frame, node: ComprehensionNode, site: Site
       const set = emptySet();
       for (const item of items) setAdd(set, item);
       return set;
-    }
-    case "GeneratorExp": {
-      let at = 0;
-      return { kind: "iterator", next: () => items[at++], unordered };
     }
     default:
       return list(items, unordered);

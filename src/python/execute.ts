@@ -3,6 +3,7 @@
  * A branch or a loop that depends on something unknown is not run: every name it assigns and every value it may
  * change becomes unknown (`poison.ts`).
  */
+import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue, makeFunction } from "./call.ts";
 import { makeClass } from "./classes.ts";
@@ -14,8 +15,10 @@ import { parseModule, type ExprNode, type PatternNode, type StmtNode } from "./p
 import { hasJump, poisonNames, poisonRegion } from "./poison.ts";
 import {
   derive,
+  doubtCount,
   isObj,
   list,
+  placeOfSite,
   PyRaise,
   typeName,
   unknown,
@@ -25,7 +28,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
-import { raise, step, type Frame, type ModuleValue, type Vm } from "./vm.ts";
+import { limit, MAX_ITEMS, raise, step, type Frame, type ModuleValue, type Vm } from "./vm.ts";
 
 export type Ending =
   { readonly kind: "return"; readonly value: Value } | { readonly kind: "break" } | { readonly kind: "continue" };
@@ -228,12 +231,19 @@ function augment(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "AugA
     }
     return;
   }
+  if (isObj(old) && old.kind === "list" && op === "Mult" && !old.poison) {
+    const grown = binary(op, old, value, site);
+    if (isObj(grown) && grown.kind === "list") old.items = grown.items;
+    else old.poison = unknownOf(grown) ?? unknown("this product is not followed", site);
+    return;
+  }
   if (isObj(old) && (old.kind === "set" || old.kind === "dict") && op === "BitOr" && !old.poison) {
     const bad = unknownOf(value);
     if (bad) old.poison = bad;
     else if (isObj(value) && (value.kind === "set" || value.kind === "dict")) {
       for (const [hash, item] of value.map)
         (old.map as Map<string, unknown>).set(hash, value.kind === "dict" ? { ...(item as object) } : item);
+      if (value.kind === "dict" && value.unordered && old.kind === "dict") old.unordered = true;
     }
     return;
   }
@@ -330,7 +340,8 @@ function executeFor(
   rest: readonly StmtNode[],
 ): Ending | undefined {
   const site: Site = { source: frame.module.source, node: node.iter };
-  const found = iterate(evaluate(vm, frame, node.iter), site);
+  const source = evaluate(vm, frame, node.iter);
+  const found = iterate(source, site);
   const whole: StmtNode[] = [node];
   if ("kind" in found) return skipRegion(vm, frame, [...loopRegion(node), ...node.orelse], found, rest);
   if (found.unordered) {
@@ -346,8 +357,20 @@ function executeFor(
     poisonCounters(vm, frame, node.body, unknown("it depends on the order of a set, which differs between runs", site));
   }
   const grown = found.unordered ? listsIn(vm, frame, whole) : [];
-  for (const item of found.items) {
-    assign(vm, frame, node.target, item);
+  const dict = isObj(source)
+    ? source.kind === "dict"
+      ? source
+      : source.kind === "tuple"
+        ? source.of
+        : undefined
+    : undefined;
+  const live = isObj(source) && source.kind === "list" ? source : undefined;
+  const size = dict?.map.size;
+  for (let at = 0; at < (live && !live.poison ? live.items : found.items).length; at++) {
+    if (dict && dict.map.size !== size) throw raise("RuntimeError", "dictionary changed size during iteration", site);
+    if (at % 1000 === 999) step(vm, frame.module.source, node);
+    if (live && live.items.length > MAX_ITEMS) throw limit(`a list of more than ${MAX_ITEMS} items`, site);
+    assign(vm, frame, node.target, (live && !live.poison ? live.items : found.items)[at] ?? null);
     try {
       const ending = executeBlock(vm, frame, node.body);
       if (ending?.kind === "break") return undefined;
@@ -357,6 +380,7 @@ function executeFor(
       return skipRegion(vm, frame, [...loopRegion(node), ...node.orelse], error.doubt, rest);
     }
   }
+  if (dict && dict.map.size !== size) throw raise("RuntimeError", "dictionary changed size during iteration", site);
   for (const value of grown) if (value.kind !== "set") value.unordered = true;
   if (found.unordered) {
     const last = unknown("it is the last item of a set, which differs between runs", site);
@@ -466,10 +490,12 @@ function executeTry(
   rest: readonly StmtNode[],
 ): Ending | undefined {
   const before = vm.unknownCalls;
+  const doubtsBefore = doubtCount();
   let ending: Ending | undefined;
   try {
     ending = executeBlock(vm, frame, node.body);
-    if (vm.unknownCalls > before && node.handlers.length > 0) {
+    const onlyImports = node.body.every((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
+    if ((vm.unknownCalls > before || (doubtCount() > doubtsBefore && !onlyImports)) && node.handlers.length > 0) {
       const doubt = unknown("something that kfk does not read may have raised an exception in this try block", {
         source: frame.module.source,
         node,
@@ -487,7 +513,6 @@ function executeTry(
     ) {
       assumeInstalled(vm, frame, node);
     }
-    ending ??= executeBlock(vm, frame, node.orelse);
   } catch (error) {
     const problem = error instanceof PyRaise ? error : undefined;
     if (!problem) throw error;
@@ -496,7 +521,13 @@ function executeTry(
       executeBlock(vm, frame, node.finalbody);
       throw error;
     }
-    ending = handled.ending;
+    return executeBlock(vm, frame, node.finalbody) ?? handled.ending;
+  }
+  try {
+    ending ??= executeBlock(vm, frame, node.orelse);
+  } catch (error) {
+    if (error instanceof PyRaise) executeBlock(vm, frame, node.finalbody);
+    throw error;
   }
   return executeBlock(vm, frame, node.finalbody) ?? ending;
 }
@@ -614,10 +645,13 @@ function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | unde
 }
 
 function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "With" }>): Ending | undefined {
+  const managers: Value[] = [];
+  const managerSite: Site = { source: frame.module.source, node };
   for (const item of node.items) {
     const site: Site = { source: frame.module.source, node: item.context_expr };
     const value = evaluate(vm, frame, item.context_expr);
     let entered: Value = value;
+    if (isObj(value) && value.kind === "instance") managers.push(value);
     if (isObj(value) && value.kind === "instance") {
       const enter = attributeOf(vm, value, "__enter__", site, true);
       entered =
@@ -628,7 +662,22 @@ function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "
     else if (isObj(value) && value.kind === "unknown") entered = derive(value, site);
     if (item.optional_vars) assign(vm, frame, item.optional_vars, entered);
   }
-  return executeBlock(vm, frame, node.body);
+  let ending: Ending | undefined;
+  try {
+    ending = executeBlock(vm, frame, node.body);
+  } catch (error) {
+    if (!(error instanceof PyRaise)) throw error;
+    // A context manager may swallow the exception; which one does is not followed.
+    throw new KfkError("PY_UNKNOWN", `whether this "with" block lets ${error.type} through is not known`, {
+      at: placeOfSite(error.site),
+      hint: "move what raises out of the block, or use --from python",
+    });
+  }
+  for (const value of managers.toReversed()) {
+    const exit = attributeOf(vm, value, "__exit__", managerSite, true);
+    if (exit !== undefined) callValue(vm, exit, { positional: [null, null, null], keywords: new Map() }, managerSite);
+  }
+  return ending;
 }
 
 function raised(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Raise" }>, site: Site): PyRaise {

@@ -30,6 +30,10 @@ export function textOf(value: Value, site: Site): string | Unknown {
         const args = value.attributes.get("args");
         if (isObj(args ?? null) && (args as { kind: string }).kind === "tuple") {
           const items = (args as { items: readonly Value[] }).items;
+          if (value.cls.attributes.has("__init__") || value.cls.attributes.has("__str__"))
+            return unknown(`the text of a "${value.cls.name}" is not followed`, site);
+          if (items.length === 1 && value.cls.name === "KeyError")
+            return reprOf(items[0] ?? null) ?? unknown("the text of a KeyError is not followed", site);
           if (items.length === 1) return textOf(items[0] ?? null, site);
           if (items.length === 0) return "";
         }
@@ -112,6 +116,8 @@ export function formatSpec(value: Value, spec: string, site: Site): string | Unk
   const [, fill = match[5] === "0" ? "0" : " ", align, sign = "-", alternate, , width = "0", group, precision, type] =
     match;
   if (typeof plain === "string") {
+    if (align === "=" || sign !== "-" || group !== undefined || alternate)
+      return unknown(`the format "${spec}" is not followed`, site);
     if (type !== undefined && type !== "s")
       throw raise("ValueError", `Unknown format code '${type}' for object of type 'str'`, site);
     const text = precision === undefined ? plain : [...plain].slice(0, Number(precision)).join("");
@@ -120,6 +126,14 @@ export function formatSpec(value: Value, spec: string, site: Site): string | Unk
   if (typeof plain !== "bigint" && typeof plain !== "number" && typeof plain !== "boolean") {
     return unknown(`the format of a ${typeName(plain)} is not followed`, site);
   }
+  const isWhole = typeof plain !== "number" && (type === undefined || "bdoxX".includes(type));
+  if (
+    (isWhole && precision !== undefined) ||
+    (group !== undefined && (match[5] === "0" || (align === "=" && fill === "0")))
+  )
+    return unknown(`the format "${spec}" is not followed`, site);
+  if (group !== undefined && type !== undefined && "boxX".includes(type))
+    return unknown(`the format "${spec}" is not followed`, site);
   if (type === "c" || type === "n") return unknown(`the format "${spec}" is not followed`, site);
   const negative = (typeof plain !== "boolean" && plain < 0) || Object.is(plain, -0);
   const magnitude =
@@ -143,13 +157,14 @@ export function formatSpec(value: Value, spec: string, site: Site): string | Unk
     switch (type) {
       case "f":
       case "F":
-        body = number.toFixed(digits);
+        body = fixed(number, digits);
         break;
       case "%":
-        body = `${(number * 100).toFixed(digits)}%`;
+        body = `${fixed(number * 100, digits)}%`;
         break;
       case "e":
       case "E":
+        if (digits > 15) return unknown(`the format "${spec}" is not followed`, site);
         body = number.toExponential(digits).replace(/e([-+])(\d)$/, "e$10$2");
         if (type === "E") body = body.toUpperCase();
         break;
@@ -178,6 +193,15 @@ export function formatPercent(text: string, args: Value, site: Site): Value {
     /%(?:\(([^)]*)\))?([-+ #0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
     (whole, key?: string, flags = "", width = "", precision?: string, type = "s") => {
       if (type === "%") return "%";
+      if (
+        /[ #]/.test(flags) ||
+        "ca".includes(type) ||
+        (precision !== undefined && "dioxX".includes(type)) ||
+        (flags.includes("0") && "sr".includes(type))
+      ) {
+        doubt ??= unknown(`the format "${whole}" is not followed`, site);
+        return "";
+      }
       const value = key === undefined ? tupleItems[next++] : getItem(args, key, site);
       if (value === undefined) throw raise("TypeError", "not enough arguments for format string", site);
       const bad = deepUnknown(value);
@@ -202,6 +226,11 @@ export function formatPercent(text: string, args: Value, site: Site): Value {
       return whole;
     },
   );
+  if (!doubt && /%/.test(text.replaceAll(/%(?:\([^)]*\))?[-+ #0]*\d*(?:\.\d+)?[a-zA-Z%]/g, "")))
+    return unknown("this % format is not followed", site);
+  const isMapping = isObj(args) && args.kind !== "tuple";
+  if (!doubt && next < tupleItems.length && !(isMapping && next === 0 && tupleItems.length === 1))
+    throw raise("TypeError", "not all arguments converted during string formatting", site);
   return doubt ?? out;
 }
 
@@ -251,6 +280,11 @@ export function formatBraces(
         value = getItem(value, /^\d+$/.test(key) ? BigInt(key) : key, site);
       }
     }
+    if (match[2] === "a") return unknown("ascii() is not followed", site);
+    if (/^\d/.test(head) ? auto > 0 : head === "" && /\{\d/.test(text))
+      return unknown("a format that counts and numbers its fields is not followed", site);
+    if (/\{(?:[!:.[][^}]*)?\}/.test(match[3] ?? "") && /^\d*$/.test(head))
+      return unknown("a nested format without a number or name is not followed", site);
     if (match[2] === "r") value = reprOf(value) ?? unknown("its repr is not followed", site);
     let spec: Value = match[3] ?? "";
     if (spec.includes("{")) spec = formatBraces(spec, positional.slice(auto), keywords, site, attribute);
@@ -263,6 +297,19 @@ export function formatBraces(
 }
 
 // --- internal ---
+
+/** Digits behind the point, halves to even. JavaScript rounds halves up and gives up at 1e21. */
+function fixed(number: number, digits: number): string {
+  if (number >= 1e21) return BigInt(number).toString() + (digits === 0 ? "" : `.${"0".repeat(digits)}`);
+  const text = number.toFixed(Math.min(digits, 100));
+  const rest = digits > 60 ? "" : number.toFixed(digits + 40).slice(-40);
+  if (!/^50*$/.test(rest)) return text;
+  const below = number
+    .toFixed(digits + 40)
+    .slice(0, -40)
+    .replace(/\.$/, "");
+  return "02468".includes(below.at(-1) ?? "") ? below : text;
+}
 
 function pad(text: string, width: number, fill: string, align: string): string {
   const missing = width - [...text].length;

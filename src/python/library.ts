@@ -5,7 +5,7 @@
 import { posix } from "node:path";
 import { attributeOf } from "./attributes.ts";
 import { iteratorOf } from "./builtins.ts";
-import { callValue } from "./call.ts";
+import { callUnknown, callValue } from "./call.ts";
 import type { FieldSpec } from "./classes.ts";
 import { importModule } from "./modules.ts";
 import { binary, compare, getItem, iterate } from "./operators.ts";
@@ -99,7 +99,6 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     mul: "Mult",
     or_: "BitOr",
     and_: "BitAnd",
-    iadd: "Add",
     concat: "Add",
     mod: "Mod",
     xor: "BitXor",
@@ -242,9 +241,16 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       return "kind" in found ? found : iteratorOf(found.items.slice(from, to), found.unordered);
     },
   });
-  const copyOf = (value: Value, deep: boolean): Value => {
+  const copyOf = (value: Value, deep: boolean, known = new Map<Value, Value>()): Value => {
+    const ready = known.get(value);
+    if (ready !== undefined) return ready;
+    const made = copyNew(value, deep, known);
+    if (isObj(value)) known.set(value, made);
+    return made;
+  };
+  const copyNew = (value: Value, deep: boolean, known: Map<Value, Value>): Value => {
     if (!isObj(value) || unknownOf(value)) return value;
-    const inner = (item: Value): Value => (deep ? copyOf(item, true) : item);
+    const inner = (item: Value): Value => (deep ? copyOf(item, true, known) : item);
     switch (value.kind) {
       case "list":
         return list(value.items.map(inner), value.unordered === true);
@@ -375,6 +381,7 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       const bad = args.positional.map(deepUnknown).find((item) => item !== undefined);
       if (bad) return derive(bad, site);
       const [pattern, to, text] = args.positional;
+      if (isObj(to ?? null)) return callUnknown(vm(), unknown("this re.sub is not followed", site), args, site);
       const regex = typeof pattern === "string" ? simplePattern(pattern) : undefined;
       if (
         !regex ||
@@ -384,7 +391,9 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         args.positional.length > 3
       )
         return unknown("this regular expression is not followed", site);
-      return text.replaceAll(regex, () => to);
+      return /^[ -~\n]*$/.test(text) && args.keywords.size === 0
+        ? text.replaceAll(regex, () => to)
+        : unknown("this regular expression is not followed", site);
     },
     split: (args, site) => {
       const [pattern, text] = args.positional;
@@ -619,7 +628,7 @@ function updateWrapper(wrapper: Value, wrapped: Value): Value {
 
 /** Patterns that mean the same in JavaScript. */
 function simplePattern(pattern: string): RegExp | undefined {
-  if (/\(\?|\\[AZbBdDwWsS]?[^A-Za-z\d\s]?\p{L}{2}|\\[1-9AZ]|\$/u.test(pattern) || /[^ -~]/.test(pattern))
+  if (/\(\?|\\[AZbBdDwWsS]?[^A-Za-z\d\s]?\p{L}{2}|\\[1-9AZ]|\$/u.test(pattern) || /[^ -~]|\{,/.test(pattern))
     return undefined;
   try {
     return new RegExp(pattern, "g");
@@ -655,6 +664,9 @@ function fromJson(value: unknown): Value {
   if (Array.isArray(value)) return list(value.map(fromJson));
   if (typeof value === "object" && value !== null) {
     const dict = emptyDict();
+    // JavaScript moves keys that look like numbers to the front.
+    if (Object.keys(value).some((key) => /^\d+$/.test(key)))
+      dict.poison = unknown("a JSON object with numbers as keys", undefined);
     for (const [key, item] of Object.entries(value)) dictSet(dict, key, fromJson(item));
     return dict;
   }

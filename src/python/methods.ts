@@ -20,6 +20,7 @@ import {
   unknown,
   unknownOf,
   type CallArguments,
+  type DictEntry,
   type PyDict,
   type PyList,
   type PySet,
@@ -138,9 +139,28 @@ function textMethod(
   };
 }
 
+/** Bounds, keywords and empty or non-ASCII texts whose treatment is not written here. */
+const plainly =
+  (
+    most: number,
+    isFollowed: (self: string, part: Value | undefined) => boolean,
+    method: Method<string>,
+  ): Method<string> =>
+  (self, args, site, vm) =>
+    args.positional.length > most || !isFollowed(self, args.positional[0])
+      ? (args.positional.map(unknownOf).find((item) => item !== undefined) ??
+        unknown("this method of a text is not followed", site))
+      : method(self, args, site, vm);
+const isAscii = (value: string): boolean => [...value].every((char) => char < "\u0080");
+const always = (): boolean => true;
+const ascii = (self: string): boolean => isAscii(self) && ![...self].some((char) => char >= "\u001c" && char < " ");
+/** What Python strips: not the byte order mark, which JavaScript strips. */
+const isWhite = (char: string): boolean =>
+  (/\s/.test(char) && char !== "\uFEFF") || char === "\u0085" || (char >= "\u001c" && char < " ");
+
 const strip = (self: string, chars: Value | undefined, start: boolean, end: boolean): string => {
   const set = typeof chars === "string" ? new Set(chars) : undefined;
-  const drop = (char: string | undefined): boolean => char !== undefined && (set ? set.has(char) : /\s/.test(char));
+  const drop = (char: string | undefined): boolean => char !== undefined && (set ? set.has(char) : isWhite(char));
   const all = [...self];
   let from = 0;
   let to = all.length;
@@ -155,6 +175,9 @@ function split(self: string, separator: Value | undefined, count: Value | undefi
   if (separator === undefined || separator === null) {
     parts = self.split(/\s+/).filter((part) => part !== "");
     if (parts.length - 1 > max) {
+      return unknown("a split at white space with a limit is not followed", undefined);
+    }
+    if (parts.length < 0) {
       parts = fromRight
         ? [
             self
@@ -185,21 +208,53 @@ const affix = (at: "startsWith" | "endsWith"): Method<string> =>
   });
 
 const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>>([
-  ["upper", textMethod((self) => self.toUpperCase())],
-  ["lower", textMethod((self) => self.toLowerCase())],
-  ["casefold", textMethod((self) => self.toLowerCase())],
   [
-    "title",
-    textMethod((self) =>
-      self.replaceAll(/\p{L}+/gu, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()),
+    "upper",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => self.toUpperCase()),
     ),
   ],
-  ["capitalize", textMethod((self) => self.charAt(0).toUpperCase() + self.slice(1).toLowerCase())],
+  [
+    "lower",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => self.toLowerCase()),
+    ),
+  ],
+  [
+    "casefold",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => self.toLowerCase()),
+    ),
+  ],
+  [
+    "title",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) =>
+        self.replaceAll(/\p{L}+/gu, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase()),
+      ),
+    ),
+  ],
+  [
+    "capitalize",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => self.charAt(0).toUpperCase() + self.slice(1).toLowerCase()),
+    ),
+  ],
   ["strip", textMethod((self, [chars]) => strip(self, chars, true, true))],
   ["lstrip", textMethod((self, [chars]) => strip(self, chars, true, false))],
   ["rstrip", textMethod((self, [chars]) => strip(self, chars, false, true))],
-  ["startswith", affix("startsWith")],
-  ["endswith", affix("endsWith")],
+  ["startswith", plainly(1, always, affix("startsWith"))],
+  ["endswith", plainly(1, always, affix("endsWith"))],
   [
     "removeprefix",
     textMethod((self, [part], site) =>
@@ -214,26 +269,38 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
   ],
   [
     "split",
-    textMethod((self, [separator, count], site, keywords) => {
-      void site;
-      return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), false);
-    }),
+    plainly(
+      2,
+      (self, part) => part !== "" && ((part !== undefined && part !== null) || ascii(self)),
+      textMethod((self, [separator, count], site, keywords) => {
+        void site;
+        return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), false);
+      }),
+    ),
   ],
   [
     "rsplit",
-    textMethod((self, [separator, count], site, keywords) => {
-      void site;
-      return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), true);
-    }),
+    plainly(
+      2,
+      (self, part) => part !== "" && ((part !== undefined && part !== null) || ascii(self)),
+      textMethod((self, [separator, count], site, keywords) => {
+        void site;
+        return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), true);
+      }),
+    ),
   ],
   [
     "splitlines",
-    textMethod((self) =>
-      list(
-        self
-          .replace(/\n$/, "")
-          .split("\n")
-          .filter((line, index, all) => line !== "" || all.length > 1),
+    plainly(
+      0,
+      (self) => /^[ -~\n]*$/.test(self) && self !== "\n",
+      textMethod((self) =>
+        list(
+          self
+            .replace(/\n$/, "")
+            .split("\n")
+            .filter((line, index, all) => line !== "" || all.length > 1),
+        ),
       ),
     ),
   ],
@@ -257,26 +324,55 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
   ],
   [
     "replace",
-    textMethod((self, [from, to, count], site) => {
-      const parts = self.split(text(from, site));
-      const max = typeof count === "bigint" && count >= 0n ? Number(count) : parts.length - 1;
-      return (
-        parts.slice(0, max + 1).join(text(to, site)) +
-        (parts.length > max + 1 ? text(from, site) + parts.slice(max + 1).join(text(from, site)) : "")
-      );
-    }),
+    plainly(
+      3,
+      (_self, part) => part !== "",
+      textMethod((self, [from, to, count], site) => {
+        const parts = self.split(text(from, site));
+        const max = typeof count === "bigint" && count >= 0n ? Number(count) : parts.length - 1;
+        return (
+          parts.slice(0, max + 1).join(text(to, site)) +
+          (parts.length > max + 1 ? text(from, site) + parts.slice(max + 1).join(text(from, site)) : "")
+        );
+      }),
+    ),
   ],
-  ["find", textMethod((self, [part], site) => BigInt(self.indexOf(text(part, site))))],
-  ["rfind", textMethod((self, [part], site) => BigInt(self.lastIndexOf(text(part, site))))],
+  [
+    "find",
+    plainly(
+      1,
+      (self) => [...self].length === self.length,
+      textMethod((self, [part], site) => BigInt(self.indexOf(text(part, site)))),
+    ),
+  ],
+  [
+    "rfind",
+    plainly(
+      1,
+      (self) => [...self].length === self.length,
+      textMethod((self, [part], site) => BigInt(self.lastIndexOf(text(part, site)))),
+    ),
+  ],
   [
     "index",
-    textMethod((self, [part], site) => {
-      const at = self.indexOf(text(part, site));
-      if (at < 0) throw raise("ValueError", "substring not found", site);
-      return BigInt(at);
-    }),
+    plainly(
+      1,
+      (self) => [...self].length === self.length,
+      textMethod((self, [part], site) => {
+        const at = self.indexOf(text(part, site));
+        if (at < 0) throw raise("ValueError", "substring not found", site);
+        return BigInt(at);
+      }),
+    ),
   ],
-  ["count", textMethod((self, [part], site) => BigInt(self.split(text(part, site)).length - 1))],
+  [
+    "count",
+    plainly(
+      1,
+      (_self, part) => part !== "",
+      textMethod((self, [part], site) => BigInt(self.split(text(part, site)).length - 1)),
+    ),
+  ],
   [
     "zfill",
     textMethod((self, [width]) =>
@@ -287,14 +383,56 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
   ],
   ["ljust", textMethod((self, [width, fill]) => self.padEnd(Number(width), (fill as string | undefined) ?? " "))],
   ["rjust", textMethod((self, [width, fill]) => self.padStart(Number(width), (fill as string | undefined) ?? " "))],
-  ["isdigit", textMethod((self) => /^\d+$/.test(self))],
-  ["isnumeric", textMethod((self) => /^\d+$/.test(self))],
-  ["isdecimal", textMethod((self) => /^\d+$/.test(self))],
-  ["isalpha", textMethod((self) => /^\p{L}+$/u.test(self))],
-  ["isalnum", textMethod((self) => /^[\p{L}\p{N}]+$/u.test(self))],
+  [
+    "isdigit",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^\d+$/.test(self)),
+    ),
+  ],
+  [
+    "isnumeric",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^\d+$/.test(self)),
+    ),
+  ],
+  [
+    "isdecimal",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^\d+$/.test(self)),
+    ),
+  ],
+  [
+    "isalpha",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^\p{L}+$/u.test(self)),
+    ),
+  ],
+  [
+    "isalnum",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^[\p{L}\p{N}]+$/u.test(self)),
+    ),
+  ],
   ["isupper", textMethod((self) => self !== self.toLowerCase() && self === self.toUpperCase())],
   ["islower", textMethod((self) => self !== self.toUpperCase() && self === self.toLowerCase())],
-  ["isspace", textMethod((self) => /^\s+$/.test(self))],
+  [
+    "isspace",
+    plainly(
+      0,
+      ascii,
+      textMethod((self) => /^\s+$/.test(self)),
+    ),
+  ],
   [
     "join",
     (self, args, site) => {
@@ -401,7 +539,13 @@ const LIST: ReadonlyMap<string, Method<PyList>> = new Map<string, Method<PyList>
       return null;
     },
   ],
-  ["index", (self, { positional: [item] }, site) => indexIn(self.items, item ?? null, site, self.unordered === true)],
+  [
+    "index",
+    (self, { positional: [item, ...bounds] }, site) =>
+      bounds.length > 0
+        ? unknown("index() with bounds is not followed", site)
+        : indexIn(self.items, item ?? null, site, self.unordered === true),
+  ],
   ["count", (self, { positional: [item] }, site) => countIn(self.items, item ?? null, site)],
 ]);
 
@@ -409,42 +553,34 @@ const TUPLE: ReadonlyMap<
   string,
   Method<{ items: readonly Value[]; unordered?: boolean; fields?: readonly string[] }>
 > = new Map([
-  ["index", (self, { positional: [item] }, site) => indexIn(self.items, item ?? null, site, self.unordered === true)],
+  [
+    "index",
+    (self, { positional: [item, ...bounds] }, site) =>
+      bounds.length > 0
+        ? unknown("index() with bounds is not followed", site)
+        : indexIn(self.items, item ?? null, site, self.unordered === true),
+  ],
   ["count", (self, { positional: [item] }, site) => countIn(self.items, item ?? null, site)],
   ["isdisjoint", (_self, _args, site) => unknown("isdisjoint is not followed", site)],
 ] as [string, Method<{ items: readonly Value[]; unordered?: boolean }>][]);
 
-const view = (items: Value[], className: string, unordered: boolean): Value =>
-  unordered ? { kind: "tuple", items, className, unordered } : { kind: "tuple", items, className };
+/** A view follows its dictionary. */
+const view = (dict: PyDict, className: string, item: (entry: DictEntry) => Value): Value => ({
+  kind: "tuple",
+  className,
+  of: dict,
+  get items() {
+    return [...dict.map.values()].map(item);
+  },
+  get unordered() {
+    return dict.unordered === true;
+  },
+});
 
 const DICT: ReadonlyMap<string, Method<PyDict>> = new Map<string, Method<PyDict>>([
-  [
-    "keys",
-    (self) =>
-      view(
-        [...self.map.values()].map((entry) => entry.key),
-        "dict_keys",
-        self.unordered === true,
-      ),
-  ],
-  [
-    "values",
-    (self) =>
-      view(
-        [...self.map.values()].map((entry) => entry.value),
-        "dict_values",
-        self.unordered === true,
-      ),
-  ],
-  [
-    "items",
-    (self) =>
-      view(
-        [...self.map.values()].map((entry) => tuple([entry.key, entry.value])),
-        "dict_items",
-        self.unordered === true,
-      ),
-  ],
+  ["keys", (self) => view(self, "dict_keys", (entry) => entry.key)],
+  ["values", (self) => view(self, "dict_values", (entry) => entry.value)],
+  ["items", (self) => view(self, "dict_items", (entry) => tuple([entry.key, entry.value]))],
   [
     "get",
     (self, { positional: [key, standard = null] }, site) => {

@@ -24,6 +24,34 @@ import {
 } from "./value.ts";
 import { limit, MAX_ITEMS, raise } from "./vm.ts";
 
+let setOrder = 0; // module state: in which order sets are read, set by readWithSetOrder alone
+let setsRead = 0; // module state: how many sets of several items were read in an order
+
+/**
+ * Runs `work` with sets read in one of three orders (0, 1, 2). Two results that differ depend on the order of a set,
+ * which Python makes anew in each process; `readsSets` is false when no order was asked for.
+ */
+export function readWithSetOrder<T>(
+  order: 0 | 1 | 2,
+  work: () => T,
+): { readonly value: T; readonly readsSets: boolean } {
+  setOrder = order;
+  setsRead = 0;
+  try {
+    const value = work();
+    return { value, readsSets: setsRead > 0 };
+  } finally {
+    setOrder = 0;
+  }
+}
+
+function inSetOrder(items: readonly Value[]): readonly Value[] {
+  if (items.length < 2) return items;
+  setsRead++;
+  if (setOrder === 0) return items;
+  return setOrder === 1 ? items.toReversed() : [...items.slice(1), ...items.slice(0, 1)];
+}
+
 export interface Items {
   readonly items: readonly Value[];
   readonly unordered: boolean;
@@ -42,7 +70,7 @@ export function iterate(value: Value, site: Site): Items | Unknown {
       case "dict":
         return { items: [...value.map.values()].map((entry) => entry.key), unordered: value.unordered === true };
       case "set":
-        return { items: [...value.map.values()], unordered: value.map.size > 1 };
+        return { items: inSetOrder([...value.map.values()]), unordered: value.map.size > 1 };
       case "iterator": {
         const items: Value[] = [];
         for (let item = value.next(); item !== undefined; item = value.next()) {
@@ -106,6 +134,9 @@ export function equal(left: Value, right: Value, site: Site): boolean | Unknown 
   }
   const a = isObj(left) && left.kind === "instance" && left.plain !== undefined ? left.plain : left;
   const b = isObj(right) && right.kind === "instance" && right.plain !== undefined ? right.plain : right;
+  for (const side of [a, b])
+    if (isObj(side) && side.kind === "instance" && a !== b && side.cls.attributes.has("__eq__"))
+      return unknown(`"${side.cls.name}" has its own ==`, site);
   if (!isObj(a) || !isObj(b)) {
     if (isObj(a) || isObj(b)) return false;
     return hashOf(a) === hashOf(b);
@@ -274,7 +305,9 @@ export function binary(op: string, left: Value, right: Value, site: Site): Value
       if (typeof many === "string") return many.repeat(times);
       if (isObj(many) && (many.kind === "list" || many.kind === "tuple")) {
         const items = Array.from({ length: times }, () => many.items).flat();
-        return { kind: many.kind, items } as Value;
+        return many.unordered
+          ? ({ kind: many.kind, items, unordered: true } as Value)
+          : ({ kind: many.kind, items } as Value);
       }
     }
   }
@@ -282,6 +315,7 @@ export function binary(op: string, left: Value, right: Value, site: Site): Value
     if (a.kind === "dict" && b.kind === "dict" && op === "BitOr") {
       const merged: PyDict = { kind: "dict", map: new Map() };
       for (const dict of [a, b]) for (const entry of dict.map.values()) dictSet(merged, entry.key, entry.value);
+      if (a.unordered || b.unordered) merged.unordered = true;
       return merged;
     }
     const x = asSet(a);
@@ -386,7 +420,8 @@ export function slice(value: Value, lower: Value, upper: Value, stepValue: Value
 
 /** `value[key] = item`. */
 export function setItem(value: Value, key: Value, item: Value, site: Site): void {
-  if (!isObj(value) || value.kind === "unknown") return;
+  if (!isObj(value)) throw raise("TypeError", `'${typeName(value)}' object does not support item assignment`, site);
+  if (value.kind === "unknown") return;
   if (value.kind === "dict") {
     dictSet(value, key, item);
     return;
@@ -415,7 +450,9 @@ export function deleteItem(value: Value, key: Value, site: Site): void {
     if (typeof hash !== "string") value.poison ??= hash;
     else if (!value.map.delete(hash) && !value.poison) throw raise("KeyError", reprOf(key) ?? "a key", site);
   } else if (value.kind === "list" && typeof key === "bigint" && !value.unordered) {
-    value.items.splice(Number(key) < 0 ? value.items.length + Number(key) : Number(key), 1);
+    const at = Number(key) < 0 ? value.items.length + Number(key) : Number(key);
+    if (at < 0 || at >= value.items.length) throw raise("IndexError", "list assignment index out of range", site);
+    value.items.splice(at, 1);
   } else if ("poison" in value || value.kind === "list") {
     (value as { poison?: Unknown }).poison ??= unknown("an item was deleted in a way that is not followed", site);
   }
@@ -448,6 +485,10 @@ export function isNumber(value: Value): value is boolean | bigint | number {
 
 // --- internal ---
 
+function isExact(value: bigint): boolean {
+  return value <= 9_007_199_254_740_992n && value >= -9_007_199_254_740_992n;
+}
+
 function asSet(value: Value): PySet | undefined {
   if (!isObj(value)) return undefined;
   if (value.kind === "set") return value;
@@ -479,6 +520,7 @@ function arithmetic(op: string, left: boolean | bigint | number, right: boolean 
       case "Mult":
         return a * b;
       case "Div":
+        if (!isExact(a) || !isExact(b)) return unknown("the quotient of large integers is not followed", site);
         return Number(a) / Number(b);
       case "FloorDiv": {
         const quotient = a / b;
@@ -515,10 +557,11 @@ function arithmetic(op: string, left: boolean | bigint | number, right: boolean 
       case "Div":
         return x / y;
       case "FloorDiv":
-        return Math.floor(x / y);
+        return floorOf(x, y);
       case "Mod":
-        return x - Math.floor(x / y) * y;
+        return remainderOf(x, y);
       case "Pow":
+        if (!Number.isFinite(x ** y) || Number.isNaN(x ** y)) return unknown("this power is not followed", site);
         return x ** y;
       default:
     }
@@ -528,6 +571,20 @@ function arithmetic(op: string, left: boolean | bigint | number, right: boolean 
     `unsupported operand type(s) for ${symbolOf(op)}: '${typeName(left)}' and '${typeName(right)}'`,
     site,
   );
+}
+
+/** Python's `%` of floats: C's fmod, moved to the sign of the divisor. */
+function remainderOf(x: number, y: number): number {
+  const rest = x % y;
+  if (rest === 0) return y < 0 ? -0 : 0;
+  return rest < 0 !== y < 0 ? rest + y : rest;
+}
+
+/** Python's `//` of floats, worked out from the remainder as CPython does. */
+function floorOf(x: number, y: number): number {
+  const quotient = (x - remainderOf(x, y)) / y;
+  const floor = Math.floor(quotient);
+  return quotient - floor > 0.5 ? floor + 1 : floor;
 }
 
 const SYMBOLS = new Map(

@@ -7,7 +7,7 @@
 import { findName } from "./evaluate.ts";
 import { bind } from "./execute.ts";
 import type { ExprNode, StmtNode } from "./parse.ts";
-import { isObj, type FunctionValue, type Unknown, type Value } from "./value.ts";
+import { isObj, type ClassValue, type FunctionValue, type Unknown, type Value } from "./value.ts";
 import type { Frame, Vm } from "./vm.ts";
 
 /** Poisons what statements assign or may change. */
@@ -106,6 +106,15 @@ function visit(vm: Vm, frame: Frame, value: unknown, doubt: Unknown, isOwn: bool
         frame.module.frame.names.set(name, doubt);
       }
       return;
+    case "Nonlocal":
+      for (const name of node["names"] as string[]) {
+        for (let at = frame.parent; at; at = at.parent) {
+          if (!at.names.has(name) || at.isModule) continue;
+          at.names.set(name, doubt);
+          break;
+        }
+      }
+      return;
     case "ExceptHandler":
       if (typeof node["name"] === "string" && isOwn) setUnknown(frame, node["name"], doubt);
       break;
@@ -140,10 +149,27 @@ function visitCall(vm: Vm, frame: Frame, node: Record<string, unknown>, doubt: U
   const func = node["func"] as ExprNode;
   if (func.nodeType === "Attribute") {
     const root = rootValue(vm, frame, func.value);
-    if (root !== undefined) poisonDeep(root, doubt);
+    if (root !== undefined) {
+      poisonDeep(root, doubt);
+      if (isObj(root) && root.kind === "unknown" && root === doubt) poisonVisible(frame, doubt);
+      if (isObj(root) && root.kind === "instance") {
+        const method = findMethod(root.cls, func.attr);
+        if (method) visitFunction(vm, method, doubt, seen);
+      }
+    }
   }
   const called = func.nodeType === "Name" ? peek(vm, frame, func.id) : undefined;
   if (called !== undefined && isObj(called) && called.kind === "builtin" && PURE.has(called.name)) return;
+  const isOpaque =
+    called === undefined
+      ? func.nodeType !== "Name" && func.nodeType !== "Attribute"
+      : isObj(called) &&
+        (called.kind === "builtin" || called.kind === "method" || called.kind === "partial" || called === doubt);
+  if (func.nodeType === "Name" && ["globals", "exec", "eval"].includes(func.id)) {
+    poisonVisible(frame, doubt);
+    for (const name of frame.module.frame.names.keys()) frame.module.frame.names.set(name, doubt);
+  }
+  if (isOpaque) poisonVisible(frame, doubt);
   for (const argument of [
     ...(node["args"] as ExprNode[]),
     ...(node["keywords"] as { value: ExprNode }[]).map((item) => item.value),
@@ -193,6 +219,32 @@ const PURE: ReadonlySet<string> = new Set([
   "reversed",
   "format",
 ]);
+
+/** Poisons everything that can be reached from the names in sight: a call whose target is not known may change it. */
+function poisonVisible(frame: Frame, doubt: Unknown): void {
+  for (let at: Frame | undefined = frame; at; at = at.parent) {
+    for (const value of at.names.values()) {
+      if (typeof value === "object" && value !== null && !("lazy" in value) && value !== doubt)
+        poisonValue(value, doubt);
+    }
+  }
+}
+
+/** A method of a class or its bases that the project defines. */
+function findMethod(cls: ClassValue, name: string): FunctionValue | undefined {
+  const own = cls.attributes.get(name);
+  if (own !== undefined) return isObj(own) && own.kind === "function" ? own : undefined;
+  for (const base of cls.bases) {
+    const found = isObj(base) && base.kind === "class" ? findMethod(base, name) : undefined;
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** A function of the project that something unknown was given and may call. */
+export function poisonCallee(vm: Vm, func: FunctionValue, doubt: Unknown): void {
+  visitFunction(vm, func, doubt, new Set());
+}
 
 function visitFunction(vm: Vm, func: FunctionValue, doubt: Unknown, seen: Set<unknown>): void {
   if (seen.has(func) || !func.body) return;

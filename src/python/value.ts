@@ -65,6 +65,8 @@ export interface PyTuple {
   /** Field names of a named tuple. */
   readonly fields?: readonly string[];
   readonly className?: string;
+  /** The dictionary of `keys()`, `values()`, `items()`. */
+  readonly of?: PyDict;
 }
 export interface PyDict {
   readonly kind: "dict";
@@ -88,7 +90,9 @@ export interface PySet {
 export interface PyIterator {
   readonly kind: "iterator";
   readonly next: () => Value | undefined;
-  readonly unordered?: boolean;
+  /** Works out the items, once, when somebody asks for them; what stands in the way becomes `poison`. */
+  start?: () => void;
+  unordered?: boolean;
   poison?: Unknown;
 }
 export interface FunctionValue {
@@ -216,7 +220,13 @@ export class PyRaise extends Error {
   }
 }
 
+let doubts = 0; // module state: counts unknowns, so that a `try` block can tell whether its body met one
+
+/** How many unknowns arose so far. */
+export const doubtCount = (): number => doubts;
+
 export function unknown(reason: string, site: Site | undefined, external?: string): Unknown {
+  doubts++;
   return external === undefined
     ? { kind: "unknown", reason, site, via: [] }
     : { kind: "unknown", reason, site, via: [], external };
@@ -227,6 +237,7 @@ const MAX_VIA = 4;
 
 /** The unknown that an operation on an unknown gives. */
 export function derive(from: Unknown, site: Site | undefined): Unknown {
+  doubts++;
   if (site === undefined || from.via.length >= MAX_VIA) {
     return from.external === undefined ? from : ({ ...from, external: undefined } as unknown as Unknown);
   }
@@ -241,6 +252,11 @@ export function isObj(value: Value): value is Obj {
 export function unknownOf(value: Value): Unknown | undefined {
   if (!isObj(value)) return undefined;
   if (value.kind === "unknown") return value;
+  if (value.kind === "iterator" && value.start) {
+    const { start } = value;
+    delete value.start;
+    start();
+  }
   return "poison" in value ? value.poison : undefined;
 }
 
@@ -287,6 +303,7 @@ export function setFrom(items: Iterable<Value>): PySet {
 
 /** Stores under a key; a key that is not known poisons the whole dictionary. */
 export function dictSet(dict: PyDict, key: Value, value: Value): void {
+  needHashable(key);
   const hash = hashOf(key);
   if (typeof hash !== "string") dict.poison ??= hash;
   else {
@@ -297,9 +314,15 @@ export function dictSet(dict: PyDict, key: Value, value: Value): void {
 }
 
 export function setAdd(set: PySet, item: Value): void {
+  needHashable(item);
   const hash = hashOf(item);
   if (typeof hash !== "string") set.poison ??= hash;
   else if (!set.map.has(hash)) set.map.set(hash, item);
+}
+
+function needHashable(value: Value): void {
+  if (isObj(value) && (value.kind === "list" || value.kind === "dict" || (value.kind === "set" && !value.frozen)))
+    throw new PyRaise("TypeError", `unhashable type: '${typeName(value)}'`, undefined);
 }
 
 const identities = new WeakMap<object, number>(); // module state: numbers handed to objects, never seen outside
@@ -341,6 +364,8 @@ export function hashOf(value: Value): string | Unknown {
       return `t${parts.join("")}`;
     }
     case "instance":
+      if (value.cls.attributes.has("__eq__") || value.cls.attributes.has("__hash__"))
+        return unknown(`"${value.cls.name}" has its own ==`, undefined);
       return value.plain === undefined ? `o${identityOf(value)}` : hashOf(value.plain);
     case "custom":
       return value.equality === undefined ? `o${identityOf(value)}` : `c${value.type}:${value.equality}`;
