@@ -483,6 +483,14 @@ function executeWhile(
   }
 }
 
+/** Whether only a missing module can start a handler: values that are not known say nothing about that. */
+function catchesImportsOnly(node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): boolean {
+  return node.handlers.every(({ type }) => {
+    const caught = type?.nodeType === "Tuple" ? type.elts : [type];
+    return caught.every((item) => item?.nodeType === "Name" && /^(?:Import|ModuleNotFound)Error$/.test(item.id));
+  });
+}
+
 function executeTry(
   vm: Vm,
   frame: Frame,
@@ -495,7 +503,8 @@ function executeTry(
   try {
     ending = executeBlock(vm, frame, node.body);
     const onlyImports = node.body.every((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
-    if ((vm.unknownCalls > before || (doubtCount() > doubtsBefore && !onlyImports)) && node.handlers.length > 0) {
+    const mayRaise = doubtCount() > doubtsBefore && !onlyImports && !catchesImportsOnly(node);
+    if ((vm.unknownCalls > before || mayRaise) && node.handlers.length > 0) {
       const doubt = unknown("something that kfk does not read may have raised an exception in this try block", {
         source: frame.module.source,
         node,
