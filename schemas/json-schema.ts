@@ -4,6 +4,7 @@
  *
  * Only the forms of valibot that `kubeflow.ts` uses are known; another one is an error of this file.
  */
+import { affinity, podVolume } from "./kubernetes.ts";
 import { kubeflowSchema } from "./kubeflow.ts";
 import { KUBEFLOW_WORDS } from "./kubeflow-words.ts";
 
@@ -37,6 +38,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** One valibot schema as JSON Schema. `path`: where it stands, for the descriptions. */
 export function jsonSchema(schema: unknown, path: readonly string[], context: Context): Json {
   const form = schema as Form;
+  if (FREELY_SPELLED.has(schema)) return { type: "object" };
   switch (form.type) {
     case "strict_object":
     case "object":
@@ -77,6 +79,9 @@ export function jsonSchema(schema: unknown, path: readonly string[], context: Co
 
 // --- internal ---
 
+/** Objects of Kubernetes that may be in the spelling of its Python client, which an editor cannot check. */
+const FREELY_SPELLED: ReadonlySet<unknown> = new Set<unknown>([affinity, podVolume]);
+
 /** What this file reads of a schema. A pipe lists its schema first, then what is done to the value. */
 interface Form {
   readonly type: string;
@@ -112,6 +117,7 @@ function findShared(schema: unknown): ReadonlyMap<unknown, string> {
   const shared = new Map<unknown, string>();
   const visit = (node: unknown, key: string): void => {
     const form = node as Form;
+    if (FREELY_SPELLED.has(node)) return;
     if (form.entries !== undefined) {
       const first = seen.get(node);
       if (first !== undefined) {

@@ -5,43 +5,8 @@
  * Source: kedro-kubeflow 0.3.0 and 0.11.0 `config.py` and documentation.
  */
 import * as v from "valibot";
+import { affinity, flag, name, natural, podVolume, quantity, text, toleration } from "./kubernetes.ts";
 
-const text = v.pipe(
-  v.union([v.string(), v.bigint(), v.number(), v.boolean()], "text"),
-  v.transform((value) => String(value)),
-);
-const name = v.string("text");
-const integer = v.union(
-  [
-    v.bigint(),
-    v.pipe(
-      v.string(),
-      v.regex(/^[+-]?\d+$/),
-      v.transform((value) => BigInt(value)),
-    ),
-  ],
-  "a whole number",
-);
-const positive = v.pipe(
-  integer,
-  v.check((value) => value >= 0n, "a whole number, 0 or more"),
-  v.transform((value) => Number(value)),
-);
-const flag = v.union(
-  [
-    v.boolean(),
-    v.pipe(
-      v.string(),
-      v.regex(/^(?:true|false)$/i),
-      v.transform((value) => value.toLowerCase() === "true"),
-    ),
-  ],
-  "true or false",
-);
-const quantity = v.pipe(
-  v.union([v.string(), v.bigint(), v.number()], 'an amount like 500m, 2 or "4Gi"'),
-  v.transform((value) => String(value)),
-);
 const anything = v.unknown();
 const mapping = v.record(v.string(), anything, "a mapping");
 const perStep = <T extends v.GenericSchema>(value: T) =>
@@ -51,68 +16,79 @@ const volume = v.strictObject(
   {
     storageclass: v.nullish(text),
     size: v.nullish(quantity),
-    access_modes: v.nullish(v.array(name, "a list like [ReadWriteOnce]")),
+    access_modes: v.nullish(
+      v.array(
+        v.picklist(
+          ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"],
+          "ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod",
+        ),
+        "a list like [ReadWriteOnce]",
+      ),
+    ),
     skip_init: v.nullish(flag),
-    owner: v.nullish(positive),
+    owner: v.nullish(natural),
     keep: v.nullish(flag),
   },
   "a mapping",
 );
 
+/** Go's durations and bare seconds, as Argo reads them. */
+const duration = v.pipe(text, v.regex(/^(?:\d+|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/, "a duration like 60s, 5m or 1h30m"));
+
 const retry = v.strictObject(
   {
-    num_retries: positive,
-    backoff_duration: v.nullish(text),
-    backoff_factor: v.nullish(positive),
+    num_retries: v.nullish(natural),
+    backoff_duration: v.nullish(duration),
+    backoff_factor: v.nullish(natural),
   },
   "a mapping with num_retries",
 );
 
-const toleration = v.strictObject(
+const extraVolume = v.strictObject(
   {
-    key: v.nullish(text),
-    operator: v.nullish(v.picklist(["Exists", "Equal"], "Exists or Equal")),
-    value: v.nullish(text),
-    effect: v.nullish(
-      v.picklist(["NoSchedule", "PreferNoSchedule", "NoExecute"], "NoSchedule, PreferNoSchedule or NoExecute"),
-    ),
-    tolerationSeconds: v.nullish(positive),
-    toleration_seconds: v.nullish(positive),
+    mount_path: v.pipe(name, v.regex(/^\/[^:]*$/, "an absolute path without a colon")),
+    volume: podVolume,
   },
-  "a mapping with key, operator, value and effect",
+  "a mapping with mount_path and volume",
 );
-
-const affinity = v.strictObject(
-  { node_affinity: v.nullish(mapping), pod_affinity: v.nullish(mapping), pod_anti_affinity: v.nullish(mapping) },
-  "a mapping",
-);
-
-const extraVolume = v.strictObject({ mount_path: name, volume: mapping }, "a mapping with mount_path and volume");
 
 const secretReference = v.strictObject({ name, key: name }, "a mapping with name and key of a Kubernetes secret");
+/** Source: Kubernetes IsEnvVarName, without the dots and dashes that a shell could not read. */
+const variable = v.pipe(name, v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable"));
 const environment = v.union(
-  [name, v.strictObject({ name, value: text }), v.strictObject({ name, secret: secretReference })],
+  [
+    variable,
+    v.strictObject({ name: variable, value: text }),
+    v.strictObject({ name: variable, secret: secretReference }),
+  ],
   "a name, {name, value} or {name, secret: {name, key}}",
 );
+
+/** ISO 8601: at least one part, no part without its letter. */
+const STALENESS =
+  /^$|^P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?$/;
 
 const runConfig = v.strictObject(
   {
     image: v.nullish(text),
     image_pull_policy: v.nullish(v.picklist(["Always", "IfNotPresent", "Never"], "Always, IfNotPresent or Never")),
     root: v.nullish(anything),
+    vertex_ai_networking: v.nullish(anything),
     experiment_name: v.nullish(text),
     run_name: v.nullish(text),
     scheduled_run_name: v.nullish(text),
     description: v.nullish(text),
     wait_for_completion: v.nullish(flag),
-    ttl: v.nullish(positive),
+    ttl: v.nullish(natural),
     volume: v.nullish(volume),
-    resources: perStep(v.nullable(v.record(v.string(), quantity, "a mapping like {cpu: 500m, memory: 1Gi}"))),
-    retry_policy: perStep(retry),
-    tolerations: perStep(v.array(toleration, "a list")),
-    affinity: perStep(affinity),
-    extra_volumes: perStep(v.array(extraVolume, "a list")),
-    max_cache_staleness: v.nullish(text),
+    resources: perStep(
+      v.nullable(v.record(v.string(), v.nullable(quantity), "a mapping like {cpu: 500m, memory: 1Gi}")),
+    ),
+    retry_policy: perStep(v.nullable(retry)),
+    tolerations: perStep(v.nullable(v.array(toleration, "a list"))),
+    affinity: perStep(v.nullable(affinity)),
+    extra_volumes: perStep(v.nullable(v.array(extraVolume, "a list"))),
+    max_cache_staleness: v.nullish(v.pipe(text, v.regex(STALENESS, "a duration of ISO 8601 like P0D, PT12H or P7D"))),
     store_kedro_outputs_as_kfp_artifacts: v.nullish(flag),
     node_merge_strategy: v.nullish(v.picklist(["none", "full"], "none or full")),
     on_exit_pipeline: v.nullish(name),
@@ -122,7 +98,7 @@ const runConfig = v.strictObject(
       v.picklist(["none", "full", "namespace", "tag", "memory"], "none, full, namespace, tag or memory"),
     ),
     env: v.nullish(v.array(environment, "a list")),
-    datasets: v.nullish(v.union([v.string(), mapping], "a URL like s3://bucket/folder, or a mapping")),
+    datasets: v.nullish(v.pipe(name, v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/]+/, "a URL like s3://bucket/folder"))),
     service_account: v.nullish(name),
     image_pull_secrets: v.nullish(v.array(name, "a list of secret names")),
     node_selector: v.nullish(v.record(v.string(), text, "a mapping of labels")),
@@ -133,7 +109,9 @@ const runConfig = v.strictObject(
 /** The whole file. Messages are what is wanted, to follow "must be". */
 export const kubeflowSchema = v.strictObject(
   {
-    host: v.nullish(name),
+    host: v.nullish(v.string("text")),
+    project_id: v.nullish(anything),
+    region: v.nullish(anything),
     run_config: v.nullish(runConfig),
     target: v.nullish(v.picklist(["argo", "kfp"], "argo or kfp")),
     kfp_version: v.nullish(v.string('text in quotes, like "2.14"')),

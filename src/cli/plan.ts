@@ -7,8 +7,9 @@ import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
 import { isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { buildSteps } from "../steps/build.ts";
+import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
-import type { ParameterTag, StepPlan, VolumePlan } from "../steps/step.ts";
+import type { ParameterTag, PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
 import { type ReadProject, selectNodes, serverName } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -42,15 +43,29 @@ export function planForCluster(
       ttlSeconds: run?.ttlSeconds ?? 604_800,
       volume,
       serviceAccount: run?.serviceAccount ?? null,
+      ...(kubeflow === undefined ? {} : planPods(call, kubeflow)),
     },
     projectDir,
     shareFiles: false,
-    store: volume === null ? null : `${projectDir}/data/.kfk`,
+    store: run?.datasets?.replace(/\/+$/, "") ?? (volume === null ? null : `${projectDir}/data/.kfk`),
     merge: merge ?? mergeMode(call) ?? run?.merge ?? "none",
-    resources: run?.resources ?? new Map(),
+    ...(kubeflow === undefined
+      ? {}
+      : {
+          podSettings: { ...kubeflow.run, placeOf: kubeflow.placeOf },
+          keepArtifacts: kubeflow.run.storeOutputsAsArtifacts,
+          ...(kubeflow.run.onExitPipeline === null ? {} : { exitPipeline: kubeflow.run.onExitPipeline }),
+        }),
     parameters: given,
   });
-  return { ...plan, warnings: [...plan.warnings, ...unsentVariables(call, read, run)] };
+  return {
+    ...plan,
+    warnings: [
+      ...plan.warnings,
+      ...unsentVariables(call, read, run),
+      ...(kubeflow === undefined ? [] : tellKeys(call, read, kubeflow)),
+    ],
+  };
 }
 
 /** A plan for processes on this machine; needs neither kubeflow.yaml nor an image, but groups nodes as that file says. */
@@ -66,7 +81,6 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     shareFiles: true,
     store: read.facts.root,
     merge,
-    resources: new Map(),
     parameters: givenParameters(call, read),
   });
   return { ...plan, warnings: [...warnings, ...plan.warnings] };
@@ -149,21 +163,58 @@ function planVolume(run: KubeflowRun | undefined): VolumePlan | null {
   };
 }
 
+/** Settings for every pod. */
+function planPods(call: Call, { run, placeOf }: KubeflowConfig): Partial<PodDefaults> {
+  const isCaching = run.volume === null && run.maxCacheStaleness !== null;
+  return {
+    env: buildEnvironment(run.env, (name) => call.world.env[name], placeOf),
+    imagePullSecrets: run.imagePullSecrets,
+    nodeSelector: run.nodeSelector,
+    ...(isCaching && run.maxCacheStaleness !== null ? { maxCacheStaleness: run.maxCacheStaleness } : {}),
+  };
+}
+
+/** What a person should know of the file's keys. */
+function tellKeys(call: Call, read: ReadProject, kubeflow: KubeflowConfig): Warning[] {
+  const { run, placeOf, warnings } = kubeflow;
+  const isUseless =
+    run.volume !== null && run.maxCacheStaleness !== null && !/^P(?:T?0[A-Z])+$/.test(run.maxCacheStaleness);
+  return [
+    ...warnings,
+    ...(isUseless
+      ? [
+          {
+            message: "run_config.max_cache_staleness has no effect with a volume: each run has a volume of its own",
+            at: placeOf(["run_config", "max_cache_staleness"]),
+            hint: "write P0D, or remove it",
+          },
+        ]
+      : []),
+    ...tellEphemeral(kubeflow),
+    ...warnUncopied(
+      placeOf(["run_config", "env"]) !== undefined,
+      // those that conf or code reads are told by `unsentVariables`
+      Object.keys(call.world.env).filter((name) => !read.model.dependsOn.includes(`env:${name}`)),
+    ),
+  ];
+}
+
+/** KFP 1.8.0 and older (Argo 3.2) do not know this kind of volume. */
+function tellEphemeral({ run, kfpVersion, placeOf }: KubeflowConfig): Warning[] {
+  const [major = 0, minor = 0, patch = 0] = (kfpVersion ?? "").split(".").map(Number);
+  if (major > 1 || (major === 1 && (minor > 8 || (minor === 8 && patch > 4)))) return [];
+  return [...run.extraVolumes]
+    .filter(([, list]) => list.some(({ volume }) => "ephemeral" in volume))
+    .map(([step]) => ({
+      message: `the ephemeral volume of "${step}" needs a server of KFP 1.8.5 or newer`,
+      at: placeOf(["run_config", "extra_volumes", step]),
+      hint: 'say which it is: kfp_version: "2.14"',
+    }));
+}
+
 /** Keys that would change what runs and are not compiled yet: refused rather than dropped. */
 function checkSupported(kubeflow: KubeflowConfig): void {
-  const { run } = kubeflow;
-  const asked: [boolean, readonly string[]][] = [
-    [kubeflow.target !== "argo", ["target"]],
-    [run.retryPolicy.size > 0, ["run_config", "retry_policy"]],
-    [run.tolerations.size > 0, ["run_config", "tolerations"]],
-    [run.affinity.size > 0, ["run_config", "affinity"]],
-    [run.extraVolumes.size > 0, ["run_config", "extra_volumes"]],
-    [run.onExitPipeline !== null, ["run_config", "on_exit_pipeline"]],
-    [run.env.length > 0, ["run_config", "env"]],
-    [run.datasets !== null, ["run_config", "datasets"]],
-    [run.imagePullSecrets.length > 0, ["run_config", "image_pull_secrets"]],
-    [Object.keys(run.nodeSelector).length > 0, ["run_config", "node_selector"]],
-  ];
+  const asked: [boolean, readonly string[]][] = [[kubeflow.target !== "argo", ["target"]]];
   for (const [isAsked, path] of asked) {
     if (!isAsked) continue;
     throw new KfkError("CONFIG_KUBEFLOW", `"${path.join(".")}" is not compiled by this version of kfk`, {

@@ -9,7 +9,8 @@
  */
 import * as v from "valibot";
 import { kubeflowSchema, type KubeflowFile } from "../../schemas/kubeflow.ts";
-import { KfkError, suggest, type Note, type Place } from "../error.ts";
+import { KfkError, suggest, type Note, type Place, type Warning } from "../error.ts";
+import { toKubernetes } from "./kubernetes.ts";
 import type { PlainKey } from "./plain.ts";
 import { pythonRepr, pythonStr } from "./python-text.ts";
 import { adopt, findOpaque, placeOf, type ConfigNode, type MapNode, type Spot } from "./tree.ts";
@@ -30,7 +31,12 @@ export interface KubeflowConfig {
   readonly run: KubeflowRun;
   /** Where a key was set, by its path (`["run_config", "image"]`); undefined where the default holds. */
   readonly placeOf: (path: readonly string[]) => Place | undefined;
+  /** Keys that are taken and change nothing. */
+  readonly warnings: readonly Warning[];
 }
+
+/** A part of a Kubernetes object as JSON. */
+export type KubernetesObject = Readonly<Record<string, unknown>>;
 
 /** `run_config`. */
 export interface KubeflowRun {
@@ -46,11 +52,12 @@ export interface KubeflowRun {
   readonly ttlSeconds: number;
   /** null: no volume. */
   readonly volume: KubeflowVolume | null;
-  /** Amounts as text, by step and resource; `__default__` is every step and always there. */
-  readonly resources: PerStep<Readonly<Record<string, string>>>;
+  /** Amounts as text, by step and resource; `__default__` is every step and always there; null takes an amount away. */
+  readonly resources: PerStep<Readonly<Record<string, string | null>>>;
   readonly retryPolicy: PerStep<KubeflowRetry>;
-  readonly tolerations: PerStep<readonly KubeflowToleration[]>;
-  readonly affinity: PerStep<KubeflowAffinity>;
+  readonly tolerations: PerStep<readonly KubernetesObject[]>;
+  /** Kubernetes' Affinity; no key where it is empty. */
+  readonly affinity: PerStep<KubernetesObject>;
   readonly extraVolumes: PerStep<readonly KubeflowExtraVolume[]>;
   readonly maxCacheStaleness: string | null;
   readonly storeOutputsAsArtifacts: boolean;
@@ -60,7 +67,8 @@ export interface KubeflowRun {
   readonly projectDir: string;
   readonly merge: "none" | "full" | "namespace" | "tag" | "memory";
   readonly env: readonly KubeflowEnv[];
-  readonly datasets: string | Readonly<Record<string, unknown>> | null;
+  /** URL of the folder for data that crosses a step border, instead of a volume. */
+  readonly datasets: string | null;
   readonly serviceAccount: string | null;
   readonly imagePullSecrets: readonly string[];
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -71,27 +79,22 @@ export interface KubeflowVolume {
   readonly size: string;
   readonly accessModes: readonly string[];
   readonly skipInit: boolean;
-  readonly owner: number;
+  /** User id of the steps; null: the image's own. */
+  readonly owner: number | null;
   readonly keep: boolean;
 }
 
 export interface KubeflowRetry {
-  readonly retries: number;
+  /** null: what `__default__` says. */
+  readonly retries: number | null;
   readonly backoffDuration: string | null;
   readonly backoffFactor: number | null;
 }
 
-export type KubeflowToleration = Readonly<Record<"key" | "operator" | "value" | "effect", string | null>> & {
-  readonly seconds: number | null;
-};
-
-export type KubeflowAffinity = Readonly<
-  Record<"nodeAffinity" | "podAffinity" | "podAntiAffinity", Readonly<Record<string, unknown>> | null>
->;
-
 export interface KubeflowExtraVolume {
   readonly mountPath: string;
-  readonly volume: Readonly<Record<string, unknown>>;
+  /** Kubernetes' Volume: `name` as written, and one source. */
+  readonly volume: KubernetesObject;
 }
 
 /** A variable for every step: taken from the environment of the person who compiles, given, or from a secret. */
@@ -107,12 +110,17 @@ const DEFAULT_RESOURCES: Readonly<Record<string, string>> = { cpu: "500m", memor
 const EVERY_STEP = "__default__";
 
 /** The record of a file. Errors: CONFIG_KUBEFLOW naming every problem. */
-export function buildKubeflow(tree: MapNode): KubeflowConfig {
+export function buildKubeflow(written: MapNode): KubeflowConfig {
+  const tree = rewriteKubernetes(written);
   const opaque = findOpaque(tree);
   if (opaque) throw opaqueValue(opaque.path.map(pythonStr).join("."), opaque.node.reason, opaque.node);
   const problems = unknownKeys(kubeflowSchema, tree, []);
   const parsed = v.safeParse(kubeflowSchema, toObject(tree));
-  if (!parsed.success) problems.push(...parsed.issues.flatMap((issue) => wrongType(issue, tree)));
+  if (!parsed.success) {
+    const typos = new Set(problems.map((problem) => problem.meant));
+    const wrong = parsed.issues.flatMap((issue) => wrongType(issue, tree));
+    problems.push(...wrong.filter(({ missing }) => missing === undefined || !typos.has(missing)));
+  }
   if (problems.length > 0 || !parsed.success) throw manyProblems(problems);
   const file = parsed.output;
   return {
@@ -126,10 +134,8 @@ export function buildKubeflow(tree: MapNode): KubeflowConfig {
     ui: file.ui ?? null,
     mlflowMode: file.mlflow?.mode ?? null,
     run: buildRun(file.run_config ?? {}),
-    placeOf: (path) => {
-      const node = nodeAt(tree, path);
-      return node && placeOf(node.keyAt ?? node.at);
-    },
+    placeOf: (path) => placeAt(tree, path),
+    warnings: withoutEffect(tree),
   };
 }
 
@@ -187,33 +193,25 @@ function buildRun(file: RunConfig): KubeflowRun {
     waitForCompletion: file.wait_for_completion ?? false,
     ttlSeconds: file.ttl ?? DEFAULT_TTL_SECONDS,
     volume: file.volume ? buildVolume(file.volume) : null,
-    resources: new Map([
-      [EVERY_STEP, DEFAULT_RESOURCES] as const,
-      ...perStep(file.resources, (value): Readonly<Record<string, string>> => value ?? {}),
+    resources: new Map<string, Readonly<Record<string, string | null>>>([
+      [EVERY_STEP, DEFAULT_RESOURCES],
+      ...perStep(file.resources, (value) => value ?? {}),
     ]),
     retryPolicy: perStep(file.retry_policy, (value) => ({
-      retries: value.num_retries,
-      backoffDuration: value.backoff_duration ?? null,
-      backoffFactor: value.backoff_factor ?? null,
+      retries: value === null ? 0 : (value.num_retries ?? null),
+      backoffDuration: value?.backoff_duration ?? null,
+      backoffFactor: value?.backoff_factor ?? null,
     })),
     tolerations: perStep(file.tolerations, (list) =>
-      list.map((value) => ({
-        key: value.key ?? null,
-        operator: value.operator ?? null,
-        value: value.value ?? null,
-        effect: value.effect ?? null,
-        seconds: value.tolerationSeconds ?? value.toleration_seconds ?? null,
-      })),
+      (list ?? []).map(({ toleration_seconds: seconds, ...value }) =>
+        toJson({ ...value, tolerationSeconds: value.tolerationSeconds ?? seconds }),
+      ),
     ),
-    affinity: perStep(file.affinity, (value) => ({
-      nodeAffinity: value.node_affinity ?? null,
-      podAffinity: value.pod_affinity ?? null,
-      podAntiAffinity: value.pod_anti_affinity ?? null,
-    })),
+    affinity: perStep(file.affinity, (value) => toJson(value ?? {})),
     extraVolumes: perStep(file.extra_volumes, (list) =>
-      list.map((value) => ({ mountPath: value.mount_path, volume: value.volume })),
+      (list ?? []).map((value) => ({ mountPath: value.mount_path, volume: toJson(value.volume) })),
     ),
-    maxCacheStaleness: file.max_cache_staleness ?? null,
+    maxCacheStaleness: file.max_cache_staleness || null,
     storeOutputsAsArtifacts: file.store_kedro_outputs_as_kfp_artifacts ?? true,
     onExitPipeline: file.on_exit_pipeline ?? null,
     pipelineName: file.pipeline_name ?? null,
@@ -233,7 +231,7 @@ function buildVolume(volume: NonNullable<RunConfig["volume"]>): KubeflowVolume {
     size: volume.size ?? "1Gi",
     accessModes: volume.access_modes ?? ["ReadWriteOnce"],
     skipInit: volume.skip_init ?? false,
-    owner: volume.owner ?? 0,
+    owner: volume.owner === undefined ? 0 : volume.owner,
     keep: volume.keep ?? false,
   };
 }
@@ -246,6 +244,78 @@ function buildEnv(entry: NonNullable<RunConfig["env"]>[number]): KubeflowEnv {
 
 function perStep<T, U>(file: Readonly<Record<string, T>> | null | undefined, build: (value: T) => U): PerStep<U> {
   return new Map(Object.entries(file ?? {}).map(([step, value]) => [step, build(value)]));
+}
+
+/** JSON of an object that passed its schema: no empty keys, and ints as numbers. */
+function toJson(value: Readonly<Record<string, unknown>>): KubernetesObject {
+  const plain = (item: unknown): unknown => {
+    if (typeof item === "bigint") return Number(item);
+    if (Array.isArray(item)) return item.map(plain);
+    return typeof item === "object" && item !== null ? toJson(item as Readonly<Record<string, unknown>>) : item;
+  };
+  const entries = Object.entries(value).filter(([, item]) => item !== null && item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, plain(item)]));
+}
+
+/** Affinity and extra volumes in Kubernetes' own spelling. */
+function rewriteKubernetes(tree: MapNode): MapNode {
+  const run = tree.entries.get("run_config");
+  if (run?.kind !== "map") return tree;
+  const perName = (node: ConfigNode, change: (child: ConfigNode) => ConfigNode): ConfigNode =>
+    node.kind === "map"
+      ? adopt({ ...node, entries: new Map([...node.entries].map(([key, child]) => [key, change(child)] as const)) })
+      : node;
+  const volumes = (list: ConfigNode): ConfigNode =>
+    list.kind === "list"
+      ? adopt({
+          ...list,
+          items: list.items.map((item) =>
+            item.kind === "map"
+              ? adopt({
+                  ...item,
+                  entries: new Map(
+                    [...item.entries].map(([key, child]) =>
+                      key === "volume" ? ([key, toKubernetes(child)] as const) : ([key, child] as const),
+                    ),
+                  ),
+                })
+              : item,
+          ),
+        })
+      : list;
+  const entries = [...run.entries].map(([key, child]) => {
+    if (key === "affinity") return [key, perName(child, toKubernetes)] as const;
+    return key === "extra_volumes" ? ([key, perName(child, volumes)] as const) : ([key, child] as const);
+  });
+  return adopt({
+    ...tree,
+    entries: new Map([...tree.entries, ["run_config", adopt({ ...run, entries: new Map(entries) })] as const]),
+  });
+}
+
+/** Keys of the predecessor's years with Vertex AI. */
+const VERTEX_KEYS: readonly (readonly string[])[] = [
+  ["project_id"],
+  ["region"],
+  ["run_config", "root"],
+  ["run_config", "vertex_ai_networking"],
+];
+
+function isWithoutEffect(path: readonly string[]): boolean {
+  return VERTEX_KEYS.some((known) => known.join(".") === path.join("."));
+}
+
+function withoutEffect(tree: MapNode): Warning[] {
+  return VERTEX_KEYS.filter((path) => nodeAt(tree, path) !== undefined).map((path) => ({
+    message: `"${path.join(".")}" has no effect: it was for Vertex AI`,
+    at: placeAt(tree, path),
+    hint: "remove it",
+  }));
+}
+
+function placeAt(tree: MapNode, path: readonly string[]): Place | undefined {
+  const node = nodeAt(tree, path);
+  return node && placeOf(node.keyAt ?? node.at);
 }
 
 /** The tree as JavaScript's own values; a key that is no text becomes its text. */
@@ -275,6 +345,9 @@ interface Problem {
   readonly node: ConfigNode | undefined;
   readonly spot: Spot | undefined;
   readonly hint: string | undefined;
+  /** Path of the key that was probably meant, and of the one that is not there. */
+  readonly meant?: string;
+  readonly missing?: string;
 }
 
 /** Every unknown key of the tree; the schema itself stops at the first of a mapping. */
@@ -292,7 +365,8 @@ function unknownKeys(schema: unknown, node: ConfigNode, path: readonly string[])
   return [...node.entries].flatMap(([key, child]) => {
     const name = pythonStr(key);
     if (Object.hasOwn(entries, name)) return unknownKeys(entries[name], child, [...path, name]);
-    return [unknownKey(name, [...path, name], child, Object.keys(entries))];
+    const known = Object.keys(entries).filter((each) => !isWithoutEffect([...path, each]));
+    return [unknownKey(name, [...path, name], child, known)];
   });
 }
 
@@ -319,7 +393,8 @@ function unknownKey(name: string, path: readonly string[], node: ConfigNode, kno
       : elsewhere !== undefined
         ? `it belongs under ${elsewhere}`
         : `known here: ${known.join(", ")}`;
-  return { message: `"${path.join(".")}" is not a known key`, node, spot: node.keyAt ?? node.at, hint };
+  const meant = [...path.slice(0, -1), near ?? ""].join(".");
+  return { message: `"${path.join(".")}" is not a known key`, node, spot: node.keyAt ?? node.at, hint, meant };
 }
 
 /** A known key that stands one level too high or too low. */
@@ -339,7 +414,8 @@ function wrongType(issue: v.BaseIssue<unknown>, tree: MapNode): Problem[] {
   const where = path.length === 0 ? "the file" : `"${path.join(".")}"`;
   if (node === undefined) {
     const parent = nodeAt(tree, path.slice(0, -1));
-    return [{ message: `${where} is missing`, node: parent, spot: parent?.keyAt ?? parent?.at, hint: undefined }];
+    const spot = parent?.keyAt ?? parent?.at;
+    return [{ message: `${where} is missing`, node: parent, spot, hint: undefined, missing: path.join(".") }];
   }
   const wanted = issue.message;
   return [{ message: `${where} must be ${wanted}, and it is ${shown(node)}`, node, spot: node.at, hint: undefined }];

@@ -6,11 +6,12 @@
  * Rules: design section 4; reference/compile-targets.md D, H, I.
  */
 import { byCodePoint, type Plain, type PlainMap } from "../config/plain.ts";
-import { KfkError, type Warning } from "../error.ts";
+import { KfkError, type Place, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
-import { groupNodes, largestAmounts, type MergeMode, type NodeGroup } from "./merge.ts";
-import type { PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
+import { groupNodes, type MergeMode, type NodeGroup } from "./merge.ts";
+import { buildPod, type PodSettings, warnUnmatched } from "./pod.ts";
+import type { ExitStep, PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
 import { encodeParameter, isEncodable } from "./transport.ts";
 
 /** What a run is told about its surroundings, whatever they are. */
@@ -23,12 +24,16 @@ export interface StepSettings {
   readonly projectDir: string;
   /** True: the steps run in the project's own folder on this machine, so local files are shared as they are. */
   readonly shareFiles: boolean;
-  /** Where carried datasets go when there is a volume or a shared folder; null: nowhere. */
+  /** Where carried datasets go when there is a volume, a bucket or a shared folder; null: nowhere. */
   readonly store: string | null;
   /** Which nodes run in one step. */
   readonly merge: MergeMode;
-  /** Resources by step key; `__default__` for all. */
-  readonly resources: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Settings by step; absent: none, as for a run on this machine. */
+  readonly podSettings?: PodSettings;
+  /** True: local files that a step writes are kept as artifacts of the server. */
+  readonly keepArtifacts?: boolean;
+  /** The pipeline that runs at the end; absent: none. */
+  readonly exitPipeline?: string;
   /** Values given for this run, by pipeline parameter name or Kedro key; already typed. */
   readonly parameters: ReadonlyMap<string, Plain>;
 }
@@ -45,22 +50,48 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
   warnings.push(...splits);
   const ids = assignIds(groups);
   const producers = findProducers(nodes, ids);
-  const crossing = findCrossing(nodes, ids);
+  const exitNodes = settings.exitPipeline === undefined ? [] : findExitNodes(model, settings);
+  const crossing = [...new Set([...findCrossing(nodes, ids), ...findExitInputs(nodes, exitNodes)])].toSorted(
+    byCodePoint,
+  );
   const carried = settings.shareFiles
     ? crossing.filter((dataset) => placeOf(model, dataset) === "memory")
     : checkCrossing(model, crossing, settings);
-  const parameters = buildParameters(model.parameters, nodes, settings.parameters, warnings);
+  const parameters = buildParameters(model.parameters, [...nodes, ...exitNodes], settings.parameters, warnings);
+  const parametersOf = (some: readonly Node[]): string[] => {
+    const keys = new Set(some.flatMap((node) => [...parameterKeys(node, model.parameters)]));
+    return parameters.filter((parameter) => keys.has(parameter.key)).map((parameter) => parameter.name);
+  };
+  const podOf = (id: string, some: readonly Node[]): PodShape =>
+    settings.podSettings ? buildPod(settings.podSettings, { id, nodes: some }) : { resources: {} };
   const steps = groups.map(({ id, nodes: own }): Step => {
-    const keys = new Set(own.flatMap((node) => [...parameterKeys(node, model.parameters)]));
     return {
       id,
       nodes: own,
       needs: findNeeds(own, id, producers),
-      parameters: parameters.filter((parameter) => keys.has(parameter.key)).map((parameter) => parameter.name),
-      pod: podShape(own, id, settings.resources),
+      parameters: parametersOf(own),
+      pod: podOf(id, own),
+      ...(settings.keepArtifacts ? { artifacts: findArtifacts(model, own, settings.projectDir) } : {}),
     };
   });
-  warnUnusedKeys(settings.resources, steps, warnings);
+  const exit: ExitStep | undefined =
+    settings.exitPipeline === undefined
+      ? undefined
+      : {
+          id: EXIT_ID,
+          pipeline: settings.exitPipeline,
+          nodes: exitNodes,
+          needs: [],
+          parameters: parametersOf(exitNodes),
+          pod: podOf(EXIT_ID, []),
+          readsVolume: settings.pods.volume !== null && findExitInputs(nodes, exitNodes).length > 0,
+        };
+  const { podSettings } = settings;
+  if (podSettings) {
+    const own = [INIT_ID, EXIT_ID].map((id) => ({ id, nodes: [] }));
+    const everywhere = [...model.pipelines.values()].flatMap((each) => each.nodes);
+    warnings.push(...warnUnmatched(podSettings, [...steps, ...own], everywhere));
+  }
   return {
     name: settings.name,
     project: model.project.name,
@@ -78,7 +109,11 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
       carried,
       parameters: Object.fromEntries(parameters.map(({ name, key, tag }) => [name, [key, tag]])),
     },
-    pods: settings.pods,
+    pods:
+      settings.pods.volume?.init && podSettings
+        ? { ...settings.pods, initPod: buildPod(podSettings, { id: INIT_ID, nodes: [] }) }
+        : settings.pods,
+    ...(exit === undefined ? {} : { exit }),
     warnings,
   };
 }
@@ -91,6 +126,10 @@ export function runsInParallel(steps: readonly Step[]): boolean {
 }
 
 // --- internal ---
+
+/** Steps of kfk's own that settings may name; the predecessor called them so. */
+const EXIT_ID = "on-exit";
+const INIT_ID = "data-volume-init";
 
 /** What a server takes as parameters of one pipeline, as Go writes the JSON list (all versions, seen on real servers). */
 const MAX_PARAMETER_BYTES = 10_000;
@@ -125,6 +164,45 @@ function findCrossing(nodes: readonly Node[], ids: ReadonlyMap<string, string>):
   return [...crossing].toSorted(byCodePoint);
 }
 
+function findExitNodes(model: Model, { exitPipeline: pipeline = "", podSettings }: StepSettings): readonly Node[] {
+  const found = model.pipelines.get(pipeline);
+  const at = podSettings?.placeOf(["run_config", "on_exit_pipeline"]);
+  if (found === undefined) throw noExitPipeline(pipeline, [...model.pipelines.keys()], at);
+  if (found.nodes.length === 0) {
+    throw new KfkError("PIPELINE_EMPTY", `the pipeline "${pipeline}" of run_config.on_exit_pipeline has no nodes`, {
+      at,
+      hint: "name another, or remove the key",
+    });
+  }
+  return found.nodes;
+}
+
+/** What the exit pipeline reads of the run, under both names where they differ. */
+function findExitInputs(nodes: readonly Node[], exitNodes: readonly Node[]): string[] {
+  const made = new Map(nodes.flatMap((node) => node.outputs).map((name) => [withoutTranscoding(name), name]));
+  const own = new Set(exitNodes.flatMap((node) => node.outputs).map(withoutTranscoding));
+  return exitNodes
+    .flatMap((node) => node.inputs)
+    .flatMap((input) => {
+      const produced = made.get(withoutTranscoding(input));
+      return produced === undefined || own.has(withoutTranscoding(input)) ? [] : [input, produced];
+    });
+}
+
+/** Local files that nodes write, as paths in the pod. A path that climbs or needs more than plain text has none. */
+function findArtifacts(model: Model, nodes: readonly Node[], projectDir: string): string[] {
+  const paths = nodes
+    .flatMap((node) => node.outputs)
+    .flatMap((output): string[] => {
+      const path = model.datasets.get(output)?.path ?? "";
+      const place = placeOf(model, output);
+      if (!/^[\w./ @=,+-]+$/.test(path) || path.split("/").includes("..")) return [];
+      if (place === "local") return [`${projectDir}/${path.replace(/^(?:\.\/)+/, "")}`];
+      return place === "absolute" && path.startsWith("/") ? [path] : [];
+    });
+  return [...new Set(paths)];
+}
+
 function placeOf(model: Model, dataset: string): string {
   return model.datasets.get(dataset)?.place ?? "memory";
 }
@@ -140,7 +218,10 @@ function checkCrossing(model: Model, crossing: readonly string[], settings: Step
       carried.push(dataset);
     } else if (place === "local") {
       if (settings.store === null) throw noVolume(dataset, `is the local file ${path}`);
-      if (!isBelowData(path)) throw outsideVolume(dataset, path);
+      if (settings.pods.volume === null) {
+        if (dataset.includes("@")) throw bucketTranscoding(dataset);
+        carried.push(dataset);
+      } else if (!isBelowData(path)) throw outsideVolume(dataset, path);
     } else if (place === "absolute") {
       throw outsideVolume(dataset, path);
     } else if (place === "opaque") {
@@ -243,46 +324,24 @@ function parameterBytes(parameter: StepParameter): number {
   return bytes;
 }
 
-/** Of a step with several nodes: of each amount the largest. */
-function podShape(nodes: readonly Node[], id: string, resources: StepSettings["resources"]): PodShape {
-  const amounts = nodes.map((node) => {
-    const merged: Record<string, string> = { ...resources.get("__default__") };
-    for (const [key, values] of resources) {
-      if (key !== "__default__" && matchesStep(key, node, id)) Object.assign(merged, values);
-    }
-    return merged;
+function noExitPipeline(pipeline: string, known: readonly string[], at: Place | undefined): KfkError {
+  const near = suggest(pipeline, known);
+  return new KfkError("PIPELINE_UNKNOWN", `run_config.on_exit_pipeline names "${pipeline}", which is not registered`, {
+    at,
+    hint: near ? `did you mean ${near}?` : `registered: ${known.join(", ")}`,
   });
-  return { resources: largestAmounts(amounts) };
 }
 
-/** Step keys of kubeflow.yaml: the Kedro name, the cleaned name, a tag, or a glob over the two names. */
-function matchesStep(key: string, node: Node, id: string): boolean {
-  if (key === node.name || key === id || node.tags.includes(key)) return true;
-  if (key.replaceAll("_", "-") === id) return true;
-  if (!/[*?]/.test(key)) return false;
-  const glob = new RegExp(
-    `^${key
-      .split(/([*?])/)
-      .map((part) => (part === "*" ? ".*" : part === "?" ? "." : part.replaceAll(/[\\^$.|+()[\]{}]/g, "\\$&")))
-      .join("")}$`,
-    "u",
+function bucketTranscoding(dataset: string): KfkError {
+  return new KfkError(
+    "STEP_PATH",
+    `dataset "${dataset}" goes from one step to another in two formats, which run_config.datasets cannot carry`,
+    { hint: "give it a bucket path in the catalog, or add a volume: section" },
   );
-  return glob.test(node.name) || glob.test(id);
-}
-
-function warnUnusedKeys(resources: StepSettings["resources"], steps: readonly Step[], warnings: Warning[]): void {
-  for (const key of resources.keys()) {
-    if (key === "__default__") continue;
-    if (steps.some((step) => step.nodes.some((node) => matchesStep(key, node, step.id)))) continue;
-    warnings.push({
-      message: `resources for "${key}" match no step of this pipeline`,
-      hint: "use a node's name, its tag, or a pattern such as train_*",
-    });
-  }
 }
 
 const THREE_WAYS =
-  "add a volume: section to run_config in kubeflow.yaml, or give the dataset a bucket path in the catalog, or run its nodes in one step (merge)";
+  "add a volume: section to run_config in kubeflow.yaml, or name a bucket in run_config.datasets, or run its nodes in one step (merge)";
 
 function noVolume(dataset: string, what: string): KfkError {
   return new KfkError(

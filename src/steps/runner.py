@@ -1,7 +1,8 @@
-"""Runs the Kedro nodes of one step, started as: python -c THIS SHARED STEP PARAMS
+"""Runs the Kedro nodes of one step, started as: python -c THIS SHARED STEP PARAMS [STATUS FAILURES]
 
 SHARED and STEP are JSON (RunnerShared and RunnerStep in step.ts). PARAMS is base64 of a JSON object from server
-parameter name to text, with the parameters of this step only. Standard library only, syntax of Python 3.6, and no
+parameter name to text, with the parameters of this step only. STATUS and FAILURES tell the last step of a run how the
+run ended; its nodes read them as parameters. Standard library only, syntax of Python 3.6, and no
 text that Argo, KFP, Kubernetes or a shell would expand, because it is embedded in templates.
 
 Exit status:
@@ -19,6 +20,7 @@ if sys.path and sys.path[0] == "":
     del sys.path[0]  # as with `kedro run`: a file in the working directory must not hide a library
 
 import base64
+import contextlib
 import hashlib
 import inspect
 import json
@@ -76,7 +78,7 @@ def main(argv):
 
 
 def read_arguments(argv):
-    if len(argv) != 3:
+    if len(argv) not in (3, 5):
         raise Refused(BAD_ARGUMENT, "three arguments are wanted, not %d" % len(argv))
     texts = [whole(text) for text in argv]
     shared = read_json("first", texts[0])
@@ -98,7 +100,18 @@ def read_arguments(argv):
             raise Refused(BAD_ARGUMENT, 'parameter "%s" is unknown' % name)
         key, tag = shared["parameters"][name]
         values[key] = decode(name, tag, text)
+    if len(argv) == 5:
+        values.update(status=texts[3], failures=read_failures(texts[4]))
     return shared, step, values
+
+
+def read_failures(text):
+    """Argo's list of failed steps: JSON in a text that Go has quoted, which is nearly JSON too."""
+    try:
+        inner = json.loads(text)
+    except ValueError:
+        return text
+    return inner if isinstance(inner, str) else text
 
 
 def whole(text):
@@ -448,12 +461,18 @@ def make_store(folder, names):
 
         def _load(self):
             try:
-                with open(self.path, "rb") as file:
+                with open_file(self.path, "rb") as file:
                     return pickle.load(file)
             except FileNotFoundError:
                 raise RuntimeError("dataset %s is not there: no step of this run has made it" % quote(self.name))
 
         def _save(self, data):
+            if is_url(folder):
+                with self.telling_what_helps():
+                    packed = pickle.dumps(data, protocol=pickle.HIGHEST_PROTOCOL)
+                with open_file(self.path, "wb") as file:
+                    file.write(packed)
+                return
             os.makedirs(folder, exist_ok=True)
             handle, scratch = tempfile.mkstemp(dir=folder, suffix=".tmp")
             try:
@@ -463,18 +482,45 @@ def make_store(folder, names):
                 os.replace(scratch, self.path)
             except BaseException as error:
                 os.unlink(scratch)
-                if not isinstance(error, (pickle.PicklingError, TypeError, AttributeError)):
-                    raise
+                with self.telling_what_helps():
+                    raise error
+
+        @contextlib.contextmanager
+        def telling_what_helps(self):
+            try:
+                yield
+            except (pickle.PicklingError, TypeError, AttributeError) as error:
                 advice = "add it to the catalog, or group its nodes into one step (merge)"
                 raise RuntimeError("dataset %s cannot be pickled: %s" % (quote(self.name), advice)) from error
 
         def _exists(self):
+            if is_url(self.path):
+                import fsspec
+
+                files, path = fsspec.core.url_to_fs(self.path)
+                return files.exists(path)
             return os.path.exists(self.path)
 
         def _describe(self):
             return {"path": self.path}
 
+    if is_url(folder):
+        folder = folder.rstrip("/") + "/" + os.environ["KUBEFLOW_RUN_ID"]
     return {name: CarriedDataset(name) for name in names}
+
+
+def is_url(path):
+    return "://" in path
+
+
+def open_file(path, mode):
+    if not is_url(path):
+        return open(path, mode)
+    try:
+        import fsspec
+    except ImportError:
+        raise RuntimeError("the image has no fsspec, which run_config.datasets needs for %s" % path)
+    return fsspec.open(path, mode)
 
 
 # --- conf ---

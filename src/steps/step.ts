@@ -2,6 +2,7 @@
  * Steps: what runs as one process, in one pod or on this machine, and in which order. Comes in from `build.ts`; goes
  * out to `compile/` and `local/`, which both run the same runner (`runner.py`) with the same three arguments.
  */
+import type { KubernetesObject } from "../config/kubeflow.ts";
 import type { Plain } from "../config/plain.ts";
 import type { Warning } from "../error.ts";
 import type { Node } from "../pipeline/model.ts";
@@ -22,7 +23,16 @@ export interface StepPlan {
   /** What is the same for every step of the run; the runner's first argument. */
   readonly shared: RunnerShared;
   readonly pods: PodDefaults;
+  /** What runs when the run ends, however it ends; absent: nothing. */
+  readonly exit?: ExitStep;
   readonly warnings: readonly Warning[];
+}
+
+/** The last step of a run: another pipeline, which reads `params:status` and `params:failures`. */
+export interface ExitStep extends Step {
+  readonly pipeline: string;
+  /** True: it reads what other steps left on the volume. */
+  readonly readsVolume: boolean;
 }
 
 /** One process that runs one or more Kedro nodes. */
@@ -36,6 +46,8 @@ export interface Step {
   /** Names of the pipeline parameters (`StepParameter.name`) it uses, in the plan's order. */
   readonly parameters: readonly string[];
   readonly pod: PodShape;
+  /** Files and folders in the pod that are also kept as artifacts of the server; absent: none. */
+  readonly artifacts?: readonly string[];
 }
 
 /** A top-level Kedro parameter as a pipeline parameter. */
@@ -66,7 +78,7 @@ export interface RunnerShared {
   readonly env: string;
   /** Folder of the project where the step runs. */
   readonly project: string;
-  /** Folder for datasets that cross a step border in memory; null: nothing crosses. */
+  /** Folder or URL for datasets that cross a step border in memory; null: nothing crosses. */
   readonly store: string | null;
   /** Datasets that are kept in `store`, sorted. */
   readonly carried: readonly string[];
@@ -90,7 +102,32 @@ export interface RunnerStep {
 export interface PodShape {
   /** Quantities as text, requests and limits alike. */
   readonly resources: Readonly<Record<string, string>>;
+  readonly retry?: RetryPlan;
+  /** Kubernetes' own objects, as are the next two. */
+  readonly tolerations?: readonly KubernetesObject[];
+  readonly affinity?: KubernetesObject;
+  readonly volumes?: readonly KubernetesObject[];
+  readonly mounts?: readonly VolumeMount[];
 }
+
+/** How often a failed pod is started again. */
+export interface RetryPlan {
+  /** At least 1. */
+  readonly limit: number;
+  /** Argo's text: `60s`, `5m`, bare seconds; null: at once. */
+  readonly duration: string | null;
+  readonly factor: number | null;
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+}
+
+/** A variable of every pod. */
+export type PodVariable =
+  | { readonly name: string; readonly value: string }
+  | { readonly name: string; readonly secret: string; readonly key: string };
 
 /** Settings that hold for every pod of the run, null where the run has no pods. */
 export interface PodDefaults {
@@ -99,6 +136,15 @@ export interface PodDefaults {
   readonly ttlSeconds: number | null;
   readonly volume: VolumePlan | null;
   readonly serviceAccount: string | null;
+  readonly env?: readonly PodVariable[];
+  /** Names of secrets for the registry. */
+  readonly imagePullSecrets?: readonly string[];
+  /** Labels of the machines that any pod of the run may use. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** ISO 8601: how old a result of the server's cache may be; absent: nothing is taken from the cache. */
+  readonly maxCacheStaleness?: string;
+  /** The pod that fills the volume. */
+  readonly initPod?: PodShape;
 }
 
 /** The claim that is made for each run and mounted at `<project>/data`. */

@@ -153,9 +153,9 @@ const ROWS: readonly Row[] = [
   {
     name: "a key that is not compiled yet is refused, not dropped",
     argv: ["compile"],
-    parts: { conf: { "base/kubeflow.yaml": `${KUBEFLOW}  on_exit_pipeline: notify\n` } },
+    parts: { conf: { "base/kubeflow.yaml": `${KUBEFLOW}target: kfp\n` } },
     status: 3,
-    says: ['"run_config.on_exit_pipeline" is not compiled', "conf/base/kubeflow.yaml:5:3"],
+    says: ['"target" is not compiled', "conf/base/kubeflow.yaml:5:1"],
   },
   {
     name: "unknown key in kubeflow.yaml",

@@ -28,6 +28,62 @@ model: {type: pickle.PickleDataset, filepath: "s3://bucket/model.pkl"}
 result: {type: json.JSONDataset, filepath: "s3://bucket/result.json"}
 `;
 
+const EVERY_KEY = `host: http://127.0.0.1:9
+run_config:
+  image: registry.example/shop:1
+  experiment_name: shop
+  run_name: shop
+  service_account: trainer
+  image_pull_secrets: [registry-login]
+  node_selector: {disk: ssd}
+  project_dir: /srv/shop/
+  on_exit_pipeline: notify
+  volume: {size: 10Gi, owner: null}
+  env:
+  - {name: MODE, value: "$HOME $$ $(X)"}
+  - {name: DB_PASSWORD, secret: {name: db, key: password}}
+  resources:
+    __default__: {cpu: 250m, memory: 512Mi}
+    big: {cpu: 4, nvidia.com/gpu: 1, memory: null}
+    "sc*": {memory: 2Gi}
+    on-exit: {memory: 64Mi}
+  retry_policy:
+    __default__: {num_retries: 2, backoff_duration: 60s, backoff_factor: 2}
+    fit: {num_retries: 9}
+    on_exit: {num_retries: 0}
+  tolerations:
+    __default__:
+    - {key: dedicated, operator: Equal, value: ml-ops, effect: NoSchedule}
+    fit:
+    - {key: gpu, operator: Exists, effect: NoExecute, tolerationSeconds: 300}
+  affinity:
+    fit:
+      node_affinity:
+        required_during_scheduling_ignored_during_execution:
+          nodeSelectorTerms:
+          - matchExpressions: [{key: pool, operator: In, values: [gpu]}]
+      pod_anti_affinity:
+        preferred_during_scheduling_ignored_during_execution:
+        - weight: 5
+          pod_affinity_term: {topology_key: zone, label_selector: {match_labels: {my_app: train}}}
+  extra_volumes:
+    __default__:
+    - mount_path: /etc/settings
+      volume: {name: settings, configMap: {name: settings, items: [{key: a, path: a.yml}]}}
+    fit:
+    - mount_path: /etc/secrets
+      volume: {name: db-secret, secret: {secret_name: db, optional: false, default_mode: 0400}}
+    - mount_path: /mnt/share
+      volume: {name: share, nfs: {server: nfs.example, path: /share, read_only: true}}
+    - mount_path: /mnt/all
+      volume:
+        name: all
+        projected:
+          sources:
+          - {secret: {name: a}}
+          - {downward_api: {items: [{path: labels, field_ref: {field_path: metadata.labels}}]}}
+`;
+
 const NASTY = `digits: "0123"
 word: "on"
 small: 1e-05
@@ -168,6 +224,81 @@ export const SCENARIOS: readonly Scenario[] = [
       },
     },
     argv: ["--param", "rate=0.5"],
+  },
+  {
+    name: "every-key",
+    about: "all settings of pods, an exit pipeline that reads the volume, artifacts",
+    parts: {
+      pipelines: {
+        train: `${IMPORTS}def create_pipeline(**kwargs):
+    return pipeline([
+        node(fit, ["table", "params:rate"], "model", name="fit", tags="big"),
+        node(score, "model", "result", name="score"),
+    ])
+`,
+        notify: `${IMPORTS}def create_pipeline(**kwargs):
+    return pipeline([node(fit, ["result", "params:status", "params:failures", "params:rate"], None, name="tell")])
+`,
+      },
+      registry: `from kedro.framework.project import find_pipelines
+
+def register_pipelines():
+    pipelines = find_pipelines(raise_errors=True)
+    pipelines["__default__"] = pipelines["train"]
+    return pipelines
+`,
+      conf: {
+        "base/catalog.yml": `table: {type: pandas.CSVDataset, filepath: data/01/table.csv}
+model: {type: pickle.PickleDataset, filepath: data/06/model.pkl, versioned: true}
+result: {type: json.JSONDataset, filepath: data/08/result.json}
+`,
+        "base/kubeflow.yaml": EVERY_KEY,
+      },
+    },
+    argv: [],
+  },
+  {
+    name: "exit-without-volume",
+    about: "an exit pipeline that needs nothing of the run, old spellings",
+    parts: {
+      pipelines: {
+        train: `${IMPORTS}def create_pipeline(**kwargs):
+    return pipeline([node(fit, "table", "model", name="fit_it")])
+`,
+        notify: `${IMPORTS}def create_pipeline(**kwargs):
+    return pipeline([node(fit, "params:status", None, name="tell")])
+`,
+      },
+      conf: {
+        "base/catalog.yml": REMOTE,
+        "base/kubeflow.yaml": `run_config:
+  image: shop:1
+  on_exit_pipeline: notify
+  max_cache_staleness: P7D
+  store_kedro_outputs_as_kfp_artifacts: False
+  datasets: s3://bucket/runs/
+  extra_volumes:
+    fit-it:
+    - mount_path: /dev/shm
+      volume: {name: shared_memory, empty_dir: {cls: V1EmptyDirVolumeSource, params: {medium: Memory, size_limit: 1Gi}}}
+  env: []
+`,
+      },
+    },
+    argv: ["--pipeline", "train"],
+  },
+  {
+    name: "many-shapes",
+    about: "more shapes than copies of the runner: it stands in the document once",
+    parts: {
+      pipelines: only(
+        'pipeline([node(fit, ["table", "params:rate"], f"model_{i}", name=f"fit_{i}") for i in range(10)])',
+      ),
+      conf: kubeflow(
+        `  resources:\n${Array.from({ length: 10 }, (_, i) => `    fit_${i}: {memory: ${i + 1}Gi}\n`).join("")}`,
+      ),
+    },
+    argv: [],
   },
 ];
 

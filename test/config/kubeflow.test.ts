@@ -25,6 +25,7 @@ describe("buildKubeflow", () => {
       tls: null,
       ui: null,
       mlflowMode: null,
+      warnings: [],
     });
     expect(run).toEqual({
       image: null,
@@ -127,7 +128,7 @@ describe("buildKubeflow", () => {
       '4:8 "run_config.ttl" must be a whole number, and it is "soon"',
       '5:12 "run_config.volume.sise" is not a known key; did you mean "size"?',
       '5:29 "run_config.volume.keep" must be true or false, and it is "maybe"',
-      '6:3 "run_config.cpu" is not a known key; known here: image, image_pull_policy, root, experiment_name, run_name',
+      '6:3 "run_config.cpu" is not a known key; known here: image, image_pull_policy, experiment_name, run_name, sche',
       '7:1 "image" is not a known key; it belongs under run_config',
       '8:14 "kfp_version" must be text in quotes, like "2.14", and it is 2.1',
     ]);

@@ -338,7 +338,8 @@ function checkContainers(ctx: Context, at: string, template: Template): void {
   if (main) {
     const fallback = workflow.spec.templateDefaults?.container?.image ?? workflow.spec.templateDefaults?.script?.image;
     if (!main.image && !fallback) report("T9", at, "no image");
-    if (!main.command?.length && template.container) report("K13", at, "no command");
+    const command = main.command ?? workflow.spec.templateDefaults?.container?.command;
+    if (!command?.length && template.container) report("K13", at, "no command");
   }
   for (const container of [main, ...(set?.containers ?? []), ...(template.initContainers ?? [])]) {
     if (!container) continue;

@@ -18,12 +18,19 @@ export function pythonWith(kedroVersion: string): string | null {
   return Bun.file(path).size > 0 ? path : null;
 }
 
-/** Renders spaceflights-pandas of a tag into `folder` as project "Space Flights". */
-export function layStarter(git: string, tag: string, kedroVersion: string, folder: string): void {
-  const prefix = "spaceflights-pandas/{{ cookiecutter.repo_name }}/";
+/** Renders a starter of a tag into `folder` as project "Space Flights". */
+export function layStarter(
+  git: string,
+  tag: string,
+  kedroVersion: string,
+  folder: string,
+  starter = "spaceflights-pandas",
+): void {
+  const prefix = `${starter}/{{ cookiecutter.repo_name }}/`;
   const listed = runGit(git, ["ls-tree", "-r", "-z", "--name-only", tag, prefix]);
   const render = (text: string): string =>
     text
+      .replace(/= \{\{ *cookiecutter\.tools[^}]*\}\}/g, '= "None"') // up to 0.19.11 without quotes of its own
       .replace(/\{\{ *cookiecutter\.tools[^}]*\}\}/g, "None")
       .replace(/\{\{ *cookiecutter\.project_name *\}\}/g, "Space Flights")
       .replace(/\{\{ *cookiecutter\.repo_name *\}\}/g, "space-flights")

@@ -3,15 +3,17 @@
  * (`kedro-1.7.0/bin/python`); what is absent is skipped and counted.
  */
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Plain } from "../../src/config/plain.ts";
+import { shortenPython } from "../../src/steps/shorten.ts";
 import type { RunnerShared, RunnerStep } from "../../src/steps/step.ts";
 import { encodeParameter } from "../../src/steps/transport.ts";
 import { layProbe, mountConf, pythonWith } from "./projects.ts";
 
-const RUNNER = readFileSync(join(import.meta.dir, "../../src/steps/runner.py"), "utf8");
+/** As it stands in documents. */
+const RUNNER = shortenPython(readFileSync(join(import.meta.dir, "../../src/steps/runner.py"), "utf8"));
 const top = mkdtempSync(join(tmpdir(), "kfk-live-runner-"));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
@@ -78,7 +80,12 @@ for (const version of VERSIONS) {
   const python = pythonWith(version);
   describe.skipIf(python === null)(`the runner in Kedro ${version}`, () => {
     const project = join(top, version);
-    const start = (nodes: Nodes, values: typeof NASTY, more: Partial<RunnerShared> = {}) => {
+    const start = (
+      nodes: Nodes,
+      values: typeof NASTY,
+      more: Partial<RunnerShared> = {},
+      ending: readonly string[] = [],
+    ) => {
       const parameters = values.map(([name, value]) => ({ name, key: name, ...encodeParameter(value) }));
       const shared: RunnerShared = {
         kfk: 1,
@@ -100,10 +107,11 @@ for (const version of VERSIONS) {
           JSON.stringify(shared),
           JSON.stringify({ step: "a-step", nodes }),
           Buffer.from(JSON.stringify(texts)).toString("base64"),
+          ...ending,
         ],
         {
           cwd: top,
-          env: { PATH: process.env["PATH"] ?? "", HOME: top, TMPDIR: scratch },
+          env: { PATH: process.env["PATH"] ?? "", HOME: top, TMPDIR: scratch, KUBEFLOW_RUN_ID: "run-1" },
           stdout: "pipe",
           stderr: "pipe",
         },
@@ -162,6 +170,29 @@ for (const version of VERSIONS) {
         "{'keep': 1, 'also': {'deep': [1, 2.5]}}",
       ]);
     }, 90_000);
+
+    test("carries datasets in a bucket, in a folder of the run", () => {
+      layProbe(version, project);
+      const bucket = join(project, "bucket");
+      const more = { store: `file://${bucket}`, carried: ["in_base", "in_local", "made"] };
+      const passOn: Nodes[number] = [UNNAMED[version], ["params:plain", "params:nested"], ["in_base", "in_local"]];
+      mkdirSync(join(bucket, "run-1"), { recursive: true });
+      for (const node of [SHOW, passOn, FINISH]) {
+        const done = start([node], [], more);
+        expect({ ...done, all: done.status === 0 ? "" : done.all }).toMatchObject({ status: 0, all: "" });
+      }
+      expect(readdirSync(join(bucket, "run-1"))).toHaveLength(3);
+      const lost = start([FINISH], [], { ...more, store: `file://${bucket}-2` });
+      expect(lost.status).toBe(1);
+      expect(lost.all).toMatch(/dataset "(?:made|in_base|in_local)" is not there: no step of this run has made it/);
+    }, 90_000);
+
+    test("tells the last step of a run how the run ended", () => {
+      layProbe(version, project);
+      const failures = JSON.stringify(JSON.stringify([{ displayName: "a(0)" }]));
+      expect(start([SHOW], [], {}, ["Failed", failures])).toMatchObject({ status: 0 });
+      expect(readJson("seen.json")).toMatchObject({ status: "'Failed'", failures: `'[{"displayName":"a(0)"}]'` });
+    }, 60_000);
 
     test("runs several nodes in one step and no others", () => {
       layProbe(version, project);

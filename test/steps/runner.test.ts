@@ -10,12 +10,16 @@ import { array, constantFrom, sample } from "fast-check";
 import type { Plain } from "../../src/config/plain.ts";
 import { encodeStep } from "../../src/steps/argument.ts";
 import { encodeParameter } from "../../src/steps/transport.ts";
+import { shortenPython } from "../../src/steps/shorten.ts";
 import type { ParameterTag, RunnerShared, Step } from "../../src/steps/step.ts";
 
 const PATH = join(import.meta.dir, "../../src/steps/runner.py");
-const RUNNER = readFileSync(PATH, "utf8");
+const FORMS: readonly (readonly [string, string])[] = [
+  ["as written", readFileSync(PATH, "utf8")],
+  ["as embedded in documents", shortenPython(readFileSync(PATH, "utf8"))],
+];
 
-describe("runner.py", () => {
+describe.each(FORMS)("runner.py %s", (_, RUNNER) => {
   test("holds nothing that Argo, KFP, Kubernetes or YAML would change", () => {
     const lines = RUNNER.split("\n");
     expect(lines.filter((line) => /\{\{|\[\[|\$\(|\$\$|\t|\s$|[^\x20-\x7e]/.test(line))).toEqual([]);
@@ -89,12 +93,17 @@ const TYPED: readonly (readonly [ParameterTag, string, string])[] = [
   ],
 ];
 
-for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
+/** The embedded form is the same program (`shorten.test.ts`), so the oldest and the newest Python are enough for it. */
+const RUNS = [6, 7, 8, 9, 10, 11, 12, 13].flatMap((minor) =>
+  FORMS.slice(0, minor === 6 || minor === 13 ? 2 : 1).map(([form, text]) => ({ minor, form, text })),
+);
+
+for (const { minor, form, text: runner } of RUNS) {
   const python = findInterpreter(minor);
-  describe.skipIf(python === null)(`the runner on Python 3.${minor}`, () => {
+  describe.skipIf(python === null)(`the runner ${form} on Python 3.${minor}`, () => {
     test("reads every value back as it was", () => {
       const cases = VALUES.map(([, value]) => encodeParameter(value));
-      const got = decodeAll(python as string, cases);
+      const got = decodeAll(python as string, runner, cases);
       expect(got.map((text, index) => [VALUES[index]?.[0], text])).toEqual(
         VALUES.map(([name, , repr]) => [name, repr]),
       );
@@ -103,6 +112,7 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
     test("reads what people type by the parameter's tag", () => {
       const got = decodeAll(
         python as string,
+        runner,
         TYPED.map(([tag, text]) => ({ tag, text })),
       );
       expect(got.map((text, index) => [TYPED[index]?.[0], TYPED[index]?.[1], text])).toEqual(
@@ -134,10 +144,29 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
       );
       const got = decodeAll(
         python as string,
+        runner,
         texts.map((text) => encodeParameter(text)),
         "json.dumps(value)",
       );
       expect(got.map((text) => JSON.parse(text) as unknown)).toEqual(texts);
+    });
+
+    test("reads Argo's list of failures, which is JSON in a quoted text", () => {
+      const texts = ['"null"', '"[{\\"displayName\\":\\"a(0)\\"}]"', '"a\\x7fb"', "plain", "3"];
+      const script = `
+import json, sys
+scope = {"__name__": "runner"}
+exec(compile(sys.argv[1], "runner", "exec"), scope)
+print(json.dumps([scope["read_failures"](text) for text in sys.argv[2:]]))
+`;
+      const done = Bun.spawnSync([python as string, "-I", "-c", script, runner, ...texts], { env: {}, stderr: "pipe" });
+      expect(JSON.parse(done.stdout.toString())).toEqual([
+        "null",
+        '[{"displayName":"a(0)"}]',
+        '"a\\x7fb"',
+        "plain",
+        "3",
+      ]);
     });
 
     test("refuses broken arguments with status 90", () => {
@@ -162,7 +191,7 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
           "Argo moved an argument to /tmp/argo_arg_98765432.txt, which cannot be read: it is too long",
         ],
       ];
-      const got = rows.map(([name, argv]) => [name, start(python as string, argv)]);
+      const got = rows.map(([name, argv]) => [name, start(python as string, runner, argv)]);
       expect(got).toEqual(rows.map(([name, , text]) => [name, { status: 90, err: `kfk: step "?": ${text}\n` }]));
     });
 
@@ -177,13 +206,13 @@ for (const minor of [6, 7, 8, 9, 10, 11, 12, 13]) {
       try {
         const shared = { ...SHARED, project: folder };
         const argv = [JSON.stringify(shared), '{"step": "s", "nodes": []}', pack({})];
-        expect(start(python as string, argv)).toEqual({
+        expect(start(python as string, runner, argv)).toEqual({
           status: 92,
           err: `kfk: step "s": there is no Kedro project in ${folder}: set run_config.project_dir to the folder that holds it in the image\n`,
         });
         mkdirSync(join(folder, "src"));
         writeFileSync(join(folder, "pyproject.toml"), '[tool.kedro]\npackage_name = "x"\n');
-        const done = start(python as string, argv);
+        const done = start(python as string, runner, argv);
         expect(done.status).toBe(92);
         expect(done.err).toMatch(/kfk: step "s": this Python \(.*\) cannot import Kedro\n$/);
       } finally {
@@ -209,8 +238,12 @@ function pack(texts: Readonly<Record<string, string>>): string {
   return Buffer.from(JSON.stringify(texts)).toString("base64");
 }
 
-function start(python: string, argv: readonly string[]): { readonly status: number; readonly err: string } {
-  const done = Bun.spawnSync([python, "-I", "-c", RUNNER, ...argv], { cwd: tmpdir(), env: {}, stderr: "pipe" });
+function start(
+  python: string,
+  runner: string,
+  argv: readonly string[],
+): { readonly status: number; readonly err: string } {
+  const done = Bun.spawnSync([python, "-I", "-c", runner, ...argv], { cwd: tmpdir(), env: {}, stderr: "pipe" });
   return { status: done.exitCode, err: done.stderr.toString() };
 }
 
@@ -246,13 +279,14 @@ print(json.dumps(scope["read_arguments"](sys.argv[2:])[1]["nodes"]))
 /** What the runner makes of each text: `repr`, or "error STATUS MESSAGE". */
 function decodeAll(
   python: string,
+  runner: string,
   cases: readonly { readonly tag: ParameterTag; readonly text: string }[],
   shown = "repr(value)",
 ): string[] {
   const script = `
 import json, sys
 scope = {"__name__": "runner"}
-exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), scope)
+exec(compile(sys.argv[1], "runner", "exec"), scope)
 out = []
 for case in json.loads(sys.stdin.buffer.read().decode("utf-8")):
     try:
@@ -262,7 +296,7 @@ for case in json.loads(sys.stdin.buffer.read().decode("utf-8")):
         out.append("error %d %s" % (error.status, error))
 print(json.dumps(out))
 `;
-  const done = Bun.spawnSync([python, "-I", "-c", script, PATH], {
+  const done = Bun.spawnSync([python, "-I", "-c", script, runner], {
     stdin: Buffer.from(JSON.stringify(cases.map(({ tag, text }) => ({ tag, text })))),
     env: {},
     stderr: "pipe",
