@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/error.ts": [],
   "src/world.ts": ["src/error.ts"],
   "src/cli": ["*"],
-  "src/project": ["src/error.ts", "src/world.ts", "src/python"],
+  "src/project": ["src/error.ts", "src/world.ts", "src/python", "src/config", "src/kedro"],
   // the values of configuration, which project code may read
   "src/python": ["src/error.ts", "src/config"],
   "src/kedro": ["src/error.ts", "src/python", "src/pipeline", "src/config"],
@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/steps": ["src/error.ts", "src/config", "src/pipeline", "src/compile"],
   "src/compile": ["src/error.ts", "src/config", "src/pipeline", "src/steps"],
   "src/cluster": ["src/error.ts", "src/world.ts", "src/steps", "src/compile", "schemas"],
-  "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile"],
+  "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile", "src/kedro"],
   "src/view": ["src/error.ts", "src/world.ts", "src/steps", "src/pipeline", "src/config", "src/compile"],
   schemas: [],
 };

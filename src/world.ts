@@ -207,16 +207,20 @@ const realFiles: Files = {
   write: (path, data) =>
     writing(path, () => {
       mkdirSync(dirname(path), { recursive: true });
-      const scratch = `${path}.${process.pid}.tmp`;
-      const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+      const before = statSync(path, { throwIfNoEntry: false });
+      const mode = before?.mode;
+      // a device or a pipe (/dev/null, /dev/stdout) is written to, never replaced
+      const isFile = before === undefined || before.isFile() || before.isDirectory();
+      const scratch = isFile ? `${path}.${process.pid}.tmp` : path;
       const handle = openSync(scratch, "w");
       try {
         const bytes = typeof data === "string" ? Buffer.from(data) : data;
         for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
-        fsyncSync(handle);
+        if (isFile) fsyncSync(handle);
       } finally {
         closeSync(handle);
       }
+      if (!isFile) return;
       if (mode !== undefined) chmodSync(scratch, mode);
       renameSync(scratch, path);
     }),

@@ -25,7 +25,7 @@ export const compile: Verb = {
       import("../compile/argo.ts"),
       import("./output.ts"),
     ]);
-    const read = readProject(call);
+    const read = await readProject(call);
     const plan = planForCluster(call, read);
     const text = compileArgo(plan);
     call.warn([...read.model.warnings, ...plan.warnings]);

@@ -43,7 +43,7 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
     import("./local-end.ts"),
   ]);
   const { world, options } = call;
-  const read = readProject(call);
+  const read = await readProject(call);
   const plan = planForHere(call, read);
   call.warn([...read.model.warnings, ...plan.warnings]);
   const python = await findPython(world, read.facts.root, options.text("python"), read.facts.kedro.version);
@@ -87,7 +87,7 @@ async function runThere(call: Call): Promise<number> {
     import("../cluster/server.ts"),
   ]);
   const { world, options } = call;
-  const read = readProject(call);
+  const read = await readProject(call);
   // the document keeps its defaults, so that runs with other values share one version
   const plan = planForCluster(call, read, new Map());
   const parameters = runParameters(call, read, plan);

@@ -29,7 +29,7 @@ export const uploadPipeline: Verb = {
         import("../cluster/pipelines.ts"),
         import("../cluster/server.ts"),
       ]);
-    const read = readProject(call);
+    const read = await readProject(call);
     const plan = planForCluster(call, read);
     const text = compileArgo(plan);
     call.warn([...read.model.warnings, ...plan.warnings]);

@@ -79,9 +79,9 @@ export async function waitAndTell(
 /** kubeflow.yaml of the project around, when there is one and no option names the host. */
 async function kubeflowIfAny(call: Call): Promise<import("../config/kubeflow.ts").KubeflowConfig | undefined> {
   if (call.options.text("host") !== undefined || call.world.env["KFK_HOST"] !== undefined) return undefined;
-  const [{ readProject }, { isKfkError }] = await Promise.all([import("./read.ts"), import("../error.ts")]);
+  const [{ readKubeflowOf }, { isKfkError }] = await Promise.all([import("./read.ts"), import("../error.ts")]);
   try {
-    return readProject(call).configuration.kubeflow();
+    return readKubeflowOf(call);
   } catch (error) {
     if (isKfkError(error, "PROJECT_NOT_FOUND")) return undefined;
     throw error;

@@ -18,23 +18,30 @@ export function pythonWith(kedroVersion: string): string | null {
   return Bun.file(path).size > 0 ? path : null;
 }
 
-/** Renders spaceflights-pandas of a tag into `folder` as project "Space Flights". */
-export function layStarter(git: string, tag: string, kedroVersion: string, folder: string): void {
-  const prefix = "spaceflights-pandas/{{ cookiecutter.repo_name }}/";
+/** Renders a starter of a tag into `folder` as project "Space Flights"; files that the copy of it lacks are left out. */
+export function layStarter(
+  git: string,
+  tag: string,
+  kedroVersion: string,
+  folder: string,
+  starter = "spaceflights-pandas",
+): void {
+  const prefix = `${starter}/{{ cookiecutter.repo_name }}/`;
   const listed = runGit(git, ["ls-tree", "-r", "-z", "--name-only", tag, prefix]);
   const render = (text: string): string =>
     text
-      .replace(/\{\{ *cookiecutter\.tools[^}]*\}\}/g, "None")
+      .replace(/"?\{\{ *cookiecutter\.tools[^}]*\}\}"?/g, '"None"')
       .replace(/\{\{ *cookiecutter\.project_name *\}\}/g, "Space Flights")
       .replace(/\{\{ *cookiecutter\.repo_name *\}\}/g, "space-flights")
       .replace(/\{\{ *cookiecutter\.python_package *\}\}/g, "space_flights")
       .replace(/\{\{ *cookiecutter\.kedro_version *\}\}/g, kedroVersion)
-      .replace(/\{\{ *cookiecutter\.example_pipeline *\}\}/g, "False");
+      .replace(/"?\{\{ *cookiecutter\.example_pipeline *\}\}"?/g, '"False"');
   for (const name of listed.toString().split("\0")) {
     if (name === "") continue;
     const target = join(folder, render(name.slice(prefix.length)));
     mkdirSync(dirname(target), { recursive: true });
-    const bytes = runGit(git, ["show", `${tag}:${name}`]);
+    const bytes = tryGit(git, ["cat-file", "blob", `${tag}:${name}`]);
+    if (bytes === null) continue;
     const isText = /\.(py|toml|yml|md|txt|rst|csv)$/.test(name);
     writeFileSync(target, isText && !name.endsWith(".csv") ? render(bytes.toString()) : bytes);
   }
@@ -182,6 +189,11 @@ def register_pipelines():
     combo = found["part"]
     return {"__default__": combo.only_nodes("show.it"), "combo": combo}
 `;
+
+function tryGit(git: string, command: readonly string[]): Buffer | null {
+  const done = Bun.spawnSync(["git", "--git-dir", git, ...command]);
+  return done.exitCode === 0 ? done.stdout : null;
+}
 
 function runGit(git: string, command: readonly string[]): Buffer {
   const done = Bun.spawnSync(["git", "--git-dir", git, ...command]);
