@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/world.ts": ["src/error.ts"],
   "src/secrets.ts": [],
   "src/cli": ["*"],
-  "src/project": ["src/error.ts", "src/world.ts", "src/python"],
+  "src/project": ["src/error.ts", "src/world.ts", "src/python", "src/config", "src/kedro"],
   // the values of configuration, which project code may read
   "src/python": ["src/error.ts", "src/config"],
   "src/kedro": ["src/error.ts", "src/python", "src/pipeline", "src/config"],
@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/steps",
     "src/compile",
   ],
-  "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile"],
+  "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile", "src/kedro"],
   "src/view": [
     "src/error.ts",
     "src/world.ts",

@@ -8,9 +8,10 @@ const guarded = (input: string | URL | Request, init?: RequestInit): Promise<Res
   return realFetch(input, init);
 };
 globalThis.fetch = Object.assign(guarded, realFetch);
-const kept = new Set(["KFK_LIVE_VENVS", "KFK_STARTERS_GIT"]);
+/** Of the live tests. */
+const KEPT: ReadonlySet<string> = new Set(["KFK_LIVE_VENVS", "KFK_STARTERS_GIT"]);
 for (const name of Object.keys(process.env)) {
-  if (/^(?:KFK_|KF_|KEDRO_|KUBECONFIG$|HTTPS?_PROXY$|ALL_PROXY$)/i.test(name) && !kept.has(name)) {
+  if (/^(?:KFK_|KF_|KEDRO_|KUBECONFIG$|HTTPS?_PROXY$|ALL_PROXY$)/i.test(name) && !KEPT.has(name)) {
     delete process.env[name];
   }
 }

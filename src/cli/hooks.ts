@@ -41,7 +41,7 @@ async function list(call: Call): Promise<number> {
     import("./read.ts"),
     import("../hooks/rules.ts"),
   ]);
-  const read = readProject(call);
+  const read = await readProject(call);
   const files = wantsHooks(call) ? findHooks(call, read) : [];
   const loaded = files.length === 0 ? [] : (await loadHooks(call, read, files)).files;
   const rows = [

@@ -26,7 +26,7 @@ export interface OpenProject extends ReadProject {
 
 /** Reads the project through its hooks. Errors: those of `readProject`, HOOK_*. */
 export async function openProject(call: Call): Promise<OpenProject> {
-  const read = readProject(call);
+  const read = await readProject(call);
   if (!wantsHooks(call)) return { ...read, hooks: NO_HOOKS };
   const files = findHooks(call, read);
   if (files.length === 0) return { ...read, hooks: NO_HOOKS };

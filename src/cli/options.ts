@@ -20,6 +20,12 @@ export const GLOBAL_OPTIONS = {
     valueHint: "NAME",
     description: "Namespace on a server with several users",
   },
+  from: {
+    type: "string",
+    valueHint: "auto|static|python|image|FILE",
+    description:
+      "Where the pipelines are read from; auto reads the sources, and asks Python where they leave something open",
+  },
   python: { type: "string", valueHint: "PROGRAM", description: "Python that runs the project (also KFK_PYTHON)" },
   "token-file": { type: "string", valueHint: "FILE", description: "File with the token for the server" },
   "request-timeout": { type: "string", valueHint: "SECONDS", description: "Longest wait for one answer" },

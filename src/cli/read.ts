@@ -6,12 +6,13 @@ import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
-import { readConfiguration, type Configuration } from "../config/read.ts";
-import { KfkError, suggest, type Warning } from "../error.ts";
+import { readConfiguration, readKubeflow, type Configuration, type ConfigurationRequest } from "../config/read.ts";
+import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
 import { catalogRules } from "../kedro/catalog.ts";
-import { readRegistry } from "../kedro/registry.ts";
-import { readSettings } from "../kedro/settings.ts";
+import { type ProjectIdentity, readRegistry } from "../kedro/registry.ts";
+import { readSettings, type Settings } from "../kedro/settings.ts";
 import { filterNodes } from "../pipeline/algebra.ts";
 import { buildModel } from "../pipeline/build.ts";
 import type { Model, Node } from "../pipeline/model.ts";
@@ -28,48 +29,41 @@ export interface ReadProject {
   readonly plainEnvs: readonly string[];
 }
 
-/** Reads the whole project. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
-export function readProject(call: Call): ReadProject {
-  const { world, options } = call;
-  const facts = findProject(world, resolve(world.cwd, options.text("project") ?? "."));
-  const host = projectHost(world, facts);
-  const identity = { package: facts.package, kedroVersion: facts.kedro.version };
+/**
+ * Reads the whole project, from where `--from` (or the key `from` of kubeflow.yaml) says. Errors: PROJECT_*, PY_*,
+ * CONFIG_*, PIPELINE_*, LOCAL_PYTHON.
+ */
+export async function readProject(call: Call): Promise<ReadProject> {
+  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
+  const from = call.options.text("from") ?? fromKey(call, facts) ?? "auto";
+  if (from === "auto" || from === "static") {
+    try {
+      return readStatic(call, facts);
+    } catch (error) {
+      if (from === "static" || !isOpen(error)) throw error;
+      const { readAfter } = await import("./read-python.ts");
+      return await readAfter(call, facts, error);
+    }
+  }
+  const { readFromPython, readFromImage, readFromFile } = await import("./read-python.ts");
+  if (from === "python") return await readFromPython(call, facts);
+  return from === "image" ? await readFromImage(call, facts) : readFromFile(call, facts, from);
+}
+
+/** kubeflow.yaml alone, for verbs that do not look at pipelines. Errors: PROJECT_*, PY_*, CONFIG_*. */
+export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
+  return kubeflowOf(call, findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? ".")));
+}
+
+/** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
+export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
+  const host = projectHost(call.world, facts);
+  const identity = identityOf(facts);
   const settings = readSettings(host, identity);
-  const { loader } = settings;
-  const confRoot = isAbsolute(settings.confSource) ? settings.confSource : join(facts.root, settings.confSource);
-  const named = nonEmpty(options.text("env")) ?? nonEmpty(world.env["KEDRO_ENV"]);
-  const runEnv = named ?? loader.defaultRunEnv;
-  let git: { readonly state: GitState | null } | undefined;
-  const configuration = readConfiguration(
-    {
-      confRoot,
-      confShown: relative(facts.root, confRoot) || ".",
-      baseEnv: loader.baseEnv,
-      runEnv,
-      isRunEnvNamed: named !== undefined && named !== loader.defaultRunEnv,
-      patterns: loader.patterns,
-      mergeStrategy: loader.mergeStrategy,
-      ignoreHidden: loader.ignoreHidden,
-      hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
-      customResolvers: loader.customResolvers,
-      runtimeParams: new Map(),
-      catalogRules: catalogRules(facts.kedro.version),
-      variable: (name, known, env) => {
-        const project = {
-          name: facts.name,
-          package: facts.package,
-          kedroVersion: identity.kedroVersion,
-          root: facts.root,
-        };
-        git ??= { state: readGit(world.files, facts.root) };
-        const context = { kfk: call.version, verb: call.verb, project, runEnv, git: git.state, env };
-        return templating.variable({ name, known }, context);
-      },
-    },
-    world.files,
-    (name) => world.env[name],
-  );
-  const registry = readRegistry(host, identity);
+  const { configuration, runEnv, plainEnvs } = configure(call, facts, settings);
+  // steps run with KEDRO_ENV set to their environment
+  const env = (name: string): string | undefined => (name === "KEDRO_ENV" ? runEnv : host.env(name));
+  const registry = readRegistry({ ...host, env }, identity);
   const model = buildModel({
     project: {
       name: facts.name,
@@ -93,7 +87,61 @@ export function readProject(call: Call): ReadProject {
       })),
     ],
   });
-  return { facts, model, configuration, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };
+  return { facts, model, configuration, plainEnvs };
+}
+
+/** Configuration for the run environment; `settings` come from the project or are Kedro's own. Errors: CONFIG_*. */
+export function configure(
+  call: Call,
+  facts: ProjectFacts,
+  settings: Settings,
+): { readonly configuration: Configuration; readonly runEnv: string; readonly plainEnvs: readonly string[] } {
+  const { request, runEnv, plainEnvs } = requestFor(call, facts, settings);
+  const { world } = call;
+  return { configuration: readConfiguration(request, world.files, (name) => world.env[name]), runEnv, plainEnvs };
+}
+
+/** What reading configuration takes, also when only kubeflow.yaml is wanted. */
+export function requestFor(
+  call: Call,
+  facts: ProjectFacts,
+  settings: Settings,
+): { readonly request: ConfigurationRequest; readonly runEnv: string; readonly plainEnvs: readonly string[] } {
+  const { world, options } = call;
+  const { loader } = settings;
+  const confRoot = isAbsolute(settings.confSource) ? settings.confSource : join(facts.root, settings.confSource);
+  const named = nonEmpty(options.text("env")) ?? nonEmpty(world.env["KEDRO_ENV"]);
+  const runEnv = named ?? loader.defaultRunEnv;
+  let git: { readonly state: GitState | null } | undefined;
+  const request: ConfigurationRequest = {
+    confRoot,
+    confShown: relative(facts.root, confRoot) || ".",
+    baseEnv: loader.baseEnv,
+    runEnv,
+    isRunEnvNamed: named !== undefined && named !== loader.defaultRunEnv,
+    kind: loader.kind,
+    globalsPattern: loader.globalsPattern,
+    codeGlobals: loader.globals,
+    patterns: loader.patterns,
+    mergeStrategy: loader.mergeStrategy,
+    ignoreHidden: loader.ignoreHidden,
+    hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
+    customResolvers: loader.customResolvers,
+    runtimeParams: new Map(),
+    catalogRules: catalogRules(facts.kedro.version),
+    variable: (name, known, env) => {
+      const { kedroVersion } = identityOf(facts);
+      const project = { name: facts.name, package: facts.package, kedroVersion, root: facts.root };
+      git ??= { state: readGit(world.files, facts.root) };
+      const context = { kfk: call.version, verb: call.verb, project, runEnv, git: git.state, env };
+      return templating.variable({ name, known }, context);
+    },
+  };
+  return { request, runEnv, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };
+}
+
+export function identityOf(facts: ProjectFacts): ProjectIdentity {
+  return { package: facts.package, kedroVersion: facts.kedro.version, old: facts.old };
 }
 
 /** Nodes of the chosen pipeline after Kedro's filters. Errors: PIPELINE_UNKNOWN, PIPELINE_FILTER, PIPELINE_EMPTY. */
@@ -126,6 +174,27 @@ export function serverName(read: ReadProject, pipeline: string): string {
 }
 
 // --- internal ---
+
+/** What only running the project's Python could tell; everything else that is wrong is wrong there too. */
+function isOpen(error: unknown): error is KfkError {
+  return ["PY_UNKNOWN", "PY_LIMIT", "CONFIG_LOADER"].some((code) => isKfkError(error, code as Code));
+}
+
+/** The key `from`, as far as kubeflow files can be read; verbs that need them find out what is wrong with them. */
+function fromKey(call: Call, facts: ProjectFacts): string | undefined {
+  try {
+    return kubeflowOf(call, facts)?.from ?? undefined;
+  } catch (error) {
+    if (error instanceof KfkError) return undefined;
+    throw error;
+  }
+}
+
+function kubeflowOf(call: Call, facts: ProjectFacts): KubeflowConfig | undefined {
+  const settings = readSettings(projectHost(call.world, facts), identityOf(facts));
+  const { request } = requestFor(call, facts, settings);
+  return readKubeflow(request, call.world.files, (name) => call.world.env[name]).kubeflow();
+}
 
 /** `a,b` → a, b; commas inside brackets belong to an automatic name. */
 function splitNames(text: string): string[] {

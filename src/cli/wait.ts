@@ -91,6 +91,13 @@ async function projectIfAny(call: Call, isHostNamed: boolean): Promise<Around | 
   } catch (error) {
     if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
     if (isHostNamed || error.code === "PROJECT_NOT_FOUND") return undefined;
+    if (/^(?:PY|PIPELINE)_/.test(error.code)) {
+      const [{ readKubeflowOf }, { NO_HOOKS }] = await Promise.all([
+        import("./read.ts"),
+        import("../hooks/project.ts"),
+      ]);
+      return { kubeflow: readKubeflowOf(call), hooks: NO_HOOKS };
+    }
     throw error;
   }
 }

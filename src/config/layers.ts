@@ -6,7 +6,9 @@
  * dot-name in its path after links are followed, no key in two files of a folder (top-level keys; for `parameters`
  * since 0.19.9 leaf paths), keys that start with `_` exempt. Refused: a missing folder of a named environment, broken
  * files, a file that is no mapping, duplicate keys.
- * Source: Kedro 0.19.0 to 1.7.0 `OmegaConfigLoader`, fsspec 2026.9 `glob_translate` and `LocalFileSystem`.
+ * ConfigLoader and TemplatedConfigLoader (below 0.19) follow links, drop keys that start with `_` when they load a file,
+ * and take files of other formats, which are refused here.
+ * Source: Kedro 0.16.6 to 0.18.14 `ConfigLoader`, 0.18.14 to 1.7.0 `OmegaConfigLoader`, fsspec 2026.9 `glob_translate` and `LocalFileSystem`.
  */
 import { KfkError, suggest, type Note } from "../error.ts";
 import type { Files } from "../world.ts";
@@ -33,6 +35,10 @@ export interface LoaderSettings {
   readonly ignoreHidden: boolean;
   /** Kedro >= 0.19.9: two files may share a parent key of parameters. */
   readonly hasLeafDuplicates: boolean;
+  /** True: ConfigLoader or TemplatedConfigLoader (below 0.19), which read files in their own way. */
+  readonly isPlain?: boolean;
+  /** TemplatedConfigLoader: a file with Jinja in it is executed, so it is refused. */
+  readonly hasJinja?: boolean;
 }
 
 /** One file that was read. */
@@ -70,7 +76,7 @@ export function readLayers(type: string, settings: LoaderSettings, files: Files)
     tree: mergeFiles(
       type,
       settings,
-      found.map((file) => ({ file, tree: readFile(file, files) })),
+      found.map((file) => ({ file, tree: readFile(file, type, settings, files) })),
     ),
   }));
 }
@@ -125,15 +131,25 @@ export function mergeTree(target: MapNode, source: MapNode, markRivals = false):
 // --- internal ---
 
 const SUFFIX = /[^/]\.(?:yml|yaml|json)$/;
+/** What ConfigLoader reads too. */
+const OTHER_SUFFIX = /[^/]\.(?:ini|pickle|properties|xml)$/;
 
-function readFile(file: ConfigFile, files: Files): MapNode {
+function readFile(file: ConfigFile, type: string, settings: LoaderSettings, files: Files): MapNode {
   const text = files.readText(file.path);
   if (text === undefined) throw new KfkError("PROJECT_FILE", `${file.shown} cannot be read`);
   const source = { file: file.shown, text };
-  const tree = parseYaml(source);
+  const isPlain = settings.isPlain === true && type !== "kubeflow";
+  if (!SUFFIX.test(file.path)) throw otherFormat(file);
+  if (isPlain && settings.hasJinja === true) checkJinja(source);
+  const tree = parseYaml(source, isPlain ? "pyyaml" : "omegaconf");
   if (tree === undefined || (tree.kind === "scalar" && (tree.value === null || tree.value === "")))
     return { kind: "map", entries: new Map(), at: undefined };
   if (tree.kind !== "map") throw notMapping(tree);
+  if (isPlain) {
+    for (const key of tree.entries.keys()) {
+      if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
+    }
+  }
   return tree;
 }
 
@@ -211,16 +227,28 @@ function findFiles(folder: string, patterns: readonly string[], settings: Loader
   const found = new Set<string>();
   const listings = new Map<string, readonly string[]>();
   for (const pattern of patterns) {
-    for (const path of glob(folder, pattern, files, listings)) found.add(path);
+    for (const path of glob(folder, pattern, settings, files, listings)) found.add(path);
   }
+  const { isPlain = false } = settings;
   return [...found]
-    .filter((path) => SUFFIX.test(path) && files.kind(path) === "file")
-    .filter((path) => !settings.ignoreHidden || !isHidden(path, settings.confRoot, files))
+    .filter((path) => SUFFIX.test(path) || (isPlain && OTHER_SUFFIX.test(path)))
+    .filter((path) => files.kind(path) === "file")
+    .filter((path) =>
+      isPlain
+        ? !/\/\./.test(path.slice(folder.length))
+        : !settings.ignoreHidden || !isHidden(path, settings.confRoot, files),
+    )
     .toSorted((a, b) => (a < b ? -1 : 1))
     .map((path) => ({ path, shown: settings.confShown + path.slice(settings.confRoot.length) }));
 }
 
-function glob(folder: string, pattern: string, files: Files, listings: Map<string, readonly string[]>): string[] {
+function glob(
+  folder: string,
+  pattern: string,
+  settings: LoaderSettings,
+  files: Files,
+  listings: Map<string, readonly string[]>,
+): string[] {
   const clean = pattern.replace(/^\.\//, "").replace(/\/+/g, "/").replace(/\/$/, "");
   const magic = clean.search(/[*?[]/);
   if (magic < 0) {
@@ -235,21 +263,25 @@ function glob(folder: string, pattern: string, files: Files, listings: Map<strin
   const key = `${root}\n${depth}`;
   let listing = listings.get(key);
   if (listing === undefined) {
-    listing = walk(root, "", depth, files);
+    listing = walk(root, "", depth, files, settings.isPlain === true);
     listings.set(key, listing);
   }
   return listing.filter((path) => rule.test(path)).map((path) => `${root}/${path}`);
 }
 
-/** Paths below a folder; folders behind links are not entered, as in fsspec. */
-function walk(root: string, below: string, depth: number, files: Files): string[] {
+/** Paths below a folder; folders behind links are not entered, as in fsspec, unless `follows`, as in Python's glob. */
+function walk(root: string, below: string, depth: number, files: Files, follows: boolean): string[] {
   const folder = below === "" ? root : `${root}/${below}`;
   const paths: string[] = [];
   for (const entry of files.list(folder) ?? []) {
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     paths.push(path);
-    if (entry.kind === "folder" && depth > 1 && !isLink(folder, entry.name, files)) {
-      paths.push(...walk(root, path, depth - 1, files));
+    if (
+      entry.kind === "folder" &&
+      depth > 1 &&
+      (follows ? !entry.name.startsWith(".") : !isLink(folder, entry.name, files))
+    ) {
+      paths.push(...walk(root, path, depth - 1, files, follows));
     }
   }
   return paths;
@@ -327,6 +359,22 @@ function noEnvironment(env: string, settings: LoaderSettings, files: Files): Kfk
       hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
     },
   );
+}
+
+function otherFormat(file: ConfigFile): KfkError {
+  return new KfkError("CONFIG_LOADER", `${file.shown} is not YAML or JSON`, {
+    at: { file: file.shown, line: 1, column: 1 },
+    hint: "write it as YAML, or use --from python",
+  });
+}
+
+function checkJinja(source: { readonly file: string; readonly text: string }): void {
+  const found = /\{[%{#]/.exec(source.text);
+  if (found === null) return;
+  throw new KfkError("CONFIG_LOADER", `"${found[0]}" starts Jinja, which TemplatedConfigLoader may execute`, {
+    at: placeOf({ source, start: found.index, end: found.index + 2 }),
+    hint: "write the values down, or use --from python",
+  });
 }
 
 function notMapping(tree: ConfigNode): KfkError {

@@ -4,7 +4,8 @@
  * Comes in: the loader's settings, files and an environment look-up. Goes out: parameters, catalog, kubeflow settings,
  * warnings, and what the answers depend on (`file:…`, `env:…`). Each folder's files of a type are merged and resolved
  * on their own, then the run environment is put over the base; only globals are visible from everywhere.
- * Source: Kedro 0.19.0 to 1.7.0 `OmegaConfigLoader`. Older projects are read by another loader.
+ * `ConfigLoader` (below 0.19) interpolates nothing; `TemplatedConfigLoader` takes its values from globals of its own.
+ * Source: Kedro 0.16.6 to 0.18.14 `ConfigLoader` and `TemplatedConfigLoader`, 0.18.14 to 1.7.0 `OmegaConfigLoader`.
  */
 import { KfkError, type Warning } from "../error.ts";
 import { buildCatalog, type Catalog, type CatalogRules } from "../kedro/catalog.ts";
@@ -15,9 +16,15 @@ import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type Lo
 import { buildParameters, type Parameters } from "./parameters.ts";
 import type { PlainMap } from "./plain.ts";
 import { buildResolvers, type CustomResolver, type MissingRunParam } from "./resolvers.ts";
+import { fillTemplates } from "./templates.ts";
 import { fromPlain, toPlain, type MapNode } from "./tree.ts";
 
 export interface ConfigurationRequest extends LoaderSettings {
+  /** Absent: OmegaConfigLoader. */
+  readonly kind?: "OmegaConfigLoader" | "ConfigLoader" | "TemplatedConfigLoader";
+  /** Of a TemplatedConfigLoader: the pattern of its files of globals, and the globals that code gives. */
+  readonly globalsPattern?: string | null;
+  readonly codeGlobals?: MapNode;
   readonly customResolvers: ReadonlyMap<string, CustomResolver>;
   /** Values given for this run; usually none, as steps get them when they run. */
   readonly runtimeParams: PlainMap;
@@ -36,17 +43,21 @@ export interface KubeflowAnswers {
   readonly resolvers: ReadonlyMap<string, CustomResolver>;
 }
 
-export interface Configuration {
-  /** The run environment. */
-  readonly env: string;
-  readonly parameters: Parameters;
-  readonly catalog: Catalog;
+/** kubeflow.yaml, read when it is asked for. */
+export interface KubeflowFiles {
   /** Undefined when there is no kubeflow file. */
   readonly kubeflow: () => KubeflowConfig | undefined;
   /** The same before it is checked: merged, with every `${…}` resolved. */
   readonly kubeflowTree: (answers?: KubeflowAnswers) => MapNode | undefined;
   /** kubeflow files as they are written, folder by folder. */
   readonly kubeflowLayers: () => readonly Layer[];
+}
+
+export interface Configuration extends KubeflowFiles {
+  /** The run environment. */
+  readonly env: string;
+  readonly parameters: Parameters;
+  readonly catalog: Catalog;
   /** Files that hold credentials, never read. */
   readonly credentialFiles: readonly ConfigFile[];
   readonly warnings: readonly Warning[];
@@ -71,20 +82,11 @@ export function readConfiguration(
   const parameters = reader.read("parameters");
   const catalog = reader.read("catalog");
   if (catalog.count === 0 && request.runEnv !== request.baseEnv) reader.warnings.push(noCatalog(request));
-  let kubeflow: { readonly value: KubeflowConfig | undefined } | undefined;
   return {
     env: request.runEnv,
     parameters: buildParameters(parameters.tree),
     catalog: buildCatalog(catalog.tree, request.catalogRules),
-    kubeflow: () => {
-      if (kubeflow === undefined) {
-        const tree = reader.readKubeflow();
-        kubeflow = { value: tree && buildKubeflow(tree) };
-      }
-      return kubeflow.value;
-    },
-    kubeflowTree: (answers) => reader.readKubeflow(answers),
-    kubeflowLayers: () => reader.layers("kubeflow"),
+    ...kubeflowOf(reader),
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
     missingRunParams: reader.missing,
@@ -92,7 +94,31 @@ export function readConfiguration(
   };
 }
 
+/** Only the kubeflow files, read when they are asked for. Errors: CONFIG_* of the loader's settings. */
+export function readKubeflow(
+  request: ConfigurationRequest,
+  files: Files,
+  env: (name: string) => string | undefined,
+): KubeflowFiles {
+  return kubeflowOf(new Reader(request, files, env));
+}
+
 // --- internal ---
+
+function kubeflowOf(reader: Reader): KubeflowFiles {
+  let built: { readonly value: KubeflowConfig | undefined } | undefined;
+  return {
+    kubeflow: () => {
+      if (built === undefined) {
+        const tree = reader.readKubeflow();
+        built = { value: tree && buildKubeflow(tree) };
+      }
+      return built.value;
+    },
+    kubeflowTree: (answers) => reader.readKubeflow(answers),
+    kubeflowLayers: () => reader.layers("kubeflow"),
+  };
+}
 
 interface Resolved {
   readonly tree: MapNode;
@@ -111,7 +137,8 @@ class Reader {
   private globals: MapNode | undefined;
 
   constructor(request: ConfigurationRequest, files: Files, env: (name: string) => string | undefined) {
-    this.request = request;
+    const isPlain = request.kind === "ConfigLoader" || request.kind === "TemplatedConfigLoader";
+    this.request = isPlain ? { ...request, isPlain, hasJinja: request.kind === "TemplatedConfigLoader" } : request;
     this.files = files;
     this.env = (name) => {
       this.asked.add(`env:${name}`);
@@ -151,7 +178,8 @@ class Reader {
     for (const layer of layers) {
       count += layer.files.length;
       if (layer.tree === undefined) continue;
-      const tree = this.resolveLayer(type, layer.tree, more);
+      const isPlain = this.request.isPlain === true && type !== "kubeflow";
+      const tree = isPlain ? layer.tree : this.resolveLayer(type, layer.tree, more);
       if (merged === undefined) merged = tree;
       else if (this.request.mergeStrategy.get(type)?.toLowerCase() === "soft") mergeTree(merged, tree);
       else {
@@ -161,7 +189,10 @@ class Reader {
         }
       }
     }
-    return { tree: merged ?? { kind: "map", entries: new Map(), at: undefined }, count };
+    const tree = merged ?? { kind: "map", entries: new Map(), at: undefined };
+    if (this.request.kind !== "TemplatedConfigLoader" || type === "kubeflow" || type === "globals")
+      return { tree, count };
+    return { tree: fillTemplates(tree, this.globalsTree()), count };
   }
 
   private resolveLayer(type: string, raw: MapNode, more?: ReadonlyMap<string, CustomResolver>): MapNode {
@@ -188,12 +219,29 @@ class Reader {
 
   /** Looked at again as text, as Kedro builds a new OmegaConf tree from the values. */
   private globalsTree(): MapNode {
+    if (this.request.kind === "TemplatedConfigLoader") return (this.globals ??= this.templateGlobals());
     if (this.globals === undefined) {
       const { tree } = this.read("globals");
       const plain = toPlain(tree);
       this.globals = plain === undefined ? tree : (fromPlain(plain, tree.at) as MapNode);
     }
     return this.globals;
+  }
+
+  /** Files first, then what the code gives, key by key at the top. */
+  private templateGlobals(): MapNode {
+    const { globalsPattern = null, codeGlobals } = this.request;
+    const globals: MapNode = { kind: "map", entries: new Map(), at: undefined };
+    if (globalsPattern !== null) {
+      const patterns = new Map([...this.request.patterns, ["globals", [globalsPattern]] as const]);
+      const layers = readLayers("globals", { ...this.request, patterns }, this.files);
+      const found = layers.flatMap((layer) => layer.files);
+      if (found.length === 0) throw noGlobals(globalsPattern);
+      for (const file of found) this.asked.add(`file:${file.shown}`);
+      for (const { tree } of layers) for (const [key, value] of tree?.entries ?? []) globals.entries.set(key, value);
+    }
+    for (const [key, value] of codeGlobals?.entries ?? []) globals.entries.set(key, value);
+    return globals;
   }
 }
 
@@ -207,6 +255,12 @@ function checkStrategies(request: ConfigurationRequest): void {
       });
     }
   }
+}
+
+function noGlobals(pattern: string): KfkError {
+  return new KfkError("CONFIG_LOADER", `no file of globals matches "${pattern}"`, {
+    hint: "create it in the base environment; Kedro stops here too",
+  });
 }
 
 function noCatalog(request: ConfigurationRequest): Warning {

@@ -33,11 +33,17 @@ const MAX_INDENTED = 1_000;
 const MAX_DEPTH = 200;
 
 /**
+ * Whose rules plain words follow: OmegaConf's, or PyYAML's own (Kedro's ConfigLoader below 0.19), where `1e-3` is text
+ * and a date is a date, which configuration here has no type for.
+ */
+export type Dialect = "omegaconf" | "pyyaml";
+
+/**
  * The tree of one file, or undefined for a file with nothing in it.
  *
  * Errors: CONFIG_YAML with the place.
  */
-export function parseYaml(source: SourceText): ConfigNode | undefined {
+export function parseYaml(source: SourceText, dialect: Dialect = "omegaconf"): ConfigNode | undefined {
   checkCharacters(source);
   const { text, document } = parseLenient(source);
   const problem = document.errors[0];
@@ -46,18 +52,18 @@ export function parseYaml(source: SourceText): ConfigNode | undefined {
   const root = document.contents;
   if (root === null) return undefined;
   if (isScalar(root) && root.value === "" && root.type === "PLAIN" && root.tag === undefined) return undefined;
-  return new TreeBuilder(text).build(root as Node, 0, false);
+  return new TreeBuilder(text, dialect).build(root as Node, 0, false);
 }
 
 /** What a plain (unquoted) word means: PyYAML's implicit resolvers in their order. Errors: SyntaxError. */
-export function readPlainWord(word: string): null | boolean | bigint | number | string {
+export function readPlainWord(word: string, dialect: Dialect = "omegaconf"): null | boolean | bigint | number | string {
   const first = word.charCodeAt(0);
   // Only words that start like this can be anything but text.
   const digitLike = (first >= 0x30 && first <= 0x39) || first === 0x2b || first === 0x2d || first === 0x2e;
   if (digitLike) {
     if (FLOAT.test(word)) return readFloat(word);
     if (INT.test(word)) return readInt(word);
-    if (OMEGACONF_FLOAT.test(word)) return readFloat(word);
+    if (dialect === "omegaconf" && OMEGACONF_FLOAT.test(word)) return readFloat(word);
     return word;
   }
   if (word.length <= 5) {
@@ -150,6 +156,10 @@ const INT =
 const OMEGACONF_FLOAT =
   /^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+(?:_[0-9]+)*[eE][-+]?[0-9]+|\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?)$/;
 
+const TIMESTAMP =
+  /^(?:\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)$/;
+const DATE = "it is a date, which only Python has a type for";
+
 const WORDS = new Map<string, null | boolean>([
   ["", null],
   ["~", null],
@@ -204,10 +214,12 @@ class TreeBuilder {
   private readonly source: SourceText;
   private readonly anchors = new Map<string, Node>();
   private readonly open = new Set<Node>();
+  private readonly dialect: Dialect;
   private values = 0;
 
-  constructor(source: SourceText) {
+  constructor(source: SourceText, dialect: Dialect) {
     this.source = source;
+    this.dialect = dialect;
   }
 
   build(node: Node, depth: number, inFlow: boolean): ConfigNode {
@@ -218,6 +230,7 @@ class TreeBuilder {
     if (this.open.has(real)) throw selfAlias(at);
     if (isScalar(real)) {
       if (inFlow) this.checkFlowWord(real);
+      if (this.isDate(real)) return { kind: "opaque", reason: DATE, at: this.spot(real) };
       return { kind: "scalar", value: this.scalar(real), at: this.spot(real) };
     }
     this.open.add(real);
@@ -309,6 +322,15 @@ class TreeBuilder {
     if (node.type === "PLAIN" && /^[?:]/.test(text)) throw badWord(this.spot(node), text);
   }
 
+  private isDate(node: Scalar): boolean {
+    return (
+      this.dialect === "pyyaml" &&
+      node.type === "PLAIN" &&
+      node.tag === undefined &&
+      TIMESTAMP.test(String(node.value ?? ""))
+    );
+  }
+
   private scalar(node: Scalar): null | boolean | bigint | number | string {
     const text = String(node.value ?? "");
     const plain = node.type === "PLAIN";
@@ -317,7 +339,7 @@ class TreeBuilder {
       if (tag === undefined) {
         if (!plain) return text;
         if (text === "<<" || text === "=") throw badWord(this.spot(node), text);
-        return readPlainWord(text);
+        return readPlainWord(text, this.dialect);
       }
       return this.tagged(node, tag, text);
     } catch (error) {

@@ -5,7 +5,7 @@
  * Comes in: the resolved catalog tree and the rules of the project's Kedro. Goes out: `classify(name)` → the model's
  * `Dataset`. Refused: entries that are no mappings, several catch-all patterns (Kedro >= 0.19.6), placeholders that
  * the pattern's name does not have, patterns that only the `parse` library's format specifications explain.
- * Source: Kedro 0.19.0 to 1.7.0 `kedro/io`, parse 1.22; compared with `CatalogConfigResolver` of 0.19.15 and 1.7.0.
+ * Source: Kedro 0.16.6 to 1.7.0 `kedro/io`, parse 1.22; compared with `CatalogConfigResolver` of 0.19.15 and 1.7.0.
  */
 import { KfkError } from "../error.ts";
 import { pythonStr } from "../config/python-text.ts";
@@ -17,9 +17,10 @@ import { isBefore } from "./era.ts";
 export interface CatalogRules {
   /**
    * `single`: one is allowed and beats the runner's memory default (>= 0.19.6). `runner`: the runner's own
-   * `{default}` is sorted among the project's and replaces one of the same name (0.19.0 to 0.19.5).
+   * `{default}` is sorted among the project's and replaces one of the same name (0.19.0 to 0.19.5). `several`: the first
+   * by name wins (0.18.12 to 0.18.14). `none`: a name with braces is a name (below 0.18.12).
    */
-  readonly catchAll: "single" | "runner";
+  readonly catchAll: "single" | "runner" | "several" | "none";
 }
 
 export interface Catalog {
@@ -33,8 +34,9 @@ export interface Catalog {
 
 /** Rules for a Kedro version, like "0.19.9". */
 export function catalogRules(version: string): CatalogRules {
-  const isEarly = isBefore(version, [0, 19, 6]) && !isBefore(version, [0, 19, 0]);
-  return { catchAll: isEarly ? "runner" : "single" };
+  if (isBefore(version, [0, 18, 12])) return { catchAll: "none" };
+  if (isBefore(version, [0, 19, 0])) return { catchAll: "several" };
+  return { catchAll: isBefore(version, [0, 19, 6]) ? "runner" : "single" };
 }
 
 /** A catalog from its resolved tree (keys that start with `_` already taken out). Errors: CONFIG_CATALOG. */
@@ -48,7 +50,7 @@ export function buildCatalog(tree: MapNode, rules: CatalogRules): Catalog {
       continue;
     }
     if (node.kind !== "map") throw badEntry(key, node);
-    if (key.includes("{")) {
+    if (key.includes("{") && rules.catchAll !== "none") {
       if (rules.catchAll === "single") checkPlaceholders(key, node);
       factories.push(buildFactory(key, node));
     } else {

@@ -1,10 +1,12 @@
 /**
  * What differs between Kedro versions. Versions are compared in this room and nowhere else.
- * Source: kedro-org/kedro 0.19.0 to 1.7.0; reference/kedro-semantics.md 2.3, 4.2.
+ * Source: kedro-org/kedro 0.16.0 to 1.7.0; reference/kedro-semantics.md 1.3, 2.1 to 2.6, 4.2 to 4.4.
  */
 import { createHash } from "node:crypto";
 import { KfkError } from "../error.ts";
+import { byCodePoint } from "../config/plain.ts";
 import { pythonRepr } from "../config/python-text.ts";
+import type { NodeRules } from "../pipeline/node.ts";
 
 /** How Kedro calls a node without a name. */
 export interface FunctionIdentity {
@@ -19,17 +21,52 @@ export interface FunctionIdentity {
 export interface Era {
   /** The automatic name, without namespace. */
   readonly autoName: (func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]) => string;
+  readonly nodes: NodeRules;
+  /** `params:x` gets the namespace, and mappings of parameters may leave `params:` out (0.18.0). */
+  readonly namespacesParameters: boolean;
+  /** `confirms` is mapped with a namespace (0.19.13). */
+  readonly mapsConfirms: boolean;
+  /** A filter for a namespace is a prefix of its text (below 1.0). */
+  readonly prefixNamespaces: boolean;
+  /** Where the registry is: a context class, a hook, or the module `pipeline_registry`. */
+  readonly registry: "context" | "hook" | "module and hooks" | "module";
+  /** `settings.py` is read (0.17.0). */
+  readonly hasSettings: boolean;
+  /** The setting that names the conf folder. */
+  readonly confSetting: "CONF_ROOT" | "CONF_SOURCE";
+  /** Where the loader is chosen: a hook (or the context) below 0.18, a setting since. */
+  readonly loaderFrom: "hook" | "setting";
+  /** What is used when nothing chooses. */
+  readonly loader: "OmegaConfigLoader" | "ConfigLoader";
+  /** CONFIG_LOADER_ARGS replaces the environments too (0.19.0): without them the loader reads conf/ itself. */
+  readonly argsReplaceEnvironments: boolean;
 }
 
-/** The era of a version. Errors: PROJECT_KEDRO_VERSION below 0.19 and above 1.x. */
+/** The era of a version. Errors: PROJECT_KEDRO_VERSION below 0.16 and above 1.x. */
 export function eraOf(version: string): Era {
-  if (isBefore(version, [0, 19, 0]) || !isBefore(version, [2, 0, 0])) {
+  if (isBefore(version, [0, 16, 0]) || !isBefore(version, [2, 0, 0])) {
     throw new KfkError("PROJECT_KEDRO_VERSION", `the project is for Kedro ${version}, which kfk cannot read`, {
-      hint: "kfk reads projects of Kedro 0.19 to 1.x; kedro_init_version in pyproject.toml or a pin in requirements.txt says the version",
+      hint: "kfk reads projects of Kedro 0.16 to 1.x; kedro_init_version in pyproject.toml or a pin in requirements.txt says the version",
     });
   }
+  const since = (...limit: Triple): boolean => !isBefore(version, limit);
   return {
-    autoName: isBefore(version, [1, 0, 0]) ? semicolonName : hashName,
+    autoName: since(1, 0, 0) ? hashName : since(0, 19, 0) ? semicolonName : since(0, 17, 6) ? commaName : sortedName,
+    nodes: {
+      checksNames: since(0, 17, 0),
+      checksTags: since(0, 19, 0),
+      sortsOutputs: !since(0, 17, 6),
+      sortsKeywords: !since(0, 17, 0),
+    },
+    namespacesParameters: since(0, 18, 0),
+    mapsConfirms: since(0, 19, 13),
+    prefixNamespaces: !since(1, 0, 0),
+    registry: since(0, 18, 0) ? "module" : since(0, 17, 2) ? "module and hooks" : since(0, 17, 0) ? "hook" : "context",
+    hasSettings: since(0, 17, 0),
+    confSetting: since(0, 18, 0) ? "CONF_SOURCE" : "CONF_ROOT",
+    loaderFrom: since(0, 18, 0) ? "setting" : "hook",
+    loader: since(0, 19, 0) ? "OmegaConfigLoader" : "ConfigLoader",
+    argsReplaceEnvironments: since(0, 19, 0),
   };
 }
 
@@ -52,12 +89,21 @@ export function isBefore(version: string, limit: Triple): boolean {
 
 type Triple = readonly [number, number, number];
 
-/** 0.19: `func([a;b]) -> [c]`. */
-function semicolonName(func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]): string {
-  const show = (names: readonly string[]): string => (names.length === 0 ? "None" : `[${names.join(";")}]`);
-  const name = func.isPartial ? (func.wrappedName ?? "<partial>") : func.name;
-  return `${name}(${show(inputs)}) -> ${show(outputs)}`;
+type AutoName = Era["autoName"];
+
+/** Below 1.0: `func([a;b]) -> [c]`, with a comma below 0.19. */
+function arrowName(joint: string, arrange = (names: readonly string[]) => names): AutoName {
+  const show = (names: readonly string[]): string => (names.length === 0 ? "None" : `[${arrange(names).join(joint)}]`);
+  return (func, inputs, outputs) => {
+    const name = func.isPartial ? (func.wrappedName ?? "<partial>") : func.name;
+    return `${name}(${show(inputs)}) -> ${show(outputs)}`;
+  };
 }
+
+const semicolonName = arrowName(";");
+const commaName = arrowName(",");
+/** Below 0.17.6 the names are sorted. */
+const sortedName = arrowName(",", (names) => names.toSorted(byCodePoint));
 
 /** >= 1.0: function name and eight digits of a SHA-256 over module, name, inputs and outputs. */
 function hashName(func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]): string {

@@ -5,6 +5,7 @@ import { standardLibrary } from "../python/library.ts";
 import type { Builtin, CallArguments, Site, Value } from "../python/value.ts";
 import type { Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
+import { loaderLibrary } from "./loader.ts";
 import { callNode, callPipeline } from "./objects.ts";
 
 /** What `find_pipelines(…)` does; `registry.ts` knows. */
@@ -44,11 +45,21 @@ function build(name: string, era: Era, findPipelines: FindPipelines): Value | un
       return library(name, { pipeline });
     case "kedro.framework.project":
       return library(name, { find_pipelines: func("find_pipelines", name, findPipelines) });
+    case "kedro.framework.hooks":
+    case "kedro.framework.hooks.markers":
+    case "kedro.hooks":
+      return library(name, { hook_impl: func("hook_impl", name, markHook) });
     case "__future__":
       return library(name, { annotations: true });
     default:
-      return undefined;
+      return loaderLibrary(name);
   }
+}
+
+/** `@hook_impl` and `@hook_impl(tryfirst=True)` leave the function as it is. */
+function markHook(args: CallArguments): Value {
+  const [own] = args.positional;
+  return own ?? func("hook_impl", "pluggy", ({ positional: [marked = null] }) => marked);
 }
 
 function func(name: string, moduleName: string, call: Call): Builtin {

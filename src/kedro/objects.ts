@@ -63,6 +63,7 @@ export function pipelineValue(pipeline: BuiltPipeline, era: Era): Custom {
     outputs: () => method("outputs", () => names(freeOutputs(pipeline))),
     all_inputs: () => method("all_inputs", () => names(new Set(pipeline.nodes.flatMap(({ inputs }) => inputs)))),
     all_outputs: () => method("all_outputs", () => names(new Set(pipeline.nodes.flatMap(({ outputs }) => outputs)))),
+    data_sets: () => method("data_sets", () => names(allDatasets(pipeline))),
     datasets: () => method("datasets", () => names(allDatasets(pipeline))),
     describe: () => method("describe", (_, site) => unknown("the text of describe() is not followed", site)),
     tag: () =>
@@ -77,6 +78,11 @@ export function pipelineValue(pipeline: BuiltPipeline, era: Era): Custom {
     only_nodes: () => pick("nodes"),
     only_nodes_with_tags: () => pick("tags"),
     only_nodes_with_namespaces: () => pick("namespaces"),
+    only_nodes_with_namespace: () =>
+      method("only_nodes_with_namespace", (args, site) => {
+        const value = args.positional[0] ?? args.keywords.get("node_namespace") ?? null;
+        return wrap(filtered(pipeline, { namespacePrefix: text(value, "the namespace of a filter", site) }));
+      }),
     from_nodes: () => pick("fromNodes"),
     to_nodes: () => pick("toNodes"),
     from_inputs: () => pick("fromInputs"),
@@ -150,6 +156,7 @@ export function callNode(args: CallArguments, site: Site, era: Era): Value {
   const name = textOrNone(bound.get("name") ?? null, "name", site);
   const place = placeOfSite(site) ?? { file: site.source.file, line: 1, column: 1 };
   const node = buildNode({
+    rules: era.nodes,
     func: describeFunction(func),
     inputs: datasetsIn(bound.get("inputs") ?? null, "inputs", site),
     outputs: datasetsIn(bound.get("outputs") ?? null, "outputs", site),
@@ -180,6 +187,8 @@ export function callPipeline(args: CallArguments, site: Site, era: Era): Value {
     parameters: mappingIn(bound.get("parameters") ?? null, "parameters", site),
     namespace: namespace === "" ? null : namespace,
     prefixDatasets: prefix,
+    namespacesParameters: era.namespacesParameters,
+    mapsConfirms: era.mapsConfirms,
     tags,
     place: placeOfSite(site) ?? { file: site.source.file, line: 1, column: 1 },
   };

@@ -1,9 +1,10 @@
 /**
  * A project's sources → its registered pipelines, in Kedro's order, without running anything of the project.
  *
- * Evaluates `<package>.pipeline_registry.register_pipelines()`. Refuses what cannot be known (PY_UNKNOWN), what Python
+ * Evaluates `<package>.pipeline_registry.register_pipelines()`, or what Kedro below 0.17.2 had instead of it: the
+ * context class's `_get_pipelines()` and the hooks `register_pipelines()`. Refuses what cannot be known (PY_UNKNOWN), what Python
  * would refuse (PY_SYNTAX, PY_RAISED, PY_IMPORT) and what Kedro would refuse (PIPELINE_*).
- * Rules: reference/kedro-semantics.md 1.3, 1.4 (Kedro 0.19 to 1.7).
+ * Rules: reference/kedro-semantics.md 1.3, 1.4 (Kedro 0.16 to 1.7).
  */
 import { KfkError, type Warning } from "../error.ts";
 import { type BuiltPipeline, buildPipeline } from "../pipeline/algebra.ts";
@@ -21,16 +22,20 @@ import {
   PyRaise,
   type Site,
   typeName,
+  unknown,
   type Value,
 } from "../python/value.ts";
 import { raise, type Vm } from "../python/vm.ts";
 import { type Era, eraOf } from "./era.ts";
 import { needKnown, pipelineIn, pipelineValue } from "./objects.ts";
+import { callContext, callHooks, contextMethod, findOldParts, type OldProject } from "./old.ts";
 import { newVm } from "./vm.ts";
 
 export interface ProjectIdentity {
   readonly package: string;
   readonly kedroVersion: string;
+  /** Kedro 0.16: what the project says outside its Python. */
+  readonly old?: OldProject | undefined;
 }
 
 export interface Registry {
@@ -67,15 +72,20 @@ function graphText({ pipelines }: Registry): string {
 function readOnce(host: Host, project: ProjectIdentity): Registry {
   const era = eraOf(project.kedroVersion);
   const vm = newVm(host, era, (own) => (args, site) => findPipelines(own, project.package, era, args, site));
-  const name = `${project.package}.pipeline_registry`;
   return guarded(() => {
-    const module = loadModule(vm, name, undefined);
-    if (module === undefined) throw noRegistry(project.package);
-    const site: Site = { source: module.source, node: { lineno: 1, col_offset: 0 } };
-    const register = moduleAttribute(vm, module, "register_pipelines", site);
-    if (register === undefined) throw noRegister(module.source.file, module.source.text);
-    const result = callValue(vm, register, NO_ARGUMENTS, site);
-    return { pipelines: readResult(result, site, vm), dependsOn: [...vm.dependsOn].toSorted(), warnings: vm.warnings };
+    const pipelines = new Map<string, Pipeline>();
+    const add = (result: Value, site: Site): void => {
+      for (const [name, pipeline] of readResult(result, site, vm)) pipelines.set(name, pipeline);
+    };
+    if (era.registry === "context" || era.registry === "hook") {
+      const found = addOld(vm, project, era, add);
+      if (!found) throw noOldRegistry(project, era);
+    } else {
+      const isOptional = era.registry === "module and hooks";
+      const isThere = addModule(vm, project.package, isOptional, add);
+      if (isOptional && !addOld(vm, project, era, add) && !isThere) throw noRegistry(project.package);
+    }
+    return { pipelines, dependsOn: [...vm.dependsOn].toSorted(), warnings: vm.warnings };
   });
 }
 
@@ -93,6 +103,37 @@ export function guarded<T>(work: () => T): T {
 }
 
 // --- internal ---
+
+type Add = (result: Value, site: Site) => void;
+
+function addModule(vm: Vm, packageName: string, isOptional: boolean, add: Add): boolean {
+  const module = loadModule(vm, `${packageName}.pipeline_registry`, undefined);
+  if (module === undefined && isOptional) return false;
+  if (module === undefined) throw noRegistry(packageName);
+  const site: Site = { source: module.source, node: { lineno: 1, col_offset: 0 } };
+  const register = moduleAttribute(vm, module, "register_pipelines", site);
+  if (register === undefined) throw noRegister(module.source.file, module.source.text);
+  add(callValue(vm, register, NO_ARGUMENTS, site), site);
+  return true;
+}
+
+/** Kedro below 0.18; false when nothing registers anything. */
+function addOld(vm: Vm, project: ProjectIdentity, era: Era, add: Add): boolean {
+  const parts = findOldParts(vm, project.package, era, project.old);
+  if (parts === undefined) return false;
+  for (const name of ["pipelines", "pipeline", "_get_pipeline"]) {
+    if (contextMethod(parts, name) === undefined) continue;
+    throw needKnown(unknown(`the context class has its own ${name}`, parts.site), "the pipelines", parts.site);
+  }
+  const own = contextMethod(parts, "_get_pipelines");
+  if (own !== undefined) {
+    add(callContext(vm, own, [], parts.site), parts.site);
+    return true;
+  }
+  const results = callHooks(vm, parts, "register_pipelines", new Map());
+  for (const result of results) add(result, parts.site);
+  return results.length > 0;
+}
 
 function readResult(result: Value, site: Site, vm: Vm): Map<string, Pipeline> {
   if (!isObj(result) || result.kind !== "dict" || result.poison)
@@ -193,6 +234,14 @@ function raised(error: PyRaise): KfkError {
 function noRegistry(packageName: string): KfkError {
   return new KfkError("PY_IMPORT", `the project has no module ${packageName}.pipeline_registry`, {
     hint: "Kedro looks for register_pipelines() there; create the file or correct package_name in pyproject.toml",
+  });
+}
+
+function noOldRegistry(project: ProjectIdentity, era: Era): KfkError {
+  const place = era.registry === "context" ? "the hooks of .kedro.yml or the context class" : "HOOKS in settings.py";
+  return new KfkError("PY_IMPORT", "the project registers no pipelines", {
+    at: project.old?.at,
+    hint: `Kedro ${project.kedroVersion} looks for register_pipelines in ${place}`,
   });
 }
 

@@ -1,8 +1,9 @@
 /**
  * Finds the Python interpreter that steps run with on this machine, and asks it once for its Kedro.
  *
- * Order: the option, `KFK_PYTHON`, `.venv` and `venv` in the project, `VIRTUAL_ENV`, `python3`. The first two are
- * what somebody asked for, so they are taken or refused; of the others the first with Kedro in it is taken.
+ * Order: the option, `KFK_PYTHON`, `.venv` and `venv` in the project, `VIRTUAL_ENV`, what `uv run` and `poetry run`
+ * take where the project has their lock file, `python3`. The first two are what somebody asked for, so they are taken
+ * or refused; of the others the first with Kedro in it is taken.
  */
 import { join, resolve } from "node:path";
 import { KfkError, type Warning } from "../error.ts";
@@ -33,10 +34,13 @@ export async function findPython(
   // a path is meant from where it was typed, a bare name from PATH
   const asked = typed?.includes("/") ? resolve(world.cwd, typed) : typed;
   const tried: Tried[] = [];
-  for (const python of asked === undefined ? candidates(world, project) : [asked]) {
-    const answer = await ask(world, project, python);
+  for (const command of asked === undefined ? candidates(world, project) : [[asked]]) {
+    const python = command.join(" ");
+    const answer = await ask(world, project, command);
     if (answer.kind === "found") {
       const { pythonVersion, kedroVersion } = answer;
+      // steps are started without uv or poetry around them
+      const python = command.length === 1 ? (command[0] as string) : answer.executable;
       return { python, pythonVersion, kedroVersion, warnings: compareVersions(python, kedroVersion, wanted) };
     }
     tried.push({ python, why: answer.why });
@@ -52,7 +56,12 @@ interface Tried {
 }
 
 type Answer =
-  | { readonly kind: "found"; readonly pythonVersion: string; readonly kedroVersion: string }
+  | {
+      readonly kind: "found";
+      readonly pythonVersion: string;
+      readonly kedroVersion: string;
+      readonly executable: string;
+    }
   | { readonly kind: "unusable"; readonly why: string };
 
 /** Prints one line that nothing else prints; the working directory must not lend it a module. */
@@ -60,29 +69,36 @@ const QUESTION = `import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]
 import platform, kedro
-print("kfk-kedro", platform.python_version(), kedro.__version__)
+print("kfk-kedro", platform.python_version(), kedro.__version__, sys.executable)
 `;
 
 /** An interpreter that does not answer within this time is left alone. */
 const ASK_MS = 60_000;
 
-function candidates(world: World, project: string): string[] {
+/** Nothing is installed to answer the question: `uv run` would otherwise make an environment. */
+const MANAGED: readonly (readonly [string, readonly string[]])[] = [
+  ["uv.lock", ["uv", "run", "--no-sync", "python"]],
+  ["poetry.lock", ["poetry", "run", "python"]],
+];
+
+function candidates(world: World, project: string): (readonly string[])[] {
   const active = nonEmpty(world.env["VIRTUAL_ENV"]);
   const folders = [join(project, ".venv"), join(project, "venv"), ...(active === undefined ? [] : [active])];
   const paths = folders
     .flatMap((folder) => [join(folder, "bin", "python"), join(folder, "Scripts", "python.exe")])
     .filter((path) => world.files.kind(path) === "file");
-  return [...new Set(paths), "python3"];
+  const managed = MANAGED.filter(([lock]) => world.files.kind(join(project, lock)) === "file");
+  return [...[...new Set(paths)].map((path) => [path]), ...managed.map(([, command]) => command), ["python3"]];
 }
 
-async function ask(world: World, project: string, python: string): Promise<Answer> {
+async function ask(world: World, project: string, command: readonly string[]): Promise<Answer> {
   const lines: string[] = [];
   const errors: string[] = [];
   const env = Object.entries(world.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const timer = new AbortController();
   let late = false;
   try {
-    const child = world.spawn([python, "-c", QUESTION], {
+    const child = world.spawn([...command, "-c", QUESTION], {
       cwd: project,
       env: Object.fromEntries(env.filter(([name]) => !name.startsWith("BUN_"))),
       onLine: (line, stream) => void (stream === "stdout" ? lines : errors).push(line),
@@ -103,9 +119,9 @@ async function ask(world: World, project: string, python: string): Promise<Answe
     timer.abort();
   }
   for (const line of lines) {
-    const [, pythonVersion, kedroVersion] = /^kfk-kedro (\S+) (\S+)$/.exec(line) ?? [];
+    const [, pythonVersion, kedroVersion, executable = ""] = /^kfk-kedro (\S+) (\S+)(?: (.+))?$/.exec(line) ?? [];
     if (pythonVersion !== undefined && kedroVersion !== undefined) {
-      return { kind: "found", pythonVersion, kedroVersion };
+      return { kind: "found", pythonVersion, kedroVersion, executable };
     }
   }
   if (late) return { kind: "unusable", why: "no answer within a minute" };

@@ -1,6 +1,6 @@
 /**
  * What can be done with pipelines: build, add, subtract, namespace, filter. Pure; every result is checked as Kedro
- * checks it. Rules: reference/kedro-semantics.md 2.4 to 2.6 (Kedro 0.19 to 1.7).
+ * checks it. Rules: reference/kedro-semantics.md 2.4 to 2.6 (Kedro 0.16 to 1.7).
  */
 import { KfkError, suggest, type Place } from "../error.ts";
 import { isParameter, type Node, withoutTranscoding } from "./model.ts";
@@ -78,6 +78,9 @@ export interface Mapping {
   readonly namespace: string | null;
   /** `prefix_datasets_with_namespace` (Kedro >= 1.0). */
   readonly prefixDatasets: boolean;
+  /** False below 0.18: parameters never get a namespace, and are mapped as they are written. */
+  readonly namespacesParameters: boolean;
+  readonly mapsConfirms: boolean;
   readonly tags: readonly string[];
   readonly place: Place;
 }
@@ -87,12 +90,14 @@ export function mapPipeline(pipeline: BuiltPipeline, mapping: Mapping): BuiltPip
   checkMapping(pipeline, mapping);
   const { namespace } = mapping;
   const names = new Map<string, string>([...mapping.inputs, ...mapping.outputs]);
-  for (const [from, to] of mapping.parameters) names.set(asParameter(from), asParameter(to));
+  const parameterName = mapping.namespacesParameters ? asParameter : (name: string) => name;
+  for (const [from, to] of mapping.parameters) names.set(parameterName(from), parameterName(to));
   const isPrefixing = namespace !== null && mapping.prefixDatasets;
   const rename = (dataset: string): string => {
     const mapped = names.get(dataset);
     if (mapped !== undefined) return mapped;
     if (dataset === "parameters") return dataset;
+    if (!mapping.namespacesParameters && /^(?:params:|parameters)/.test(dataset)) return dataset;
     const at = dataset.indexOf("@");
     const base = at < 0 ? undefined : names.get(dataset.slice(0, at));
     if (base !== undefined) return base + dataset.slice(at);
@@ -103,7 +108,7 @@ export function mapPipeline(pipeline: BuiltPipeline, mapping: Mapping): BuiltPip
   const nodes = pipeline.nodes.map((node) => {
     const inner = node.namespace;
     const full = namespace === null ? inner : inner === null ? namespace : `${namespace}.${inner}`;
-    return renameNode(node, rename, full);
+    return renameNode(node, rename, full, mapping.mapsConfirms);
   });
   return buildPipeline(nodes, mapping.tags);
 }
@@ -117,6 +122,8 @@ export interface NodeFilter {
   readonly toOutputs?: readonly string[];
   /** Equal, or below at a full stop (Kedro >= 1.0). */
   readonly namespaces?: readonly string[];
+  /** Text that a namespace starts with (Kedro < 1.0). */
+  readonly namespacePrefix?: string;
 }
 
 /**
@@ -139,6 +146,8 @@ export function filterNodes<T extends Node>(nodes: readonly T[], filter: NodeFil
   if (namespaces.length > 0) {
     narrow(new Set(nodes.filter((node) => namespaces.some((space) => isInNamespace(node.namespace, space)))));
   }
+  const prefix = filter.namespacePrefix;
+  if (prefix !== undefined) narrow(new Set(nodes.filter(({ namespace }) => namespace?.startsWith(prefix))));
   if (filter.fromNodes?.length) narrow(reach(nodes, ({ name }) => filter.fromNodes?.includes(name) ?? false, "down"));
   if (filter.toNodes?.length) narrow(reach(nodes, ({ name }) => filter.toNodes?.includes(name) ?? false, "up"));
   if (fromInputs.length > 0) narrow(reach(nodes, ({ inputs }) => usesAny(inputs, fromInputs), "down"));
@@ -183,7 +192,7 @@ function checkMapping(pipeline: BuiltPipeline, mapping: Mapping): void {
   for (const name of [
     ...mapping.inputs.keys(),
     ...mapping.outputs.keys(),
-    ...[...mapping.parameters.keys()].map(asParameter),
+    ...[...mapping.parameters.keys()].map(mapping.namespacesParameters ? asParameter : (name) => name),
   ]) {
     if (known.has(name)) continue;
     const near = suggest(name, known);

@@ -2,7 +2,7 @@
  * Nodes as Kedro builds them: what was written, and the name, order of inputs and checks that follow from it.
  *
  * A node can be made again with other dataset names (namespaces) or tags; its automatic name changes with them, so the
- * rule that makes names comes along. Rules: reference/kedro-semantics.md 2.2 to 2.4 (Kedro 0.19 to 1.7).
+ * rule that makes names comes along. Rules: reference/kedro-semantics.md 2.2 to 2.4 (Kedro 0.16 to 1.7).
  */
 import { byCodePoint } from "../config/plain.ts";
 import { KfkError, type Place } from "../error.ts";
@@ -15,7 +15,20 @@ export type Datasets =
   | { readonly kind: "list"; readonly names: readonly string[] }
   | { readonly kind: "dict"; readonly entries: readonly (readonly [string, string])[] };
 
+/** What differs between Kedro versions. */
+export interface NodeRules {
+  /** Names are checked (0.17.0). */
+  readonly checksNames: boolean;
+  /** Tags are checked (0.19.0). */
+  readonly checksTags: boolean;
+  /** Outputs given as a dict are sorted (below 0.17.6). */
+  readonly sortsOutputs: boolean;
+  /** What can be bound by keyword only is sorted by dataset (0.16). */
+  readonly sortsKeywords: boolean;
+}
+
 export interface NodeSpec {
+  readonly rules: NodeRules;
   /** `module.name` of the function, for people. */
   readonly func: string;
   readonly inputs: Datasets;
@@ -42,7 +55,9 @@ export interface BuiltNode extends Node {
 /** Builds a node with Kedro's own checks. Errors: PIPELINE_NODE. */
 export function buildNode(spec: NodeSpec): BuiltNode {
   const inputs = orderInputs(spec);
-  const outputs = namesOf(spec.outputs);
+  const { rules } = spec;
+  const given = namesOf(spec.outputs);
+  const outputs = rules.sortsOutputs && spec.outputs.kind === "dict" ? given.toSorted(byCodePoint) : given;
   if (inputs.length === 0 && outputs.length === 0) {
     throw bad(spec, "a node needs at least one input or output");
   }
@@ -54,13 +69,13 @@ export function buildNode(spec: NodeSpec): BuiltNode {
   for (const name of [...inputs, ...outputs]) {
     if (name.split("@").length > 2) throw bad(spec, `the dataset name "${name}" has more than one @`);
   }
-  if (spec.name !== null && !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(spec.name)) {
+  if (rules.checksNames && spec.name !== null && !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(spec.name)) {
     throw bad(
       spec,
       `the name "${spec.name}" has other characters than letters, digits, hyphens, underscores and full stops`,
     );
   }
-  const badTag = spec.tags.find((tag) => !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(tag));
+  const badTag = rules.checksTags ? spec.tags.find((tag) => !/^[\p{L}\p{M}\p{N}_.-]+$/u.test(tag)) : undefined;
   if (badTag !== undefined)
     throw bad(spec, `the tag "${badTag}" has other characters than letters, digits, _, - and .`);
   const own = spec.name ?? spec.autoName(inputs, outputs);
@@ -81,13 +96,18 @@ export function buildNode(spec: NodeSpec): BuiltNode {
 }
 
 /** The same node with other dataset names and another namespace. */
-export function renameNode(node: BuiltNode, rename: (dataset: string) => string, namespace: string | null): BuiltNode {
+export function renameNode(
+  node: BuiltNode,
+  rename: (dataset: string) => string,
+  namespace: string | null,
+  mapsConfirms = true,
+): BuiltNode {
   const { spec } = node;
   return buildNode({
     ...spec,
     inputs: mapDatasets(spec.inputs, rename),
     outputs: mapDatasets(spec.outputs, rename),
-    confirms: spec.confirms.map(rename),
+    confirms: mapsConfirms ? spec.confirms.map(rename) : spec.confirms,
     namespace,
   });
 }

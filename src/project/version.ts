@@ -26,6 +26,7 @@ export function findKedroVersion(
   root: string,
   document: Record<string, unknown>,
   initVersion: string | undefined,
+  initFile = "pyproject.toml [tool.kedro]",
 ): KedroVersion {
   return (
     fromLock(world, root, "uv.lock") ??
@@ -33,7 +34,7 @@ export function findKedroVersion(
     fromRequirements(world, root, "requirements.txt") ??
     fromRequirements(world, root, "src/requirements.txt") ??
     fromDependencies(document) ??
-    fromInit(initVersion)
+    fromInit(initVersion, initFile)
   );
 }
 
@@ -73,9 +74,9 @@ function pinnedVersion(requirement: string): string | undefined {
   return match?.[1] === undefined ? undefined : threeParts(match[1]);
 }
 
-function fromInit(initVersion: string | undefined): KedroVersion {
+function fromInit(initVersion: string | undefined, from: string): KedroVersion {
   const match = /^(\d+\.\d+(?:\.\d+)?)/.exec(initVersion ?? "");
-  if (match?.[1] !== undefined) return { version: threeParts(match[1]), from: "pyproject.toml [tool.kedro]" };
+  if (match?.[1] !== undefined) return { version: threeParts(match[1]), from };
   throw new KfkError("PROJECT_KEDRO_VERSION", "nothing in the project says which Kedro it is for", {
     hint: 'add kedro_init_version = "1.7.0" (your version) to [tool.kedro] in pyproject.toml',
   });

@@ -64,9 +64,9 @@ const ROWS: readonly Row[] = [
   {
     name: "too old",
     argv: ["model"],
-    parts: { kedro: "0.18.14" },
+    parts: { kedro: "0.15.9" },
     status: 3,
-    says: ["Kedro 0.18.14, which kfk cannot read"],
+    says: ["Kedro 0.15.9, which kfk cannot read"],
   },
   {
     name: "YAML with a tab",

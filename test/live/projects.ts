@@ -30,18 +30,18 @@ export function layStarter(
   const listed = runGit(git, ["ls-tree", "-r", "-z", "--name-only", tag, prefix]);
   const render = (text: string): string =>
     text
-      .replace(/= \{\{ *cookiecutter\.tools[^}]*\}\}/g, '= "None"') // up to 0.19.11 without quotes of its own
-      .replace(/\{\{ *cookiecutter\.tools[^}]*\}\}/g, "None")
+      .replace(/"?\{\{ *cookiecutter\.tools[^}]*\}\}"?/g, '"None"')
       .replace(/\{\{ *cookiecutter\.project_name *\}\}/g, "Space Flights")
       .replace(/\{\{ *cookiecutter\.repo_name *\}\}/g, "space-flights")
       .replace(/\{\{ *cookiecutter\.python_package *\}\}/g, "space_flights")
       .replace(/\{\{ *cookiecutter\.kedro_version *\}\}/g, kedroVersion)
-      .replace(/\{\{ *cookiecutter\.example_pipeline *\}\}/g, "False");
+      .replace(/"?\{\{ *cookiecutter\.example_pipeline *\}\}"?/g, '"False"');
   for (const name of listed.toString().split("\0")) {
     if (name === "") continue;
     const target = join(folder, render(name.slice(prefix.length)));
     mkdirSync(dirname(target), { recursive: true });
-    const bytes = runGit(git, ["show", `${tag}:${name}`]);
+    const bytes = tryGit(git, ["cat-file", "blob", `${tag}:${name}`]);
+    if (bytes === null) continue;
     const isText = /\.(py|toml|yml|md|txt|rst|csv)$/.test(name);
     writeFileSync(target, isText && !name.endsWith(".csv") ? render(bytes.toString()) : bytes);
   }
@@ -189,6 +189,11 @@ def register_pipelines():
     combo = found["part"]
     return {"__default__": combo.only_nodes("show.it"), "combo": combo}
 `;
+
+function tryGit(git: string, command: readonly string[]): Buffer | null {
+  const done = Bun.spawnSync(["git", "--git-dir", git, ...command]);
+  return done.exitCode === 0 ? done.stdout : null;
+}
 
 function runGit(git: string, command: readonly string[]): Buffer {
   const done = Bun.spawnSync(["git", "--git-dir", git, ...command]);

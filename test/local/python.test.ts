@@ -42,6 +42,20 @@ describe("findPython", () => {
       undefined,
       "/v/bin/python",
     ],
+    [
+      "what uv takes, where the project has its lock file",
+      { "uv run --no-sync python": { out: "kfk-kedro 3.12.1 1.7.0 /uv/python" }, python3: KEDRO },
+      { files: { "/project/uv.lock": "" } },
+      undefined,
+      "/uv/python",
+    ],
+    [
+      "what poetry takes",
+      { "poetry run python": { out: "kfk-kedro 3.12.1 1.7.0 /a b/python" }, python3: KEDRO },
+      { files: { "/project/poetry.lock": "", "/project/uv.lock": "" } },
+      undefined,
+      "/a b/python",
+    ],
     ["then python3", { python3: KEDRO }, { env: { VIRTUAL_ENV: "/gone" } }, undefined, "python3"],
   ];
   test.each(rows)("takes %s", async (_, machine, options, option, python) => {
@@ -115,8 +129,8 @@ function worldOf(machine: Machine, options: FakeOptions): World {
   return fakeWorld({
     clock: "manual",
     ...options,
-    spawn: ([program = ""], { onLine }): Child => {
-      const answer = machine[program];
+    spawn: (command, { onLine }): Child => {
+      const answer = machine[command.slice(0, command.indexOf("-c")).join(" ")];
       if (answer === undefined) throw Object.assign(new Error("not found"), { code: "ENOENT" });
       for (const line of answer.out?.split("\n") ?? []) onLine?.(line, "stdout");
       for (const line of answer.err?.split("\n") ?? []) onLine?.(line, "stderr");
