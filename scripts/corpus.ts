@@ -46,6 +46,12 @@ interface ModelNode {
   readonly tags: readonly string[];
 }
 
+/** `repo/subdir` → inputs that Kedro of the project's version calls otherwise than the row. */
+const CALLED_BY_KEDRO: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  // Before 0.18 a namespace is not put before parameters (seen with 0.17.7).
+  "kedro-org/kedro-academy/kedro-refactoring/completed-spaceflights": { "params:filtered.filter": "params:filter" },
+};
+
 /** `repo/subdir` → a pipeline that real Kedro leaves out of the registry, and its nodes out of `__default__`. */
 const LEFT_OUT_BY_KEDRO: Readonly<Record<string, string>> = {
   // It imports a node module that is not in the repository; `find_pipelines` warns and goes on.
@@ -169,14 +175,26 @@ function compareCount(row: Row, got: Readonly<Record<string, { readonly nodes: r
   return row.static && names.size === row.nodes ? [] : [`${names.size} nodes instead of ${row.nodes}`];
 }
 
-function realOf(row: Row, pipelines: Pipelines): Pipelines {
+function realOf(row: Row, given: Pipelines): Pipelines {
+  const names = CALLED_BY_KEDRO[nameOf(row)] ?? {};
+  const pipelines = Object.fromEntries(
+    Object.entries(given).map(([pipeline, nodes]) => [
+      pipeline,
+      nodes.map(([node, inputs, outputs, tags]): CorpusNode => [
+        node,
+        inputs.map((name) => names[name] ?? name),
+        outputs,
+        tags,
+      ]),
+    ]),
+  );
   const leftOut = pipelines[LEFT_OUT_BY_KEDRO[nameOf(row)] ?? ""];
   if (leftOut === undefined) return pipelines;
-  const names = new Set(leftOut.map(([name]) => name));
+  const left = new Set(leftOut.map(([name]) => name));
   return Object.fromEntries(
     Object.entries(pipelines)
       .filter(([, nodes]) => nodes !== leftOut)
-      .map(([name, nodes]) => [name, nodes.filter(([node]) => !names.has(node))]),
+      .map(([name, nodes]) => [name, nodes.filter(([node]) => !left.has(node))]),
   );
 }
 
