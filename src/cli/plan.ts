@@ -4,9 +4,10 @@
 import type { Plain } from "../config/plain.ts";
 import { placeOf } from "../config/tree.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
+import type { RunParam } from "../config/resolvers.ts";
 import { isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
-import { buildSteps } from "../steps/build.ts";
+import { buildSteps, type StepSettings } from "../steps/build.ts";
 import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
 import type { ParameterTag, PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
@@ -27,7 +28,7 @@ export function planForCluster(
 ): StepPlan {
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const kubeflow = read.configuration.kubeflow();
-  checkRunParams(read);
+  checkRunParams(call, read);
   const image = call.options.text("image") ?? kubeflow?.run.image ?? null;
   if (image === null || image === "") throw noImage(kubeflow !== undefined);
   if (kubeflow !== undefined) checkSupported(kubeflow);
@@ -57,6 +58,7 @@ export function planForCluster(
           ...(kubeflow.run.onExitPipeline === null ? {} : { exitPipeline: kubeflow.run.onExitPipeline }),
         }),
     parameters: given,
+    follows: followsOf(read),
   });
   return {
     ...plan,
@@ -70,7 +72,7 @@ export function planForCluster(
 
 /** A plan for processes on this machine; needs neither kubeflow.yaml nor an image, but groups nodes as that file says. */
 export function planForHere(call: Call, read: ReadProject): StepPlan {
-  checkRunParams(read);
+  checkRunParams(call, read);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const { merge, warnings } = mergeHere(call, read);
   const plan = buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
@@ -82,6 +84,7 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     store: read.facts.root,
     merge,
     parameters: givenParameters(call, read),
+    follows: followsOf(read),
   });
   return { ...plan, warnings: [...warnings, ...plan.warnings] };
 }
@@ -103,12 +106,13 @@ export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { 
 // --- internal ---
 
 /** Kedro resolves all of its configuration before it runs anything, and stops at the first one that is missing. */
-function checkRunParams(read: ReadProject): void {
-  const [missing] = read.configuration.missingRunParams;
+function checkRunParams(call: Call, read: ReadProject): void {
+  const given = new Set(readGiven(call, read).map(({ key }) => key));
+  const missing = read.configuration.runParams.find(({ key, isMissing }) => isMissing && !given.has(rootOf(key)));
   if (missing === undefined) return;
   throw new KfkError("CONFIG_INTERPOLATION", `the run parameter "${missing.key}" is not given and has no default`, {
     at: placeOf(missing.at),
-    hint: `give a default: \${runtime_params:${missing.key}, default}`,
+    hint: `use --param ${rootOf(missing.key)}=VALUE, or give a default: \${runtime_params:${missing.key}, default}`,
   });
 }
 
@@ -224,6 +228,20 @@ function checkSupported(kubeflow: KubeflowConfig): void {
   }
 }
 
+/** What follows from a parameter that a run changes, as Kedro's `--params` would have it. */
+function followsOf({ configuration, model }: ReadProject): NonNullable<StepSettings["follows"]> {
+  const roots = (asked: readonly RunParam[]): string[] => [...new Set(asked.map(({ key }) => rootOf(key)))];
+  return {
+    sources: configuration.parameterSources,
+    catalog: roots(configuration.catalogRunParams),
+    runOnly: roots(configuration.runParams).filter((key) => !model.parameters.has(key)),
+  };
+}
+
+function rootOf(key: string): string {
+  return key.split(/[.[]/, 1)[0] as string;
+}
+
 interface Given {
   readonly key: string;
   readonly name: string;
@@ -233,7 +251,7 @@ interface Given {
 
 /** `--param name=value` (also `name:value`): the parameter that is meant, and how its text is read. */
 function readGiven(call: Call, read: ReadProject): Given[] {
-  const known = new Map<string, Plain>();
+  const known = new Map<string, Plain>(followsOf(read).runOnly.map((key) => [key, null]));
   for (const [key, value] of read.model.parameters) if (typeof key === "string") known.set(key, value);
   return call.options.list("param").map((typed) => {
     const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(typed);

@@ -81,10 +81,12 @@ export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
       ...configuration.warnings,
       ...registry.warnings,
       ...opaqueParameters(configuration),
-      ...configuration.missingRunParams.map(({ key, at }) => ({
-        message: `the run parameter "${key}" is not given and has no default: Kedro stops there`,
-        at: placeOf(at),
-      })),
+      ...configuration.runParams
+        .filter(({ isMissing }) => isMissing)
+        .map(({ key, at }) => ({
+          message: `the run parameter "${key}" is not given and has no default: Kedro stops there`,
+          at: placeOf(at),
+        })),
     ],
   });
   return { facts, model, configuration, plainEnvs };

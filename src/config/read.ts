@@ -15,7 +15,8 @@ import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubef
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
 import type { PlainMap } from "./plain.ts";
-import { buildResolvers, type CustomResolver, type MissingRunParam } from "./resolvers.ts";
+import { closeReferences, findReferences } from "./references.ts";
+import { buildResolvers, type CustomResolver, type RunParam } from "./resolvers.ts";
 import { fillTemplates } from "./templates.ts";
 import { fromPlain, toPlain, type MapNode } from "./tree.ts";
 
@@ -61,8 +62,12 @@ export interface Configuration extends KubeflowFiles {
   /** Files that hold credentials, never read. */
   readonly credentialFiles: readonly ConfigFile[];
   readonly warnings: readonly Warning[];
-  /** Run parameters that the catalog or the parameters ask for, without a value or a default: Kedro stops there. */
-  readonly missingRunParams: readonly MissingRunParam[];
+  /** Run parameters that the parameters and the catalog ask for; Kedro stops at a missing one. */
+  readonly runParams: readonly RunParam[];
+  /** Those of the catalog. */
+  readonly catalogRunParams: readonly RunParam[];
+  /** Top-level parameter → the parameters and run parameters that its value follows from. */
+  readonly parameterSources: ReadonlyMap<string, readonly string[]>;
   /** `env:NAME` and `file:path` of everything that was asked for so far, sorted. */
   readonly dependsOn: () => readonly string[];
 }
@@ -80,7 +85,9 @@ export function readConfiguration(
 ): Configuration {
   const reader = new Reader(request, files, env);
   const parameters = reader.read("parameters");
+  const asked = reader.runParams.length;
   const catalog = reader.read("catalog");
+  const catalogRunParams = reader.runParams.slice(asked);
   if (catalog.count === 0 && request.runEnv !== request.baseEnv) reader.warnings.push(noCatalog(request));
   return {
     env: request.runEnv,
@@ -89,7 +96,9 @@ export function readConfiguration(
     ...kubeflowOf(reader),
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
-    missingRunParams: reader.missing,
+    runParams: reader.runParams,
+    catalogRunParams,
+    parameterSources: closeReferences(reader.references),
     dependsOn: () => [...reader.asked].toSorted(),
   };
 }
@@ -128,7 +137,8 @@ interface Resolved {
 
 class Reader {
   readonly warnings: Warning[] = [];
-  readonly missing: MissingRunParam[] = [];
+  readonly runParams: RunParam[] = [];
+  readonly references = new Map<string, ReadonlySet<string>>();
   readonly asked = new Set<string>();
   private readonly request: ConfigurationRequest;
   private readonly files: Files;
@@ -199,6 +209,7 @@ class Reader {
     if (type === "parameters" && this.request.runtimeParams.size > 0) {
       mergeTree(raw, fromPlain(this.request.runtimeParams, undefined) as MapNode);
     }
+    if (type === "parameters") for (const [key, names] of findReferences(raw)) this.references.set(key, names);
     const resolvers = buildResolvers({
       customResolvers: more ? new Map([...this.request.customResolvers, ...more]) : this.request.customResolvers,
       env: this.env,
@@ -206,7 +217,7 @@ class Reader {
       isEnvOpaque: type === "parameters",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
       runtimeParams: type === "globals" ? undefined : this.runtimeParams,
-      onMissing: (missing) => this.missing.push(missing),
+      onRunParam: (asked) => this.runParams.push(asked),
     });
     const { tree, warnings } = interpolate(raw, resolvers);
     this.warnings.push(...warnings);

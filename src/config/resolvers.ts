@@ -58,13 +58,15 @@ export interface ResolverSettings {
   readonly globals: (() => ContainerNode) | undefined;
   /** Values given for one run, absent where the resolver is not allowed (globals). */
   readonly runtimeParams: ContainerNode | undefined;
-  /** Told of a run parameter that has neither a value nor a default. */
-  readonly onMissing: (missing: MissingRunParam) => void;
+  /** Told of every run parameter that is asked for. */
+  readonly onRunParam: (asked: RunParam) => void;
 }
 
-/** A `${runtime_params:key}` that only a run can fill. */
-export interface MissingRunParam {
+/** A `${runtime_params:key}`. */
+export interface RunParam {
   readonly key: string;
+  /** It has neither a value nor a default: only a run can fill it. */
+  readonly isMissing: boolean;
   readonly at: Spot | undefined;
 }
 
@@ -89,7 +91,7 @@ export function buildResolvers(settings: ResolverSettings): Resolvers {
   resolvers.set(
     "runtime_params",
     settings.runtimeParams
-      ? buildRuntimeParams(settings.runtimeParams, settings.onMissing)
+      ? buildRuntimeParams(settings.runtimeParams, settings.onRunParam)
       : refuseIn("runtime_params", "globals"),
   );
   return resolvers;
@@ -232,16 +234,15 @@ function buildGlobals(globals: () => ContainerNode): Resolver {
   };
 }
 
-function buildRuntimeParams(params: ContainerNode, onMissing: (missing: MissingRunParam) => void): Resolver {
+function buildRuntimeParams(params: ContainerNode, onRunParam: (asked: RunParam) => void): Resolver {
   return (call) => {
     checkCount(call, 1, 2);
     const key = textArgument(call, 0);
     if (typeof key !== "string") return key;
     const found = call.select(params, key);
-    if (found !== undefined && !isMissing(found)) return found;
-    const fallback = call.args[1];
-    if (fallback !== undefined) return fallback;
-    onMissing({ key, at: call.at });
+    const value = found !== undefined && !isMissing(found) ? found : call.args[1];
+    onRunParam({ key, isMissing: value === undefined, at: call.at });
+    if (value !== undefined) return value;
     return { kind: "opaque", reason: `the run parameter "${key}" is not given and has no default`, at: call.at };
   };
 }

@@ -5,14 +5,15 @@
  * Refuses what would run wrongly: data that crosses a step border with nowhere to go, text that a server would change.
  * Rules: design section 4; reference/compile-targets.md D, H, I.
  */
+import { createHash } from "node:crypto";
 import { byCodePoint, type Plain, type PlainMap } from "../config/plain.ts";
 import { KfkError, type Place, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { groupNodes, type MergeMode, type NodeGroup } from "./merge.ts";
 import { buildPod, type PodSettings, warnUnmatched } from "./pod.ts";
-import type { ExitStep, PodDefaults, PodShape, Step, StepParameter, StepPlan } from "./step.ts";
-import { encodeParameter, isEncodable } from "./transport.ts";
+import type { ExitStep, PodDefaults, PodShape, RunnerShared, Step, StepParameter, StepPlan } from "./step.ts";
+import { encodeJson, encodeParameter, isEncodable } from "./transport.ts";
 
 /** What a run is told about its surroundings, whatever they are. */
 export interface StepSettings {
@@ -36,6 +37,18 @@ export interface StepSettings {
   readonly exitPipeline?: string;
   /** Values given for this run, by pipeline parameter name or Kedro key; already typed. */
   readonly parameters: ReadonlyMap<string, Plain>;
+  /** What else changes with a parameter; absent: nothing. */
+  readonly follows?: Follows;
+}
+
+/** What a run changes when it changes a parameter: Kedro reads its configuration again with it (`--params`). */
+export interface Follows {
+  /** Parameter → the parameters and run parameters that its value follows from, also through others. */
+  readonly sources: ReadonlyMap<string, readonly string[]>;
+  /** Run parameters that the catalog asks for. */
+  readonly catalog: readonly string[];
+  /** Run parameters that are no parameters. */
+  readonly runOnly: readonly string[];
 }
 
 /**
@@ -57,9 +70,16 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
   const carried = settings.shareFiles
     ? crossing.filter((dataset) => placeOf(model, dataset) === "memory")
     : checkCrossing(model, crossing, settings);
-  const parameters = buildParameters(model.parameters, [...nodes, ...exitNodes], settings.parameters, warnings);
+  const follows = settings.follows ?? { sources: new Map(), catalog: [], runOnly: [] };
+  const runOnly = follows.runOnly.map((key) => buildRunParameter(key, settings.parameters.get(key)));
+  const parameters = [
+    ...buildParameters(model.parameters, [...nodes, ...exitNodes], settings.parameters, warnings),
+    ...runOnly,
+  ];
   const parametersOf = (some: readonly Node[]): string[] => {
-    const keys = new Set(some.flatMap((node) => [...parameterKeys(node, model.parameters)]));
+    const used = some.flatMap((node) => [...parameterKeys(node, model.parameters)]);
+    const before = used.flatMap((key) => follows.sources.get(key) ?? []);
+    const keys = new Set([...used, ...before, ...follows.catalog, ...follows.runOnly]);
     return parameters.filter((parameter) => keys.has(parameter.key)).map((parameter) => parameter.name);
   };
   const podOf = (id: string, some: readonly Node[]): PodShape =>
@@ -107,7 +127,7 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
       project: settings.projectDir,
       store: carried.length > 0 ? settings.store : null,
       carried,
-      parameters: Object.fromEntries(parameters.map(({ name, key, tag }) => [name, [key, tag]])),
+      ...shareParameters(parameters, model.parameters, follows),
     },
     pods:
       settings.pods.volume?.init && podSettings
@@ -252,6 +272,40 @@ function findNeeds(nodes: readonly Node[], id: string, producers: ReadonlyMap<st
     if (producer !== undefined && producer !== id) needs.add(producer);
   }
   return [...needs].toSorted(byCodePoint);
+}
+
+/** A run parameter that is no parameter: text that is empty until a run gives it. */
+function buildRunParameter(key: string, given: Plain | undefined): StepParameter {
+  const text = given === undefined ? "" : encodeJson(given);
+  return { name: parameterName(key), key, value: given ?? null, tag: "n", text };
+}
+
+/** How the runner reads parameters, and how it finds out what a run has changed. */
+function shareParameters(
+  parameters: readonly StepParameter[],
+  defaults: PlainMap,
+  { sources, catalog, runOnly }: Follows,
+): Pick<RunnerShared, "parameters" | "follows" | "runOnly"> {
+  const known = new Set(parameters.map(({ key }) => key));
+  const follows = [...sources].flatMap(([key, names]): [string, string[]][] => {
+    const some = names.filter((name) => known.has(name));
+    return known.has(key) && some.length > 0 ? [[key, some]] : [];
+  });
+  const watched = new Set([...follows.flatMap(([key, names]) => [key, ...names]), ...catalog, ...runOnly]);
+  const entries = parameters.map(({ name, key, tag }): [string, RunnerShared["parameters"][string]] => {
+    if (!watched.has(key)) return [name, [key, tag]];
+    const value = defaults.get(key);
+    return [name, [key, tag, digestOf(value === undefined ? "" : encodeParameter(value).text)]];
+  });
+  return {
+    parameters: Object.fromEntries(entries),
+    ...(follows.length === 0 ? {} : { follows: Object.fromEntries(follows) }),
+    ...(runOnly.length === 0 ? {} : { runOnly }),
+  };
+}
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }
 
 /** Top-level keys of Kedro's parameters that a node reads: `params:a.b` reads `a`, `parameters` reads all. */

@@ -50,10 +50,11 @@ def main(argv):
     scratch = []
     watch = Watch()
     catch_sigterm(scratch)
+    guard_exit(watch)
     name = "?"
     try:
         shared, step, values = read_arguments(argv)
-        name = step["step"]
+        name = watch.step = step["step"]
         watch.names = [node[0] for node in step["nodes"]]
         run(shared, step["nodes"], values, watch, scratch)
         watch.check_finished()
@@ -94,15 +95,28 @@ def read_arguments(argv):
         packed = base64.b64decode(texts[2].encode("ascii"), validate=True).decode("utf-8")
     except ValueError:
         raise Refused(BAD_ARGUMENT, "the third argument is not base64")
-    values = {}
+    values, changed = {}, {}
     for name, text in sorted(read_json("third", packed).items()):
         if name not in shared["parameters"]:
             raise Refused(BAD_ARGUMENT, 'parameter "%s" is unknown' % name)
-        key, tag = shared["parameters"][name]
+        key, tag, digest = (shared["parameters"][name] + [None])[:3]
         values[key] = decode(name, tag, text)
+        if digest is not None and hashlib.sha256(text.encode("utf-8")).hexdigest()[:8] != digest:
+            changed[key] = values[key]
+    leave_to_kedro(shared, values, changed)
     if len(argv) == 5:
         values.update(status=texts[3], failures=read_failures(texts[4]))
+    shared["changed"] = changed
     return shared, step, values
+
+
+def leave_to_kedro(shared, values, changed):
+    """Takes out of the values what Kedro finds itself, when it is told of what this run has changed."""
+    for key in shared.get("runOnly", []):
+        values.pop(key, None)
+    for key, sources in shared.get("follows", {}).items():
+        if key not in changed and any(source in changed for source in sources):
+            values.pop(key, None)
 
 
 def read_failures(text):
@@ -224,6 +238,8 @@ def open_project(project, shared, scratch):
     session_class = getattr(settings, "SESSION_CLASS", None) or KedroSession
     known = inspect.signature(session_class.create).parameters
     options = {"project_path": project, "env": shared["env"]}
+    if run_parameters(shared):
+        options["runtime_params" if "runtime_params" in known else "extra_params"] = run_parameters(shared)
     if "package_name" in known:
         options["package_name"] = metadata.package_name
     conf = shared.get("conf") or getattr(settings, "CONF_SOURCE", None) or getattr(settings, "CONF_ROOT", "conf")
@@ -251,10 +267,15 @@ def open_project(project, shared, scratch):
     return start
 
 
+def run_parameters(shared):
+    """What `kedro run --params` would be given; a value with an interpolation in it would not stay as it is."""
+    return {key: value for key, value in shared["changed"].items() if "$" + "{" not in json.dumps(value)}
+
+
 def open_with_context(project, shared):
     from kedro.framework.context import load_context
 
-    context = load_context(project, env=shared["env"])
+    context = load_context(project, env=shared["env"], extra_params=run_parameters(shared) or None)
 
     def start(hooks, check, values):
         register(global_hooks(), hooks)
@@ -421,6 +442,7 @@ class Watch:
     """Which node is at work, for the last line of a failure."""
 
     def __init__(self):
+        self.step = "?"
         self.current = None
         self.names = []
         self.finished = set()
@@ -564,12 +586,34 @@ def copy_files(source, target):
 
 
 def catch_sigterm(scratch):
+    own = os.getpid()
+
     def ended(*_):
+        if os.getpid() != own:  # a process that a node has forked ends as it would without us
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         # Not an exception: it would wait for a node that runs in a thread of its own, as Kedro >= 1.0 has it.
         remove(scratch)
-        os._exit(143)
+        leave(143)
 
     signal.signal(signal.SIGTERM, ended)
+
+
+leave = os._exit
+
+
+def guard_exit(watch):
+    """A node that calls os._exit(0) has not succeeded; what it has forked may use it."""
+    own = os.getpid()
+
+    def guarded(status):
+        if os.getpid() == own:
+            say(watch.step, "failed%s: it called os._exit(%s)" % (watch.where(), status))
+            status = FAILED
+        leave(status)
+
+    os._exit = guarded
 
 
 def remove(scratch):

@@ -84,8 +84,15 @@ export interface RunnerShared {
   readonly carried: readonly string[];
   /** Folder of the configuration; absent: what the project's settings say. Only for runs on this machine. */
   readonly conf?: string;
-  /** Server name → [Kedro key, tag] of every pipeline parameter. */
-  readonly parameters: Readonly<Record<string, readonly [string, ParameterTag]>>;
+  /**
+   * Server name → [Kedro key, tag, digest] of every pipeline parameter; the digest of the text that conf gives it only
+   * where something else changes with it.
+   */
+  readonly parameters: Readonly<Record<string, readonly [string, ParameterTag] | readonly [string, ParameterTag, string]>>;
+  /** Kedro key → the keys that its value follows from; absent: none. */
+  readonly follows?: Readonly<Record<string, readonly string[]>>;
+  /** Keys that are no parameters, only run parameters; absent: none. */
+  readonly runOnly?: readonly string[];
 }
 
 /** The runner's second argument, as JSON: the nodes to run, and what the graph says of them. */

@@ -27,8 +27,8 @@ function resolve(text: string, setup: Setup = {}): MapNode {
       isEnvOpaque: false,
       globals: () => map(setup.globals),
       runtimeParams: map(setup.params),
-      onMissing: ({ key }) => {
-        throw new KfkError("CONFIG_INTERPOLATION", `missing ${key}`);
+      onRunParam: ({ key, isMissing }) => {
+        if (isMissing) throw new KfkError("CONFIG_INTERPOLATION", `missing ${key}`);
       },
     }),
   ).tree;

@@ -81,7 +81,7 @@ describe("readConfiguration", () => {
       let got: Configuration | undefined;
       try {
         const all = read(row.files, request);
-        if (all.missingRunParams.length === 0) got = all;
+        if (!all.runParams.some(({ isMissing }) => isMissing)) got = all;
       } catch (error) {
         if (!(error instanceof KfkError)) throw error;
       }
@@ -105,7 +105,22 @@ describe("readConfiguration", () => {
     const text = "a: {type: T}\nb: {type: T, id: '${runtime_params:agent}', x: '${runtime_params:other, 1}'}\n";
     const all = read({ "conf/base/catalog.yml": text });
     expect(all.catalog.names).toEqual(["a", "b"]);
-    expect(all.missingRunParams.map(({ key, at }) => [key, at?.start])).toEqual([["agent", 31]]);
+    expect(all.runParams.map(({ key, isMissing, at }) => [key, isMissing, at?.start])).toEqual([
+      ["agent", true, 31],
+      ["other", false, 61],
+    ]);
+  });
+
+  test("tells which parameters follow from which", () => {
+    const text =
+      "base: 1\ny: ${base}\nz: {a: ['${y}'], c: 'x${.b}', b: 2}\nw: ${runtime_params:run.it, 3}\nv: '${oc.select:base, 0} \\${none}'\n";
+    const { parameterSources } = read({ "conf/base/catalog.yml": "", "conf/base/parameters.yml": text });
+    expect(Object.fromEntries(parameterSources)).toEqual({
+      y: ["base"],
+      z: ["base", "y"],
+      w: ["run"],
+      v: ["base", "none"],
+    });
   });
 
   test("a missing default environment counts as empty", () => {

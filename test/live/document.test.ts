@@ -71,7 +71,7 @@ for (const version of ["0.19.15", "1.0.0", "1.7.0"] as const) {
       expect(Object.keys(want).length).toBeGreaterThan(30);
 
       const document = run([KFK, "compile", "--pipeline", "combo", "-o", "-"], project).toString();
-      const task = /name: (show-it\S*)/.exec(document)?.[1] ?? "";
+      const task = /name: (show-it[\w-]*)/.exec(document)?.[1] ?? "";
       const argv = [...podArgv(parse(document) as PodWorkflow, task)];
       // The pod mounts the project and the volume elsewhere.
       const at = argv.findIndex((text) => text.startsWith('{"kfk"'));
@@ -81,6 +81,25 @@ for (const version of ["0.19.15", "1.0.0", "1.7.0"] as const) {
       mkdirSync(join(project, "data"), { recursive: true });
       run(argv, project);
       expect(seen()).toEqual(want);
+    }, 120_000);
+
+    test("gives with --param what kedro run gives with --params, also to what follows from it", () => {
+      const project = join(top, `${version}-params`);
+      layProbe(version, project);
+      writeFileSync(
+        join(project, "conf/base/parameters.yml"),
+        'ratio: "${runtime_params:ratio, 3}"\nnested: {also: "${ratio}"}\nfree: "${runtime_params:free, none}"\n',
+      );
+      const seen = (): unknown => JSON.parse(readFileSync(join(project, "data/seen.json"), "utf8"));
+      for (const params of [[], ["ratio=5"], ["ratio=5", "free=text"]]) {
+        const given = params.length === 0 ? [] : ["--params", params.join(",")];
+        run([python as string, "-m", "kedro", "run", "--nodes", "show.it", ...given], project);
+        const want = seen();
+        const argv = params.flatMap((param) => ["--param", param]);
+        run([KFK, "run-once", "--local", "--nodes", "show.it", "--python", python as string, ...argv], project);
+        expect(seen()).toEqual(want);
+      }
+      expect(seen()).toEqual({ ratio: "5", nested: "{'also': 5}", free: "'text'" });
     }, 120_000);
   });
 }
