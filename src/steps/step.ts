@@ -88,7 +88,9 @@ export interface RunnerShared {
    * Server name → [Kedro key, tag, digest] of every pipeline parameter; the digest of the text that conf gives it only
    * where something else changes with it.
    */
-  readonly parameters: Readonly<Record<string, readonly [string, ParameterTag] | readonly [string, ParameterTag, string]>>;
+  readonly parameters: Readonly<
+    Record<string, readonly [string, ParameterTag] | readonly [string, ParameterTag, string]>
+  >;
   /** Kedro key → the keys that its value follows from; absent: none. */
   readonly follows?: Readonly<Record<string, readonly string[]>>;
   /** Keys that are no parameters, only run parameters; absent: none. */
