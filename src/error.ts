@@ -62,6 +62,7 @@ export const CODES = {
   PIPELINE_MAPPING: STATUS.project,
   PIPELINE_FILTER: STATUS.project,
   PIPELINE_EMPTY: STATUS.project,
+  PIPELINE_INPUT: STATUS.project,
   // steps and documents
   STEP_IMAGE: STATUS.project,
   STEP_VOLUME: STATUS.project,

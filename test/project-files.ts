@@ -40,7 +40,7 @@ def register_pipelines():
     return pipelines
 `,
     [`${src}/pipelines/__init__.py`]: "",
-    [`${ROOT}/conf/base/catalog.yml`]: "",
+    [`${ROOT}/conf/base/catalog.yml`]: "table: {type: pandas.CSVDataset, filepath: data/table.csv}\n",
     [`${ROOT}/conf/base/parameters.yml`]: "rate: 0.1\n",
     [`${ROOT}/conf/local/.gitkeep`]: "",
   };

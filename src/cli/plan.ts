@@ -12,7 +12,7 @@ import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
 import type { ParameterTag, PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
-import { type ReadProject, selectNodes, serverName } from "./read.ts";
+import { checkInputs, type ReadProject, selectNodes, serverName } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /**
@@ -35,7 +35,9 @@ export function planForCluster(
   const run = kubeflow?.run;
   const projectDir = (run?.projectDir ?? "/home/kedro").replace(/\/+$/, "");
   const volume = planVolume(run);
-  const plan = buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+  const nodes = selectNodes(call, read.model, pipeline);
+  const inputs = checkInputs(read, nodes, new Set(given.keys()));
+  const plan = buildSteps(read.model, pipeline, nodes, {
     name: serverName(read, pipeline),
     description: run?.description ?? null,
     pods: {
@@ -63,6 +65,7 @@ export function planForCluster(
   return {
     ...plan,
     warnings: [
+      ...inputs,
       ...plan.warnings,
       ...unsentVariables(call, read, run),
       ...(kubeflow === undefined ? [] : tellKeys(call, read, kubeflow)),
@@ -75,7 +78,10 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
   checkRunParams(call, read);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const { merge, warnings } = mergeHere(call, read);
-  const plan = buildSteps(read.model, pipeline, selectNodes(call, read.model, pipeline), {
+  const nodes = selectNodes(call, read.model, pipeline);
+  const given = givenParameters(call, read);
+  const inputs = checkInputs(read, nodes, new Set(given.keys()));
+  const plan = buildSteps(read.model, pipeline, nodes, {
     name: read.model.project.name,
     description: null,
     pods: { image: null, imagePullPolicy: "", ttlSeconds: null, volume: null, serviceAccount: null },
@@ -83,10 +89,10 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     shareFiles: true,
     store: read.facts.root,
     merge,
-    parameters: givenParameters(call, read),
+    parameters: given,
     follows: followsOf(read),
   });
-  return { ...plan, warnings: [...warnings, ...plan.warnings] };
+  return { ...plan, warnings: [...warnings, ...inputs, ...plan.warnings] };
 }
 
 /**

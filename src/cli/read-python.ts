@@ -95,7 +95,7 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
       },
     );
   }
-  return { facts, model, configuration, plainEnvs };
+  return { facts, model, configuration, plainEnvs, hasHooks: true };
 }
 
 // --- internal ---
@@ -141,7 +141,7 @@ function fromAnswer(
     warnings: [],
     dependsOn: () => [],
   };
-  return { facts, model, configuration, plainEnvs };
+  return { facts, model, configuration, plainEnvs, hasHooks: true };
 }
 
 /** Where configuration lies, as far as it can be read; else Kedro's own. */
@@ -150,7 +150,7 @@ function settingsOrDefault(call: Call, facts: ProjectFacts): Settings {
     return readSettings(projectHost(call.world, facts), identityOf(facts));
   } catch (error) {
     if (!(error instanceof KfkError)) throw error;
-    return { confSource: "conf", loader: defaultLoader(eraOf(facts.kedro.version)), warnings: [] };
+    return { confSource: "conf", loader: defaultLoader(eraOf(facts.kedro.version)), hasHooks: true, warnings: [] };
   }
 }
 

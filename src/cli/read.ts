@@ -15,7 +15,7 @@ import { type ProjectIdentity, readRegistry } from "../kedro/registry.ts";
 import { readSettings, type Settings } from "../kedro/settings.ts";
 import { filterNodes } from "../pipeline/algebra.ts";
 import { buildModel } from "../pipeline/build.ts";
-import type { Model, Node } from "../pipeline/model.ts";
+import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { findProject, type ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
 import { hasLeafDuplicates } from "../kedro/era.ts";
@@ -27,6 +27,8 @@ export interface ReadProject {
   readonly configuration: Configuration;
   /** Environments that need no mention in names. */
   readonly plainEnvs: readonly string[];
+  /** Hooks of the project may add datasets to the catalog, or it is not known whether there are any. */
+  readonly hasHooks: boolean;
 }
 
 /**
@@ -89,7 +91,7 @@ export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
         })),
     ],
   });
-  return { facts, model, configuration, plainEnvs };
+  return { facts, model, configuration, plainEnvs, hasHooks: settings.hasHooks };
 }
 
 /** Configuration for the run environment; `settings` come from the project or are Kedro's own. Errors: CONFIG_*. */
@@ -167,6 +169,40 @@ export function selectNodes(call: Call, model: Model, pipeline: string): readonl
     });
   }
   return nodes;
+}
+
+/**
+ * Inputs that nothing makes and nothing holds, as Kedro checks before a run. Errors: PIPELINE_INPUT; a warning where
+ * hooks of the project may still add them.
+ */
+export function checkInputs(read: ReadProject, nodes: readonly Node[], given: ReadonlySet<string>): Warning[] {
+  const made = new Set(nodes.flatMap((node) => node.outputs).map(withoutTranscoding));
+  const { parameters } = read.configuration;
+  const isThere = (name: string): boolean => {
+    if (name === "parameters") return true;
+    if (name.startsWith("params:")) {
+      return parameters.has(name) !== "no" || given.has(name.slice("params:".length).split(".", 1)[0] as string);
+    }
+    const dataset = read.model.datasets.get(name);
+    return dataset?.place !== "memory" || dataset.source !== null;
+  };
+  for (const node of nodes) {
+    const name = node.inputs.find((input) => !made.has(withoutTranscoding(input)) && !isThere(input));
+    if (name === undefined) continue;
+    const what = isParameter(name)
+      ? `reads "${name}", and there is no such parameter`
+      : `reads "${name}", which no node of this run makes and which is not in the catalog`;
+    const message = `node "${node.name}" ${what}`;
+    const at = node.source === null ? undefined : { ...node.source, column: 1 };
+    if (read.hasHooks) return [{ message: `${message}; only a hook of the project can add it`, at }];
+    throw new KfkError("PIPELINE_INPUT", message, {
+      at,
+      hint: isParameter(name)
+        ? "set it in conf/base/parameters.yml"
+        : "add it to conf/base/catalog.yml, or run the node that makes it too",
+    });
+  }
+  return [];
 }
 
 /** Name of a pipeline on the server. */

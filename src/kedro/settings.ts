@@ -20,13 +20,20 @@ export interface Settings {
   /** `CONF_SOURCE`: relative to the project, or absolute. */
   readonly confSource: string;
   readonly loader: LoaderArguments;
+  /** The project has hooks of its own, which may add datasets to the catalog. */
+  readonly hasHooks: boolean;
   readonly warnings: readonly Warning[];
 }
 
 /** Reads the settings. Errors: CONFIG_LOADER for another loader than Kedro's, PY_* for broken code. */
 export function readSettings(host: Host, project: ProjectIdentity): Settings {
   const era = eraOf(project.kedroVersion);
-  const nothing: Settings = { confSource: "conf", loader: defaultLoader(era), warnings: [] };
+  const nothing: Settings = {
+    confSource: "conf",
+    loader: defaultLoader(era),
+    hasHooks: !era.hasSettings,
+    warnings: [],
+  };
   const name = `${project.package}.settings`;
   const source = era.hasSettings ? host.source(name) : undefined;
   const isEmpty =
@@ -51,6 +58,7 @@ export function readSettings(host: Host, project: ProjectIdentity): Settings {
     return {
       confSource: confText(get(era.confSetting), `${era.confSetting} in settings.py`, site),
       loader,
+      hasHooks: /^HOOKS\s*[:=]/m.test(module.source.text),
       warnings: [
         ...warnCustom("settings.py sets CONTEXT_CLASS", get("CONTEXT_CLASS"), "parameters and catalog"),
         ...warnCustom("settings.py sets DATA_CATALOG_CLASS", get("DATA_CATALOG_CLASS"), "the catalog"),
@@ -71,7 +79,8 @@ function confText(value: Value | undefined, what: string, site: Site): string {
 /** Kedro 0.16: the context class says what settings.py says later. */
 function readContext(vm: Vm, project: ProjectIdentity, era: Era): Settings {
   const parts = findOldParts(vm, project.package, era, project.old);
-  if (parts === undefined) return { confSource: "conf", loader: defaultLoader(era), warnings: vm.warnings };
+  if (parts === undefined)
+    return { confSource: "conf", loader: defaultLoader(era), hasHooks: true, warnings: vm.warnings };
   const root = parts.context === undefined ? undefined : findInClass(parts.context, "CONF_ROOT");
   const own = contextMethod(parts, "_get_config_loader") ?? contextMethod(parts, "config_loader");
   if (own !== undefined) {
@@ -84,6 +93,7 @@ function readContext(vm: Vm, project: ProjectIdentity, era: Era): Settings {
       : loaderFromHook(era, callContext(vm, create, [confPaths()], parts.site), parts.site);
   return {
     confSource: confText(root, "CONF_ROOT of the context class", parts.site),
+    hasHooks: true,
     loader,
     warnings: [
       ...["params", "catalog", "_get_catalog", "_create_catalog", "_get_feed_dict"].flatMap((name) =>

@@ -151,6 +151,20 @@ const ROWS: readonly Row[] = [
     says: ['dataset "model" goes from one step to another', "add a volume: section"],
   },
   {
+    name: "an input that nothing makes and that is not in the catalog",
+    argv: ["compile", "-i", "shop:1"],
+    parts: { conf: { "base/catalog.yml": "", "base/kubeflow.yaml": KUBEFLOW } },
+    status: 3,
+    says: ['node "fit" reads "table", which no node', "pipeline.py:6:1", "conf/base/catalog.yml"],
+  },
+  {
+    name: "a parameter that is not there",
+    argv: ["compile", "-i", "shop:1"],
+    parts: { conf: { "base/parameters.yml": "other: 1\n", "base/kubeflow.yaml": KUBEFLOW } },
+    status: 3,
+    says: ['node "fit" reads "params:rate", and there is no such parameter', "conf/base/parameters.yml"],
+  },
+  {
     name: "a key that is not compiled yet is refused, not dropped",
     argv: ["compile"],
     parts: { conf: { "base/kubeflow.yaml": `${KUBEFLOW}target: kfp\n` } },

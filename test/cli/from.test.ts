@@ -71,7 +71,7 @@ function answer(command: readonly string[], options: SpawnOptions): Child {
 const OPEN: ProjectParts = { pipelines: { train: UNKNOWN }, conf: { "base/kubeflow.yaml": KUBEFLOW } };
 const KNOWN: ProjectParts = {
   pipelines: { train: UNKNOWN.replace("pandas.name", '"model"') },
-  conf: { "base/kubeflow.yaml": KUBEFLOW },
+  conf: { "base/kubeflow.yaml": KUBEFLOW, "base/catalog.yml": "" },
 };
 
 describe("--from", () => {
