@@ -79,6 +79,7 @@ export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
     classify: configuration.catalog.classify,
     dependsOn: [...registry.dependsOn, ...configuration.dependsOn()],
     warnings: [
+      ...(facts.kedro.warning === undefined ? [] : [{ message: facts.kedro.warning }]),
       ...settings.warnings,
       ...configuration.warnings,
       ...registry.warnings,

@@ -133,6 +133,7 @@ function findPath(entry: MapNode): ConfigNode | undefined {
 function placeOfPath(path: string): DatasetPlace {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(path)?.[1]?.toLowerCase();
   if (scheme === "file" || scheme === "local") return "absolute";
+  if (scheme === "memory") return "memory";
   if (scheme !== undefined) return "remote";
   return path.startsWith("/") || /^[A-Za-z]:[\\/]/.test(path) ? "absolute" : "local";
 }

@@ -85,7 +85,9 @@ const Metadata = v.looseObject({
 
 function findRoot(files: Files, folder: string): string | undefined {
   for (let at = resolve(folder); ; at = dirname(at)) {
-    if (files.readText(join(at, PYPROJECT))?.includes("[tool.kedro]")) return at;
+    const text = files.readText(join(at, PYPROJECT));
+    // a header that is not closed is told of where the file is read
+    if (text !== undefined && /\[tool\.kedro(?:\]|\s*$)/m.test(text)) return at;
     if (files.kind(join(at, KEDRO_YML)) === "file") return at;
     if (at === dirname(at)) return undefined;
   }

@@ -1,7 +1,7 @@
 /**
  * Which Kedro the project runs with, read from its files: lock file, pinned requirement, `kedro_init_version`, in this
- * order. Names of nodes and rules of configuration follow from it (`src/kedro/era.ts`), so a guess is never silent:
- * the result says where it came from.
+ * order. Names of nodes and rules of configuration follow from it (`src/kedro/era.ts`), so the
+ * result says where it came from, and where two files disagree.
  *
  * Rules: reference/kedro-semantics.md 1.1. Kedro below 1.1.1 refuses to run when major.minor differ from the file's.
  */
@@ -14,6 +14,8 @@ export interface KedroVersion {
   readonly version: string;
   /** File and key it was read from, for `-v` and `doctor`. */
   readonly from: string;
+  /** What Kedro will not accept about it. */
+  readonly warning?: string;
 }
 
 /**
@@ -28,14 +30,15 @@ export function findKedroVersion(
   initVersion: string | undefined,
   initFile = "pyproject.toml [tool.kedro]",
 ): KedroVersion {
-  return (
+  const found =
     fromLock(world, root, "uv.lock") ??
     fromLock(world, root, "poetry.lock") ??
     fromRequirements(world, root, "requirements.txt") ??
     fromRequirements(world, root, "src/requirements.txt") ??
     fromDependencies(document) ??
-    fromInit(initVersion, initFile)
-  );
+    fromInit(initVersion, initFile);
+  const warning = warnMismatch(found, initVersion, initFile);
+  return warning === undefined ? found : { ...found, warning };
 }
 
 // --- internal ---
@@ -68,10 +71,33 @@ function fromDependencies(document: Record<string, unknown>): KedroVersion | und
   return undefined;
 }
 
-/** `kedro==1.7.0`, `kedro[jupyter]~=0.19.15` → the version; ranges say too little. */
+/**
+ * `kedro==1.7.0`, `kedro[jupyter]~=0.19.9` → the version; `kedro~=0.19` and ranges say too little, and so do lines for
+ * some interpreters only.
+ */
 function pinnedVersion(requirement: string): string | undefined {
-  const match = /^\s*kedro\s*(?:\[[^\]]*\])?\s*(?:==|~=)\s*(\d+\.\d+(?:\.\d+)?)\s*(?:[;#].*)?$/.exec(requirement);
-  return match?.[1] === undefined ? undefined : threeParts(match[1]);
+  const match = /^\s*kedro\s*(?:\[[^\]]*\])?\s*(?:==\s*(\d+\.\d+(?:\.\d+)?)|~=\s*(\d+\.\d+\.\d+))\s*(?:#.*)?$/i.exec(
+    requirement,
+  );
+  const version = match?.[1] ?? match?.[2];
+  return version === undefined ? undefined : threeParts(version);
+}
+
+/** Kedro compares its own version with the file's when it opens the project: major.minor, from 1.1.1 on major alone. */
+function warnMismatch(
+  { version, from }: KedroVersion,
+  initVersion: string | undefined,
+  initFile: string,
+): string | undefined {
+  const [init, own] = [initVersion ?? version, version].map((text) => text.split(".").map(Number));
+  const isSame = init?.[0] === own?.[0] && (init?.[1] === own?.[1] || isSince(own ?? [], [1, 1, 1]));
+  if (isSame) return undefined;
+  return `${from} says Kedro ${version} and ${initFile} says ${initVersion}: Kedro refuses to open such a project`;
+}
+
+function isSince(version: readonly number[], since: readonly number[]): boolean {
+  const at = since.findIndex((part, index) => part !== version[index]);
+  return at < 0 || (version[at] ?? 0) > (since[at] ?? 0);
 }
 
 function fromInit(initVersion: string | undefined, from: string): KedroVersion {

@@ -72,6 +72,7 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
     : checkCrossing(model, crossing, settings);
   const follows = settings.follows ?? { sources: new Map(), catalog: [], runOnly: [] };
   const runOnly = follows.runOnly.map((key) => buildRunParameter(key, settings.parameters.get(key)));
+  warnings.push(...warnOwnClasses(model, crossing));
   const parameters = [
     ...buildParameters(model.parameters, [...nodes, ...exitNodes], settings.parameters, warnings),
     ...runOnly,
@@ -249,6 +250,18 @@ function checkCrossing(model: Model, crossing: readonly string[], settings: Step
     }
   }
   return carried;
+}
+
+/** A class of the project without a path may well keep its content in the process, which the next step never sees. */
+function warnOwnClasses({ project, datasets }: Model, crossing: readonly string[]): Warning[] {
+  return crossing.flatMap((name) => {
+    const { place, type, source } = datasets.get(name) ?? { place: "memory", type: null, source: null };
+    if (place !== "external" || !type?.startsWith(`${project.package}.`)) return [];
+    const at = source === null ? undefined : { ...source, column: 1 };
+    return [
+      { message: `dataset "${name}" goes from one step to another: ${type} must keep it outside the process`, at },
+    ];
+  });
 }
 
 function isBelowData(path: string | null): boolean {
