@@ -5,6 +5,14 @@
 
 export const SECRET_NAME = /token|passw|secret|credential|private|api_?key|access_?key|authorization/i;
 
+/** Whether text under this key of a configuration is likely to be a secret: `db_password`, `apiKey`; not `tokenizer`. */
+export function isSecretKey(key: string): boolean {
+  const words = key.replaceAll(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
+  return /(?:^|[^a-z])(?:token|passwo?r?d|passwd|passphrase|secrets?|credentials?|(?:private|api|access|secret)[^a-z]?key)(?:[^a-z]|$)/.test(
+    words,
+  );
+}
+
 /** Shorter values would tear holes into ordinary words. */
 const SHORTEST = 6;
 const SHOWN = "[redacted]";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { KfkError } from "../src/error.ts";
-import { withoutUser } from "../src/secrets.ts";
+import { isSecretKey, withoutUser } from "../src/secrets.ts";
 import { renderError } from "../src/view/error.ts";
 
 test.each([
@@ -27,4 +27,19 @@ test("frames of configuration show no value whose key looks secret", () => {
       "",
     ].join("\n"),
   );
+});
+
+test.each([
+  ["db_password", true],
+  ["apiKey", true],
+  ["TOKEN", true],
+  ["aws.secret-access-key", true],
+  ["credentials", true],
+  ["tokenizer", false],
+  ["max_tokens", false],
+  ["key", false],
+  ["primary_key", false],
+  ["passage", false],
+])("%s looks like the key of a secret: %j", (key, want) => {
+  expect(isSecretKey(key)).toBe(want);
 });

@@ -8,12 +8,13 @@
 import type { Place } from "../error.ts";
 import type { Plain, PlainKey } from "./plain.ts";
 import { pythonStr } from "./python-text.ts";
+import { isSecretKey } from "../secrets.ts";
 import { findOpaque, placeOf, toPlain, type ConfigNode, type MapNode } from "./tree.ts";
 
 export interface Parameters {
   /** Top-level keys in order; those in `opaque` are missing here. */
   readonly values: ReadonlyMap<PlainKey, Plain>;
-  /** Top-level keys whose value holds something that cannot be known without running Python. */
+  /** Top-level keys whose value holds something that cannot be known without running Python, or must not be shown. */
   readonly opaque: ReadonlyMap<string, OpaqueParameter>;
   /** Whether a node may ask for a name like `params:a.b`; "unknown" below an opaque value. */
   readonly has: (dataset: string) => "yes" | "no" | "unknown";
@@ -41,6 +42,12 @@ export function buildParameters(tree: MapNode): Parameters {
     if (found) {
       const path = found.path.map(pythonStr).join(".");
       opaque.set(pythonStr(key), { path, reason: found.node.reason, at: placeOf(found.node.at) });
+      continue;
+    }
+    const secret = findSecret(node, [key]);
+    if (secret) {
+      const path = secret.path.map(pythonStr).join(".");
+      opaque.set(pythonStr(key), { path, reason: `"${path}" looks like a secret`, at: placeOf(secret.node.at) });
       continue;
     }
     const value = toPlain(node);
@@ -74,6 +81,28 @@ export function buildParameters(tree: MapNode): Parameters {
 }
 
 // --- internal ---
+
+/** Text under a key that looks like that of a secret: parameters are public on a server. */
+function findSecret(
+  node: ConfigNode,
+  path: readonly PlainKey[],
+): { readonly node: ConfigNode; readonly path: readonly PlainKey[] } | undefined {
+  if (node.kind === "scalar") {
+    const key = path.at(-1);
+    const isText = typeof node.value === "string" && node.value !== "";
+    return isText && typeof key === "string" && isSecretKey(key) ? { node, path } : undefined;
+  }
+  if (node.kind === "opaque") return undefined;
+  const children =
+    node.kind === "map"
+      ? [...node.entries]
+      : node.items.map((item): [PlainKey, ConfigNode] => [path.at(-1) ?? "", item]);
+  for (const [key, child] of children) {
+    const found = findSecret(child, node.kind === "map" ? [...path, key] : path);
+    if (found) return found;
+  }
+  return undefined;
+}
 
 /** A later key wins where a literal `a.b` meets a nested one. */
 function indexNames(tree: MapNode): Map<string, ConfigNode> {
