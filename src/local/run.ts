@@ -78,7 +78,10 @@ export async function runLocally(world: World, plan: StepPlan, options: LocalOpt
     });
   }
   try {
-    return await run.finish();
+    const result = await run.finish();
+    // what was kept for later steps has no use any more; after a failure a person may want to look at it
+    if (result.outcome === "succeeded") world.files.remove(join(folder, "store"));
+    return result;
   } finally {
     timer.abort();
     unlisten();
