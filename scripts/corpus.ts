@@ -104,9 +104,11 @@ process.exitCode = failed > 0 || count.equal === 0 ? 1 : 0;
  */
 function lay(row: Row, mirrors: string, target: string): void {
   const repository = row.repo.replace("/", "+");
-  const git = [join(mirrors, repository, "repo"), join(mirrors, repository)].find((dir) =>
-    existsSync(join(dir, "HEAD")),
-  );
+  const git = [
+    join(mirrors, repository, "repo"),
+    join(mirrors, repository, "repo", ".git"),
+    join(mirrors, repository),
+  ].find((dir) => existsSync(join(dir, "HEAD")));
   const out = join(target, `${repository}@${row.commit.slice(0, 7)}`);
   if (git === undefined || existsSync(out)) return;
   const entries = gitOutput(git, "ls-tree", "-r", "-l", "-z", row.commit)
