@@ -25,7 +25,7 @@ import { KfkError } from "../error.ts";
 import type { PlainKey } from "./plain.ts";
 import { adopt, placeOf, type ConfigNode, type SourceText, type Spot } from "./tree.ts";
 
-/** Values that one file may have after its aliases are expanded; far above any real conf file. */
+/** Values that the aliases of one file may add to those that are written in it. */
 const MAX_VALUES = 100_000;
 /** Values in one file whose further lines are indented less than their key. */
 const MAX_INDENTED = 1_000;
@@ -215,16 +215,18 @@ class TreeBuilder {
   private readonly anchors = new Map<string, Node>();
   private readonly open = new Set<Node>();
   private readonly dialect: Dialect;
+  private readonly limit: number;
   private values = 0;
 
   constructor(source: SourceText, dialect: Dialect) {
     this.source = source;
     this.dialect = dialect;
+    this.limit = MAX_VALUES + source.text.length; // no more values than characters are written
   }
 
   build(node: Node, depth: number, inFlow: boolean): ConfigNode {
     const at = this.spot(node);
-    if (++this.values > MAX_VALUES) throw tooMany(at);
+    if (++this.values > this.limit) throw tooMany(at);
     if (depth > MAX_DEPTH) throw tooDeep(at);
     const real = this.deref(node);
     if (this.open.has(real)) throw selfAlias(at);
@@ -303,7 +305,7 @@ class TreeBuilder {
       if (own.has(target)) throw selfAlias(keyAt);
       const pairs = this.pairs(target, new Map(own));
       this.values += pairs.length;
-      if (this.values > MAX_VALUES) throw tooMany(keyAt);
+      if (this.values > this.limit) throw tooMany(keyAt);
       return pairs;
     }
     if (target && isSeq(target)) {
@@ -507,7 +509,7 @@ function selfAlias(at: Spot): KfkError {
 }
 
 function tooMany(at: Spot): KfkError {
-  return problemAt(at, `the aliases of the file stand for more than ${MAX_VALUES} values`);
+  return problemAt(at, "the aliases of the file stand for far more values than are written in it");
 }
 
 function tooDeep(at: Spot): KfkError {
