@@ -5,16 +5,37 @@ import { KfkError } from "../error.ts";
 import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
+import { cancel } from "./cancel.ts";
 import { compile } from "./compile.ts";
+import { listPipelines } from "./list-pipelines.ts";
+import { listRuns } from "./list-runs.ts";
+import { logs } from "./logs.ts";
 import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
+import { retry } from "./retry.ts";
 import { runOnce } from "./run-once.ts";
+import { status } from "./status.ts";
+import { ui } from "./ui.ts";
 import { uploadPipeline } from "./upload-pipeline.ts";
 import type { Verb } from "./verb.ts";
 import { version as versionVerb } from "./version.ts";
 import { wait } from "./wait.ts";
 
-export const VERBS: readonly Verb[] = [compile, model, runOnce, uploadPipeline, wait, versionVerb];
+export const VERBS: readonly Verb[] = [
+  compile,
+  model,
+  runOnce,
+  uploadPipeline,
+  wait,
+  status,
+  logs,
+  cancel,
+  retry,
+  listRuns,
+  listPipelines,
+  ui,
+  versionVerb,
+];
 
 /** Runs a command line to its exit status; throws only what is a bug. */
 export async function runCommandLine(

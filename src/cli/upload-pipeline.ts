@@ -17,28 +17,46 @@ export const uploadPipeline: Verb = {
       description: "Result on stdout",
     },
     ...PARAM_OPTION,
+    "require-clean": { type: "boolean", description: "Refuse a project with changes that are not committed" },
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ readProject }, { planForCluster }, { compileArgo }, { connectServer }, cluster, { linkTo }] =
-      await Promise.all([
-        import("./read.ts"),
-        import("./plan.ts"),
-        import("../compile/argo.ts"),
-        import("./server.ts"),
-        import("../cluster/pipelines.ts"),
-        import("../cluster/server.ts"),
-      ]);
+    const [
+      { readProject },
+      { planForCluster },
+      { compileArgo },
+      { checkDocument },
+      { connectServer },
+      cluster,
+      { linkTo },
+      { findCommit, nameCommit, requireClean },
+      { formerNames },
+    ] = await Promise.all([
+      import("./read.ts"),
+      import("./plan.ts"),
+      import("../compile/argo.ts"),
+      import("../cluster/check-document.ts"),
+      import("./server.ts"),
+      import("../cluster/pipelines.ts"),
+      import("../cluster/server.ts"),
+      import("./commit.ts"),
+      import("./find-run.ts"),
+    ]);
     const read = readProject(call);
     const plan = planForCluster(call, read);
     const text = compileArgo(plan);
+    checkDocument(text, call.world.parseYamlFast);
     call.warn([...read.model.warnings, ...plan.warnings]);
+    const commit = await findCommit(call.world, read.facts.root);
+    if (call.options.flag("require-clean") === true) requireClean(commit);
     const server = await connectServer(call, read.configuration.kubeflow());
     const uploaded = await cluster.uploadPipeline(server, {
       name: plan.name,
+      formerNames: formerNames(read, plan.pipeline),
       text,
       versionName: call.options.text("version-name"),
       description: plan.description ?? undefined,
+      commit: nameCommit(commit),
     });
     const said = { pipeline: "created the pipeline", version: "added a version to", unchanged: "unchanged:" }[
       uploaded.made

@@ -1,0 +1,91 @@
+/**
+ * The word for a run on the command line → its id: an id, a link to its page, or `@latest` = the newest run that this
+ * project and environment started. And what the project around knows about the nodes of a run.
+ */
+import type { RunInfo } from "../cluster/runs.ts";
+import type { Server } from "../cluster/server.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import type { Sources } from "../view/failure.ts";
+import type { ReadProject } from "./read.ts";
+import type { Call } from "./verb.ts";
+
+/** Finds the id. Errors: RUN_UNKNOWN; PROJECT_* for `@latest` outside of a project; USAGE_ARGUMENT for no id. */
+export async function findRunId(call: Call, server: Server, word: string): Promise<string> {
+  const text = word.trim();
+  if (text === "@latest") return await latest(call, server);
+  const id = /#\/runs\/details\/([^/?]+)/.exec(text)?.[1] ?? text;
+  if (/^[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/.test(id)) return id;
+  throw new KfkError("USAGE_ARGUMENT", `"${text}" is no id of a run`, {
+    hint: "give the id, the address of its page, or @latest",
+  });
+}
+
+/** Connects with what options, environment or, when neither names a host, the project around say. */
+export async function connectAnywhere(call: Call): Promise<Server> {
+  const { connectServer } = await import("./server.ts");
+  return await connectServer(call, await kubeflowIfAny(call));
+}
+
+/** Places of a run's nodes when the project around is the one that started it; else none. */
+export async function nodeSources(call: Call, run: RunInfo | undefined): Promise<Sources> {
+  if (run === undefined) return () => undefined;
+  const read = await projectIfAny(call);
+  if (read === undefined || !run.description.includes(` for ${read.model.project.name.slice(0, 80)} (`)) {
+    return () => undefined;
+  }
+  return sourcesOf(read);
+}
+
+/** Places of a project's nodes by their names. */
+export function sourcesOf(read: ReadProject): Sources {
+  const all = [...read.model.pipelines.values()].flatMap((each) => each.nodes);
+  return (name) => {
+    const source = all.find((each) => each.name === name)?.source;
+    return source ? { file: source.file, line: source.line } : undefined;
+  };
+}
+
+/** Names that kedro-kubeflow gave the pipeline (0.3.0; 0.11.0, cut at 100); none when the project names its own. */
+export function formerNames(read: ReadProject, pipeline: string): readonly string[] {
+  if (read.configuration.kubeflow()?.run.pipelineName) return [];
+  const { name, env } = read.model.project;
+  const bracketed = `[${name}] ${pipeline} (env: ${env})`.slice(0, 100);
+  return pipeline === "__default__" && read.plainEnvs.includes(env) ? [bracketed, name] : [bracketed];
+}
+
+// --- internal ---
+
+async function latest(call: Call, server: Server): Promise<string> {
+  const [{ readProject }, { findLatestRun }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
+  const { project } = readProject(call).model;
+  const found = await findLatestRun(server, { project: project.name, env: project.env });
+  if (found !== undefined) return found.id;
+  throw new KfkError("RUN_UNKNOWN", `the server has no run that ${project.name} (${project.env}) started`, {
+    hint: "start one with kfk run-once, or give an id from kfk list-runs",
+  });
+}
+
+/** kubeflow.yaml of the project around, when there is one and no option names the host. */
+async function kubeflowIfAny(call: Call): Promise<import("../config/kubeflow.ts").KubeflowConfig | undefined> {
+  const { env } = call.world;
+  const named = [call.options.text("host"), env["KFK_HOST"], env["KF_PIPELINES_ENDPOINT"]];
+  if (named.some((each) => each !== undefined && each !== "")) return undefined;
+  const { readProject } = await import("./read.ts");
+  try {
+    return readProject(call).configuration.kubeflow();
+  } catch (error) {
+    if (isKfkError(error, "PROJECT_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** Only for what is nice to know: a project that cannot be read is no project here. */
+async function projectIfAny(call: Call): Promise<ReadProject | undefined> {
+  const { readProject } = await import("./read.ts");
+  try {
+    return readProject(call);
+  } catch (error) {
+    if (isKfkError(error)) return undefined;
+    throw error;
+  }
+}
