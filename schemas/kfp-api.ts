@@ -15,6 +15,7 @@ export const healthSchema = v.looseObject({
   commit_sha: absent,
   multi_user: v.optional(v.boolean(), false),
   pipeline_store: absent,
+  pipelineStore: absent,
   apiServerReady: v.optional(v.boolean()),
   apiServerTagName: absent,
   apiServerCommitHash: absent,
@@ -42,6 +43,35 @@ export const pipelineSchema = v.looseObject({
   default_version: v.optional(versionSchema),
 });
 
+/** A pipeline of v2beta1 in the form of v1beta1. `name` is its key from 2.14 on; before, `display_name` is. */
+export const pipelineV2Schema = v.pipe(
+  v.looseObject({ pipeline_id: v.string(), name: text, display_name: text, description: text, created_at: text }),
+  v.transform((each) => ({
+    id: each.pipeline_id,
+    name: each.name || each.display_name,
+    description: each.description,
+    created_at: each.created_at,
+    default_version: undefined,
+  })),
+);
+
+/** A version of v2beta1 in the form of v1beta1. */
+export const versionV2Schema = v.pipe(
+  v.looseObject({
+    pipeline_version_id: v.string(),
+    name: text,
+    display_name: text,
+    description: text,
+    created_at: text,
+  }),
+  v.transform((each) => ({
+    id: each.pipeline_version_id,
+    name: each.name || each.display_name,
+    description: each.description,
+    created_at: each.created_at,
+  })),
+);
+
 export const experimentSchema = v.looseObject({
   id: v.string(),
   name: text,
@@ -58,8 +88,24 @@ const runSchema = v.looseObject({
   created_at: text,
   finished_at: text,
   storage_state: text,
+  pipeline_spec: v.optional(
+    v.looseObject({
+      pipeline_id: text,
+      pipeline_name: text,
+      parameters: v.optional(v.array(v.looseObject({ name: text, value: text })), []),
+    }),
+  ),
   resource_references: v.optional(v.array(resourceReference), []),
 });
+
+/** `POST …/runs` of v2beta1, in the form of v1beta1. */
+export const runV2Schema = v.pipe(
+  v.looseObject({ run_id: v.string(), display_name: text }),
+  v.transform((each) => ({ id: each.run_id, name: each.display_name })),
+);
+
+/** An artifact, `…:read`: base64. */
+export const artifactSchema = v.looseObject({ data: v.string() });
 
 /** `POST …/runs` and `GET …/runs/{id}`. */
 export const runDetailSchema = v.looseObject({
@@ -69,6 +115,11 @@ export const runDetailSchema = v.looseObject({
 
 const page = { next_page_token: text };
 export const pipelineListSchema = v.looseObject({ ...page, pipelines: v.optional(v.array(pipelineSchema), []) });
+export const pipelineListV2Schema = v.looseObject({ ...page, pipelines: v.optional(v.array(pipelineV2Schema), []) });
+export const versionListV2Schema = v.looseObject({
+  ...page,
+  pipeline_versions: v.optional(v.array(versionV2Schema), []),
+});
 export const versionListSchema = v.looseObject({ ...page, versions: v.optional(v.array(versionSchema), []) });
 export const experimentListSchema = v.looseObject({ ...page, experiments: v.optional(v.array(experimentSchema), []) });
 export const runListSchema = v.looseObject({ ...page, runs: v.optional(v.array(runSchema), []) });
@@ -95,6 +146,9 @@ const workflowNode = v.looseObject({
   message: text,
   startedAt: absent,
   finishedAt: absent,
+  outputs: v.optional(
+    v.nullable(v.looseObject({ exitCode: v.optional(v.nullable(v.union([v.string(), v.number()]))) })),
+  ),
 });
 
 /** `status.nodes` of a Workflow. */
@@ -102,7 +156,14 @@ export const workflowNodesSchema = v.record(v.string(), workflowNode);
 
 /** The Workflow inside `pipeline_runtime.workflow_manifest`. Source: Argo Workflows 3.1 to 4.1, fields.md. */
 export const workflowSchema = v.looseObject({
-  metadata: v.optional(v.looseObject({ name: text, namespace: text }), {}),
+  metadata: v.optional(
+    v.looseObject({
+      name: text,
+      namespace: text,
+      annotations: v.optional(v.nullable(v.record(v.string(), v.string()))),
+    }),
+    {},
+  ),
   spec: v.optional(
     v.looseObject({
       activeDeadlineSeconds: v.optional(v.nullable(v.union([v.number(), v.string()]))),

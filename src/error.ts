@@ -36,6 +36,7 @@ export const CODES = {
   PROJECT_KEDRO_VERSION: STATUS.project,
   PROJECT_FILE: STATUS.project,
   INIT_EXISTS: STATUS.project,
+  PROJECT_DIRTY: STATUS.project,
   // its Python
   PY_SYNTAX: STATUS.project,
   PY_UNKNOWN: STATUS.project,
@@ -93,6 +94,7 @@ export const CODES = {
   SERVER_UNREACHABLE: STATUS.unreachable,
   SERVER_ERROR: STATUS.unreachable,
   SERVER_REFUSED: STATUS.project,
+  SERVER_DOCUMENT: STATUS.project,
   SERVER_ANSWER: STATUS.unreachable,
   SERVER_OUTCOME: STATUS.unknownOutcome,
   SERVER_TIMEOUT: STATUS.timeout,

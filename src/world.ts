@@ -41,6 +41,8 @@ export interface World {
   readonly newId: () => string;
   /** TOML text → plain JavaScript values; throws a SyntaxError when it is broken. */
   readonly parseToml: (text: string) => unknown;
+  /** YAML text of one document → plain JavaScript values, fast and not exact; throws a SyntaxError when it is broken. */
+  readonly parseYamlFast: (text: string) => unknown;
   /** stdout: data only. */
   readonly out: Sink;
   /** stderr: everything that is for people. */
@@ -137,6 +139,7 @@ export function realWorld(): World {
     spawn: spawnChild,
     newId: () => crypto.randomUUID(),
     parseToml: (text) => Bun.TOML.parse(text),
+    parseYamlFast: (text) => Bun.YAML.parse(text),
     out: { write: (text) => writeAll(1, text) },
     err: {
       write: (text) => writeAll(2, text),

@@ -54,6 +54,7 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
     spawn: options.spawn ?? ((command) => fail(`no such program: ${command[0] ?? ""}`, "ENOENT")),
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
     parseToml: (text) => Bun.TOML.parse(text),
+    parseYamlFast: (text) => Bun.YAML.parse(text),
     out: { write: (text) => void out.push(text) },
     err: {
       write: (text) => void err.push(text),

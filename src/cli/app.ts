@@ -5,15 +5,22 @@ import { KfkError } from "../error.ts";
 import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
+import { cancel } from "./cancel.ts";
 import { compile } from "./compile.ts";
 import { completion } from "./completion.ts";
 import { config } from "./config.ts";
 import { hooks } from "./hooks.ts";
 import { init } from "./init.ts";
+import { listPipelines } from "./list-pipelines.ts";
+import { listRuns } from "./list-runs.ts";
+import { logs } from "./logs.ts";
 import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
+import { retry } from "./retry.ts";
 import { runOnce } from "./run-once.ts";
 import { schema } from "./schema.ts";
+import { status } from "./status.ts";
+import { ui } from "./ui.ts";
 import { uploadPipeline } from "./upload-pipeline.ts";
 import type { Verb } from "./verb.ts";
 import { version as versionVerb } from "./version.ts";
@@ -26,6 +33,13 @@ export const VERBS: readonly Verb[] = [
   runOnce,
   uploadPipeline,
   wait,
+  status,
+  logs,
+  cancel,
+  retry,
+  listRuns,
+  listPipelines,
+  ui,
   config,
   hooks,
   schema,

@@ -1,6 +1,12 @@
-import { MERGE_OPTION, PARAM_OPTION, parseDuration, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import type { Upload } from "../cluster/pipelines.ts";
+import type { RunOrigin, RunRequest } from "../cluster/runs.ts";
+import type { Server } from "../cluster/server.ts";
+import type { KubeflowConfig } from "../config/kubeflow.ts";
+import type { ProjectHooks } from "../hooks/project.ts";
+import type { Sources } from "../view/failure.ts";
 import type { Call, Verb } from "./verb.ts";
-import { WAIT_OPTIONS, waitAndTell } from "./wait.ts";
+import { readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
 
 export const runOnce: Verb = {
   name: "run-once",
@@ -24,13 +30,54 @@ export const runOnce: Verb = {
     "run-id-file": { type: "string", valueHint: "FILE", description: "Also write the run's id here" },
     ...MERGE_OPTION,
     ...PARAM_OPTION,
+    "params-file": { type: "string", valueHint: "FILE", description: "YAML or JSON with values of parameters" },
+    "require-clean": { type: "boolean", description: "Refuse a project with changes that are not committed" },
   },
   examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],
   run: async (call) => {
-    const timeoutMs = parseDuration("timeout", call.options.text("timeout") ?? "86400");
-    return call.options.flag("local") ? await runHere(call, timeoutMs) : await runThere(call);
+    const limits = readLimits(call);
+    return call.options.flag("local") ? await runHere(call, limits.timeoutMs) : await runThere(call, limits);
   },
 };
+
+/** Everything that a run on a cluster needs; where it comes from is no matter. */
+export interface Submission {
+  readonly kubeflow: KubeflowConfig | undefined;
+  readonly hooks?: ProjectHooks;
+  readonly document: Upload;
+  readonly experiment: string;
+  readonly runName: string;
+  readonly parameters: RunRequest["parameters"];
+  readonly origin: RunOrigin;
+  /** null: not waited for. */
+  readonly wait: WaitLimits | null;
+  readonly sources: Sources;
+}
+
+/** Uploads what the server does not have, starts the run, tells its id, and waits when asked. Errors: SERVER_*, RUN_*. */
+export async function submitRun(call: Call, submission: Submission): Promise<number> {
+  const [{ connectServer }, pipelines, experiments] = await Promise.all([
+    import("./server.ts"),
+    import("../cluster/pipelines.ts"),
+    import("../cluster/experiments.ts"),
+  ]);
+  const server = await connectServer(call, submission.kubeflow, submission.hooks);
+  const uploaded = await pipelines.uploadPipeline(server, submission.document);
+  if (uploaded.pipelineName !== submission.document.name) call.say(`continues the pipeline ${uploaded.pipelineName}`);
+  if (uploaded.made !== "unchanged") call.say(`uploaded ${uploaded.pipelineName}, version ${uploaded.versionName}`);
+  const experiment = await experiments.ensureExperiment(server, submission.experiment);
+  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
+  const id = await start(call, server, {
+    name: submission.runName,
+    experimentId: experiment.id,
+    source: { versionId: uploaded.versionId },
+    parameters: submission.parameters,
+    origin: submission.origin,
+  });
+  const { wait, sources } = submission;
+  if (wait === null) return 0;
+  return await waitAndTell(call, server, id, { ...wait, seen: true, sources: () => Promise.resolve(sources) });
+}
 
 // --- internal ---
 
@@ -68,55 +115,115 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
   }
 }
 
-async function runThere(call: Call): Promise<number> {
+async function runThere(call: Call, limits: WaitLimits): Promise<number> {
   const [
     { openProject },
-    { runParameters },
+    { givenForRun },
     { compileProject },
-    { connectServer },
-    pipelines,
-    runs,
-    experiments,
-    { linkTo },
+    { checkDocument, checkValues },
+    { findCommit, nameCommit, requireClean },
+    { formerNames, sourcesOf },
   ] = await Promise.all([
     import("./open.ts"),
-    import("./plan.ts"),
+    import("./run-parameters.ts"),
     import("./fit.ts"),
-    import("./server.ts"),
-    import("../cluster/pipelines.ts"),
-    import("../cluster/runs.ts"),
-    import("../cluster/experiments.ts"),
-    import("../cluster/server.ts"),
+    import("../cluster/check-document.ts"),
+    import("./commit.ts"),
+    import("./find-run.ts"),
   ]);
   const { world, options } = call;
   const read = await openProject(call);
   // the document keeps its defaults, so that runs with other values share one version
   const { plan, document } = await compileProject(call, read, new Map());
-  const parameters = runParameters(call, read, plan);
+  const { text } = document;
+  const parameters = givenForRun(call, read, plan);
+  checkValues(checkDocument(text, world.parseYamlFast), parameters);
   call.warn([...read.model.warnings, ...plan.warnings]);
+  const commit = await findCommit(world, read.facts.root);
+  if (options.flag("require-clean") === true) requireClean(commit);
+  else if (commit?.isClean === false) {
+    call.say(`the project has changes that commit ${commit.id.slice(0, 12)} does not hold`);
+  }
   const kubeflow = read.configuration.kubeflow();
-  const server = await connectServer(call, kubeflow, read.hooks);
-  const uploaded = await pipelines.uploadPipeline(server, {
-    name: plan.name,
-    text: document.text,
-    description: plan.description ?? undefined,
-  });
-  const experiment = await experiments.ensureExperiment(
-    server,
-    options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name,
-  );
-  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
-  const run = await runs.createRun(server, {
-    name: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
-    experimentId: experiment.id,
-    source: { versionId: uploaded.versionId },
+  const { project } = read.model;
+  return await submitRun(call, {
+    kubeflow,
+    hooks: read.hooks,
+    document: {
+      name: plan.name,
+      formerNames: formerNames(read, plan.pipeline),
+      text,
+      description: plan.description ?? undefined,
+      commit: nameCommit(commit),
+    },
+    experiment: options.text("experiment-name") ?? kubeflow?.run.experimentName ?? project.name,
+    runName: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
     parameters,
+    origin: { project: project.name, env: project.env, commit: nameCommit(commit) },
+    wait: (options.flag("wait") ?? kubeflow?.run.waitForCompletion ?? false) ? limits : null,
+    sources: sourcesOf(read),
   });
-  world.out.write(`${run.id}\n`);
-  const { resolve } = await import("node:path");
-  const file = options.text("run-id-file");
-  if (file !== undefined) world.files.write(resolve(world.cwd, file), `${run.id}\n`);
-  call.say(`started ${run.name}: ${linkTo(server, { page: "run", id: run.id })}`);
-  const isWaiting = options.flag("wait") ?? kubeflow?.run.waitForCompletion ?? false;
-  return isWaiting ? await waitAndTell(call, server, run.id, true) : 0;
+}
+
+/** How long an answer is waited for after a signal. */
+const GRACE_MS = 5000;
+
+/**
+ * Starts the run and tells its id: on stdout, in `--run-id-file`, and with its link on stderr. The id is told as well
+ * when the run may exist and the answer was lost.
+ *
+ * Errors: those of `createRun`; INTERRUPTED, TERMINATED when a signal came meanwhile.
+ */
+async function start(call: Call, server: Server, wanted: RunRequest): Promise<string> {
+  const [{ createRun }, { linkTo }, { isKfkError, KfkError }, { resolve }] = await Promise.all([
+    import("../cluster/runs.ts"),
+    import("../cluster/server.ts"),
+    import("../error.ts"),
+    import("node:path"),
+  ]);
+  const { world, options } = call;
+  const id = world.newId();
+  const asked = options.text("run-id-file");
+  const file = asked === undefined ? undefined : resolve(world.cwd, asked);
+  if (file !== undefined) world.files.write(file, ""); // a file that cannot be written stops here, before there is a run
+  const tell = (known: string): void => {
+    try {
+      world.out.write(`${known}\n`);
+      if (file !== undefined) world.files.write(file, `${known}\n`);
+    } catch (error) {
+      if (!isKfkError(error)) throw error;
+      call.warn([{ message: `the run is ${known}; ${error.message}` }]); // it is there, and it is waited for
+    }
+  };
+  let signal: string | undefined;
+  const stop = new AbortController();
+  const done = new AbortController();
+  const unlisten = world.onSignal((name) => {
+    signal ??= name;
+    void world.clock.sleep(GRACE_MS, done.signal).then(() => {
+      if (!done.signal.aborted) stop.abort();
+    });
+  });
+  const interrupted = (message: string): InstanceType<typeof KfkError> =>
+    new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", message, { hint: `kfk wait ${id}` });
+  try {
+    const late = new Promise<never>((_, reject) => {
+      stop.signal.addEventListener("abort", () => {
+        if (server.keepsRunId) tell(id);
+        reject(interrupted(`stopped before the server answered; the run ${id} may have been started`));
+      });
+    });
+    const run = await Promise.race([createRun(server, { ...wanted, id, signal: stop.signal }), late]);
+    tell(run.id);
+    call.say(`started ${run.name}: ${linkTo(server, { page: "run", id: run.id })}`);
+    if (run.resent) call.say(`a workflow without a run may be there too: its label is pipeline/runid=${id}`);
+    if (signal !== undefined) throw interrupted(`stopped; the run ${run.id} was started and goes on`);
+    return run.id;
+  } catch (error) {
+    if (isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(id);
+    throw error;
+  } finally {
+    done.abort();
+    unlisten();
+  }
 }

@@ -18,25 +18,43 @@ export const uploadPipeline: Verb = {
     },
     ...MERGE_OPTION,
     ...PARAM_OPTION,
+    "require-clean": { type: "boolean", description: "Refuse a project with changes that are not committed" },
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],
   run: async (call) => {
-    const [{ openProject }, { compileProject }, { connectServer }, cluster, { linkTo }] = await Promise.all([
+    const [
+      { openProject },
+      { compileProject },
+      { checkDocument },
+      { connectServer },
+      cluster,
+      { linkTo },
+      { findCommit, nameCommit, requireClean },
+      { formerNames },
+    ] = await Promise.all([
       import("./open.ts"),
       import("./fit.ts"),
+      import("../cluster/check-document.ts"),
       import("./server.ts"),
       import("../cluster/pipelines.ts"),
       import("../cluster/server.ts"),
+      import("./commit.ts"),
+      import("./find-run.ts"),
     ]);
     const read = await openProject(call);
     const { plan, document } = await compileProject(call, read);
+    checkDocument(document.text, call.world.parseYamlFast);
     call.warn([...read.model.warnings, ...plan.warnings]);
+    const commit = await findCommit(call.world, read.facts.root);
+    if (call.options.flag("require-clean") === true) requireClean(commit);
     const server = await connectServer(call, read.configuration.kubeflow(), read.hooks);
     const uploaded = await cluster.uploadPipeline(server, {
       name: plan.name,
+      formerNames: formerNames(read, plan.pipeline),
       text: document.text,
       versionName: call.options.text("version-name"),
       description: plan.description ?? undefined,
+      commit: nameCommit(commit),
     });
     const said = { pipeline: "created the pipeline", version: "added a version to", unchanged: "unchanged:" }[
       uploaded.made

@@ -53,6 +53,9 @@ export function readAnswer(status: number, headers: Headers, body: string): Answ
   const error = json === undefined ? undefined : readError(json);
   const message = error?.message ?? (html ? `answered ${status} with a web page` : shortText(status, body));
   const refusal = { status, code: error?.code ?? null, message, retryAfter };
+  // what upload handlers say without a right, or without a login (recordings `mu.upload.*`)
+  const isNoRight = status === 400 && message === "Failed to create a pipeline";
+  if (isNoRight) return { kind: "login", ...refusal, message: `${message}: no right to do so in this namespace` };
   if (status === 401 || status === 403) return { kind: "login", ...refusal };
   if (status === 429) return { kind: "busy", ...refusal };
   // 503 and 504 of KFP: it lost patience with Kubernetes or a database, which may yet do what was asked
@@ -60,6 +63,19 @@ export function readAnswer(status: number, headers: Headers, body: string): Answ
   if (status >= 500 || status === 408) return { kind: "failed", ...refusal, said };
   if (html) return { kind: "gate", status, message };
   return { kind: "refused", ...refusal };
+}
+
+/** Judges a complete HTTP answer to a request for text, such as a log: then `json` is the text itself. */
+export function readTextAnswer(status: number, headers: Headers, body: string): Answer {
+  if (status < 200 || status >= 300) return readAnswer(status, headers, body);
+  if (isHtml(headers, body)) return { kind: "gate", status, message: "answered with a web page" };
+  // the log handler begins with 200 and puts its failure behind what it has sent
+  const tail = /\{"error_message":[^\n]*\}\s*$/.exec(body);
+  const error = tail === null ? undefined : readError(parseJson(tail[0]));
+  if (tail === null || error === undefined) return { kind: "ok", status, json: body };
+  return tail.index === 0
+    ? { kind: "refused", status: 404, code: error.code, message: error.message, retryAfter: null }
+    : { kind: "ok", status, json: body.slice(0, tail.index) };
 }
 
 /** Judges what fetch threw. `timeoutMs`: set when the deadline of this attempt was what ended it. */

@@ -36,6 +36,15 @@ export async function ensureExperiment(server: Server, name: string): Promise<Ex
   return await reviveExperiment(server, value, created ? "created" : "found");
 }
 
+/** The id of the experiment of exactly this name. Errors: SERVER_REFUSED when there is none; those of `request`. */
+export async function getExperimentId(server: Server, name: string): Promise<string> {
+  const found = await findExperiment(server, name);
+  if (found !== undefined) return found.id;
+  throw new KfkError("SERVER_REFUSED", `the server has no experiment "${name}"`, {
+    hint: "check its spelling in the UI, or leave --experiment-name out",
+  });
+}
+
 // --- internal ---
 
 type RawExperiment = v.InferOutput<typeof experimentSchema>;

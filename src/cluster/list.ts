@@ -17,20 +17,45 @@ export async function fetchAll<Page extends { readonly next_page_token: string }
   itemsOf: (page: Page) => readonly Item[],
 ): Promise<readonly Item[]> {
   const items: Item[] = [];
+  for await (const page of fetchPages(link, path, query, schema, itemsOf)) items.push(...page);
+  return items;
+}
+
+/** The same, one page at a time, so that a long list is never held as a whole. */
+export async function* fetchPages<Page extends { readonly next_page_token: string }, Item>(
+  link: Link,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  schema: v.GenericSchema<unknown, Page>,
+  itemsOf: (page: Page) => readonly Item[],
+  pageSize = PAGE_SIZE,
+): AsyncGenerator<readonly Item[]> {
   let token = "";
   for (let pages = 0; pages < MOST_PAGES; pages++) {
-    const pageQuery = { ...query, page_size: PAGE_SIZE, ...(token === "" ? {} : { page_token: token }) };
+    const pageQuery = { ...query, page_size: pageSize, ...(token === "" ? {} : { page_token: token }) };
     const page = expectJson(await request(link, { method: "GET", path, query: pageQuery, repeat: "always" }), schema);
-    items.push(...itemsOf(page));
-    if (page.next_page_token === "" || page.next_page_token === token) break;
+    yield itemsOf(page);
+    if (page.next_page_token === "" || page.next_page_token === token) return;
     token = page.next_page_token;
   }
-  return items;
 }
 
 /** The `filter` for a name: to be encoded once more, as every query value is. */
 export function nameFilter(name: string): string {
-  return encodeURIComponent(JSON.stringify({ predicates: [{ op: "EQUALS", key: "name", string_value: name }] }));
+  return textFilter("EQUALS", "name", name);
+}
+
+/** The `filter` for any text field. `IS_SUBSTRING` reads `_` and `%` as any text: compare again. */
+export function textFilter(op: "EQUALS" | "IS_SUBSTRING", key: string, value: string): string {
+  return encodeURIComponent(JSON.stringify({ predicates: [{ op, key, string_value: value }] }));
+}
+
+/** The `filter` for any of several names, in one request. */
+export function namesFilter(api: "v1" | "v2", names: readonly string[]): string {
+  const op = names.length === 1 ? "EQUALS" : "IN";
+  const value = names.length === 1 ? { string_value: names[0] } : { string_values: { values: names } };
+  const predicate = api === "v1" ? { op, key: "name", ...value } : { operation: op, key: "display_name", ...value };
+  return encodeURIComponent(JSON.stringify({ predicates: [predicate] }));
 }
 
 /** Query that limits a list to a namespace, empty on a server for one user. */

@@ -7,23 +7,28 @@
  * Refuses names over 100 characters (limit of 1.8, reference/kfp-api.md 7.5) and a version name that other content has.
  */
 import { createHash } from "node:crypto";
-import type * as v from "valibot";
-import { pipelineListSchema, pipelineSchema, versionListSchema, versionSchema } from "../../schemas/kfp-api.ts";
+import { pipelineListSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import { createOnce } from "./create.ts";
-import { fetchAll, nameFilter, namespaceQuery } from "./list.ts";
-import { expectJson } from "./request.ts";
+import { fetchPages, namespaceQuery } from "./list.ts";
+import { type Pipeline, type PipelineApi, pipelineApi, type Version } from "./pipeline-api.ts";
 import type { Server } from "./server.ts";
 
 /** A compiled document on its way up. */
 export interface Upload {
   readonly name: string;
+  /** Names under which others may have made it: where only one of these is there, it is continued. */
+  readonly formerNames?: readonly string[] | undefined;
+  /** Absent: an Argo document. */
+  readonly kind?: "argo" | "ir" | undefined;
   /** The whole document, YAML or JSON. */
   readonly text: string;
   /** Absent: named by its content. */
   readonly versionName?: string | undefined;
   /** Shown by the UI; cut where the server's limit asks for it. */
   readonly description?: string | undefined;
+  /** Commit of the sources; told in the description. */
+  readonly commit?: string | null | undefined;
 }
 
 export interface Uploaded {
@@ -44,23 +49,31 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
   checkName("pipeline", upload.name);
   if (upload.versionName !== undefined) checkName("version", upload.versionName);
   const mark = contentMark(upload.text);
-  const known = await findRaw(server, upload.name);
+  const api = pipelineApi(upload.kind ?? "argo");
+  if (upload.kind === "ir" && !server.keepsRunId) throw tooOld();
+  if (upload.kind !== "ir" && server.store === "kubernetes") throw wrongStore();
+  const known = await findRaw(server, api, [upload.name, ...(upload.formerNames ?? [])]);
+  const newest = known?.default_version;
+  // the newest version comes with the pipeline: mostly it is the one, and nothing more need be asked
+  if (known !== undefined && newest !== undefined && isSame(known, newest, upload, mark)) {
+    return uploaded(known, newest, "unchanged");
+  }
   if (known === undefined) {
     const { value, created } = await createOnce(
       server,
       {
         method: "POST",
-        path: `${ROOT}/pipelines/upload`,
+        path: `${api.root}/pipelines/upload`,
         query: {
-          name: upload.name,
-          description: describeContent(upload, mark),
+          name: queryText(server, upload.name),
+          description: queryText(server, describeContent(upload, mark)),
           ...(server.namespace === null ? {} : { namespace: server.namespace }),
         },
         body: form(upload.text),
         repeat: "unsent",
       },
-      (result) => expectJson(result, pipelineSchema),
-      () => findRaw(server, upload.name),
+      api.readPipeline,
+      () => findRaw(server, api, [upload.name]),
       () => nameTaken(upload.name),
     );
     const first = value.default_version;
@@ -68,26 +81,58 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
     if (created && first !== undefined && named && isMarked(value, first, mark)) {
       return uploaded(value, first, "pipeline");
     }
-    const uploadedVersion = await uploadVersion(server, value, upload, mark);
+    const uploadedVersion = await uploadVersion(server, api, value, upload, mark);
     return created ? { ...uploadedVersion, made: "pipeline" } : uploadedVersion;
   }
-  return await uploadVersion(server, known, upload, mark);
+  return await uploadVersion(server, api, known, upload, mark);
+}
+
+/** One pipeline of a list. */
+export interface PipelineSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly versionId: string | null;
+  /** Of the newest version; null when there is none. */
+  readonly versionName: string | null;
+}
+
+/** Pipelines of the namespace by name, page by page; the whole list is never held. Errors: those of `request`. */
+export async function* listPipelines(server: Server): AsyncGenerator<readonly PipelineSummary[]> {
+  const query = { ...namespaceQuery(server.namespace), sort_by: "name" };
+  for await (const page of fetchPages(
+    server,
+    "/apis/v1beta1/pipelines",
+    query,
+    pipelineListSchema,
+    (each) => each.pipelines,
+  )) {
+    yield page.map((each) => ({
+      id: each.id,
+      name: each.name,
+      createdAt: each.created_at,
+      versionId: each.default_version?.id ?? null,
+      versionName: each.default_version?.name ?? null,
+    }));
+  }
 }
 
 // --- internal ---
 
-type Pipeline = v.InferOutput<typeof pipelineSchema>;
-type Version = v.InferOutput<typeof versionSchema>;
-
-const ROOT = "/apis/v1beta1";
 /** Limit of 1.8 at upload; later servers allow 127 and more. */
 const LONGEST_NAME = 100;
 /** varchar(255) of older databases. */
 const LONGEST_DESCRIPTION = 255;
 
-async function uploadVersion(server: Server, pipeline: Pipeline, upload: Upload, mark: string): Promise<Uploaded> {
+async function uploadVersion(
+  server: Server,
+  api: PipelineApi,
+  pipeline: Pipeline,
+  upload: Upload,
+  mark: string,
+): Promise<Uploaded> {
   const wanted = upload.versionName ?? contentName(upload.text);
-  const known = await fetchVersions(server, pipeline.id, {});
+  const known = await api.versions(server, pipeline.id);
   const same = known.find((each) => each.name === wanted);
   if (upload.versionName === undefined) {
     const there = same ?? known.find((each) => isMarked(pipeline, each, mark));
@@ -100,13 +145,17 @@ async function uploadVersion(server: Server, pipeline: Pipeline, upload: Upload,
     server,
     {
       method: "POST",
-      path: `${ROOT}/pipelines/upload_version`,
-      query: { name: wanted, pipelineid: pipeline.id, description: describeContent(upload, mark) },
+      path: `${api.root}/pipelines/upload_version`,
+      query: {
+        name: queryText(server, wanted),
+        pipelineid: pipeline.id,
+        description: queryText(server, describeContent(upload, mark)),
+      },
       body: form(upload.text),
       repeat: "unsent",
     },
-    (result) => expectJson(result, versionSchema),
-    async () => (await fetchVersions(server, pipeline.id, {})).find((each) => each.name === wanted),
+    api.readVersion,
+    async () => (await api.versions(server, pipeline.id)).find((each) => each.name === wanted),
     () => versionTaken(upload.name, wanted),
   );
   if (upload.versionName !== undefined && !created && !isMarked(pipeline, value, mark)) {
@@ -120,19 +169,14 @@ function contentName(text: string): string {
   return digest(text).slice(0, 16);
 }
 
-async function findRaw(server: Server, name: string): Promise<Pipeline | undefined> {
-  const query = { filter: nameFilter(name), ...namespaceQuery(server.namespace) };
-  const all = await fetchAll(server, `${ROOT}/pipelines`, query, pipelineListSchema, (page) => page.pipelines);
-  return all.find((each) => each.name === name);
-}
-
-async function fetchVersions(
-  server: Server,
-  pipelineId: string,
-  query: Readonly<Record<string, string>>,
-): Promise<readonly Version[]> {
-  const full = { "resource_key.type": "PIPELINE", "resource_key.id": pipelineId, ...query };
-  return await fetchAll(server, `${ROOT}/pipeline_versions`, full, versionListSchema, (page) => page.versions);
+/** The pipeline of the first of these names that is there. */
+async function findRaw(server: Server, api: PipelineApi, names: readonly string[]): Promise<Pipeline | undefined> {
+  const all = await api.find(server, names);
+  for (const name of names) {
+    const found = all.find((each) => each.name === name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function digest(text: string): string {
@@ -148,9 +192,21 @@ function isMarked(pipeline: Pipeline, version: Version, mark: string): boolean {
   return description.includes(mark);
 }
 
+function isSame(pipeline: Pipeline, version: Version, upload: Upload, mark: string): boolean {
+  if (upload.versionName !== undefined) return version.name === upload.versionName && isMarked(pipeline, version, mark);
+  return version.name === contentName(upload.text) || isMarked(pipeline, version, mark);
+}
+
 function describeContent(upload: Upload, mark: string): string {
-  const words = (upload.description ?? "").slice(0, LONGEST_DESCRIPTION - mark.length - 1).trim();
-  return words === "" ? mark : `${words} ${mark}`;
+  const commit = upload.commit ? ` at commit ${upload.commit}` : "";
+  const tail = `${mark}${commit}`;
+  const words = (upload.description ?? "").slice(0, LONGEST_DESCRIPTION - tail.length - 1).trim();
+  return words === "" ? tail : `${words} ${tail}`;
+}
+
+/** Servers before 2.0 decode these twice: `a+b` would become `a b` (recordings `upload.name.*` of 1.8.22). */
+function queryText(server: Server, text: string): string {
+  return server.keepsRunId ? text : encodeURIComponent(text);
 }
 
 function form(text: string): FormData {
@@ -179,9 +235,23 @@ function checkName(kind: "pipeline" | "version", name: string): void {
   });
 }
 
+function tooOld(): KfkError {
+  return new KfkError("SERVER_REFUSED", "this server is older than 2.0 and takes no pipeline specifications", {
+    hint: "compile with target: argo",
+  });
+}
+
+function wrongStore(): KfkError {
+  return new KfkError("SERVER_REFUSED", "this server keeps pipelines in Kubernetes, and then takes no Argo documents", {
+    hint: "ask for a server with a database, or compile with target: kfp and apply the document with kubectl",
+  });
+}
+
 function nameTaken(name: string): KfkError {
   return new KfkError("SERVER_REFUSED", `the server says that the pipeline "${name}" exists, but does not list it`, {
-    hint: "servers hold names equal that differ in case or trailing blanks: set run_config.pipeline_name to another one",
+    hint:
+      "servers hold names equal that differ in case or trailing blanks, and 1.x keeps the name of a pipeline that it " +
+      "only half made: set run_config.pipeline_name to another one",
   });
 }
 

@@ -13,7 +13,7 @@ import { createFetch } from "ofetch";
 import * as v from "valibot";
 import { type Code, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
-import { type Answer, readAnswer, readFailure } from "./answer.ts";
+import { type Answer, readAnswer, readFailure, readTextAnswer } from "./answer.ts";
 import { makeSecret, type Secret } from "./secret.ts";
 
 /** Where requests go and how: what `connect` makes once. */
@@ -46,6 +46,8 @@ export interface Ask {
   readonly body?: Readonly<Record<string, unknown>> | FormData;
   /** `always`: twice is as good as once. `unsent`: only what cannot have been carried out. `never`: one attempt. */
   readonly repeat: "always" | "unsent" | "never";
+  /** True: the answer is text, not JSON, and is handed on as it is. */
+  readonly text?: boolean;
   /** Instead of the link's, where a server is known to need longer. */
   readonly attemptMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -72,7 +74,9 @@ export async function request(link: Link, ask: Ask): Promise<Result> {
   let login = await link.login?.(false);
   for (let attempts = 1; ; attempts++) {
     const token = login ? undefined : readToken(link);
+    const sentMs = clock.monotonicMs();
     const answer = await attempt(link, ask, login ?? bearer(token));
+    if (link.world.env["KFK_DEBUG"] === "api") trace(link, ask, answer, clock.monotonicMs() - sentMs);
     const done = { answer, method: ask.method, path: ask.path, url: link.origin + link.base, attempts };
     if (ask.signal?.aborted) return done;
     if (answer.kind === "login" && answer.status === 401 && rereads > 0 && hasChanged(link, token)) {
@@ -123,6 +127,11 @@ export function failedRequest(result: Result): KfkError {
   );
 }
 
+/** How long the server wants to be left alone, 0 when it does not say. */
+export function retryAfterMs(link: Link, answer: Answer): number {
+  return "retryAfter" in answer ? readRetryAfter(answer.retryAfter, link.world.clock.nowMs()) : 0;
+}
+
 // --- internal ---
 
 function bearer(token: Secret | undefined): LoginHeaders {
@@ -149,7 +158,7 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
     const response = await send.raw(`${link.origin}${link.base}${ask.path}${query}`, {
       method: ask.method,
       headers: {
-        accept: "application/json",
+        accept: ask.text ? "text/plain, application/json" : "application/json",
         "user-agent": link.userAgent,
         ...Object.fromEntries(Object.entries(login).map(([name, secret]) => [name, secret.reveal()])),
       },
@@ -160,12 +169,30 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
       retry: 0,
       signal: ask.signal ? AbortSignal.any([late.signal, ask.signal]) : late.signal,
     });
-    return readAnswer(response.status, response.headers, response._data ?? "");
+    const body = response._data ?? "";
+    // a server may repeat in its refusal what it was sent
+    const shown = response.status >= 300 ? withoutLogin(body, login) : body;
+    return (ask.text ? readTextAnswer : readAnswer)(response.status, response.headers, shown);
   } catch (error) {
     return readFailure(error, late.signal.aborted ? attemptMs : undefined);
   } finally {
     ended.abort();
   }
+}
+
+function withoutLogin(text: string, login: LoginHeaders): string {
+  const values = Object.values(login).flatMap((secret) => {
+    const whole = secret.reveal();
+    return [whole, whole.replace(/^\w+ /, "")].filter((value) => value !== "");
+  });
+  return values.reduce((out, value) => out.replaceAll(value, "[redacted]"), text);
+}
+
+/** One line for each attempt with `KFK_DEBUG=api`: no header, no body, no host, so nothing that could be a secret. */
+function trace(link: Link, ask: Ask, answer: Answer, ms: number): void {
+  const status = "status" in answer ? ` ${answer.status}` : "";
+  const message = answer.kind === "ok" ? "" : `: ${"message" in answer ? answer.message : ""}`;
+  link.world.err.write(`api: ${ask.method} ${ask.path} -> ${answer.kind}${status} in ${Math.round(ms)} ms${message}\n`);
 }
 
 function isRepeatable(ask: Ask, answer: Answer): boolean {
@@ -192,7 +219,7 @@ const LONGEST_PAUSE_MS = 15_000;
 function pauseMs(link: Link, answer: Answer, attempts: number): number {
   const bound = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1));
   const random = Number.parseInt(link.world.newId().slice(0, 8), 16) / 2 ** 32;
-  const asked = "retryAfter" in answer ? readRetryAfter(answer.retryAfter, link.world.clock.nowMs()) : 0;
+  const asked = retryAfterMs(link, answer);
   return Math.max(asked, Math.round(bound * Math.max(0.1, random)));
 }
 

@@ -9,10 +9,10 @@
  * parameters over 10,000 bytes.
  */
 import * as v from "valibot";
-import { runDetailSchema, runListSchema } from "../../schemas/kfp-api.ts";
+import { runDetailSchema, runListSchema, runV2Schema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import { isMissing, mayHaveActed } from "./answer.ts";
-import { fetchAll, nameFilter } from "./list.ts";
+import { fetchAll, fetchPages, nameFilter, namespaceQuery, textFilter } from "./list.ts";
 import { expectJson, failedRequest, request, type Result } from "./request.ts";
 import { linkTo, type Server } from "./server.ts";
 import { parseWorkflow, type Workflow } from "./workflow.ts";
@@ -20,13 +20,27 @@ import { parseWorkflow, type Workflow } from "./workflow.ts";
 export interface RunRequest {
   readonly name: string;
   readonly experimentId: string;
-  /** An uploaded version, or the JSON text of a Workflow that was never uploaded. */
-  readonly source: { readonly versionId: string } | { readonly workflowJson: string };
-  /** Values as text; names that the document does not declare are refused by the server. */
+  /** An uploaded version, the JSON text of a Workflow that was never uploaded, or a version of a specification. */
+  readonly source:
+    | { readonly versionId: string }
+    | { readonly workflowJson: string }
+    | { readonly specification: { readonly pipelineId: string; readonly versionId: string } };
+  /** Values as text, as JSON for a specification; names that the document does not declare are refused. */
   readonly parameters: readonly { readonly name: string; readonly value: string }[];
   readonly serviceAccount?: string | undefined;
+  /** What started it; goes into the description, where `@latest` finds it. */
+  readonly origin?: RunOrigin | undefined;
   /** Chosen by the caller, who may have told it to somebody already; absent: a new one. */
   readonly id?: string | undefined;
+  /** Gives up, whatever was sent: SERVER_OUTCOME then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunOrigin {
+  readonly project: string;
+  readonly env: string;
+  /** Commit of the project's sources, with `+` when the tree was not clean; null: not under version control. */
+  readonly commit: string | null;
 }
 
 interface CreatedRun {
@@ -35,6 +49,8 @@ interface CreatedRun {
   readonly name: string;
   /** True when the answer was lost and the run was found by asking. */
   readonly recovered: boolean;
+  /** True when it had to be sent twice: a workflow without a run may have been left behind. */
+  readonly resent: boolean;
 }
 
 export interface RunInfo {
@@ -45,7 +61,27 @@ export interface RunInfo {
   readonly createdAt: string;
   /** null while it runs. */
   readonly finishedAt: string | null;
+  readonly description: string;
+  /** Name of its pipeline on the server, "" for a document that was never uploaded. */
+  readonly pipeline: string;
+  readonly parameters: readonly { readonly name: string; readonly value: string }[];
+  /** Of its experiment, null when the server names none. */
+  readonly experimentId: string | null;
+  /** Of the schedule that started it, null when none did. */
+  readonly scheduleId: string | null;
   readonly workflow: Workflow | undefined;
+}
+
+/** One run of a list. */
+export interface RunSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly createdAt: string;
+  readonly finishedAt: string | null;
+  readonly pipeline: string;
+  readonly isArchived: boolean;
+  readonly parameters: readonly { readonly name: string; readonly value: string }[];
 }
 
 /**
@@ -57,18 +93,22 @@ export interface RunInfo {
 export async function createRun(server: Server, wanted: RunRequest): Promise<CreatedRun> {
   checkRun(wanted);
   const id = wanted.id ?? server.world.newId();
+  const isV2 = "specification" in wanted.source;
   const ask = {
     method: "POST",
-    path: PATH,
-    body: runBody(wanted, id),
+    // each API drops the parameters of the other's documents without a word (recordings `run.v*.create.*`)
+    path: isV2 ? "/apis/v2beta1/runs" : PATH,
+    body: isV2 ? runBodyV2(wanted, wanted.source.specification, id) : runBody(wanted, id),
     repeat: "unsent",
     attemptMs: CREATE_MS,
+    signal: wanted.signal,
   } as const;
   for (let sends = 1; ; sends++) {
     const result = await request(server, ask);
     const { answer } = result;
-    const made = readDetail(result);
-    if (made !== undefined) return created(made, false);
+    const made = isV2 ? readV2(result) : readDetail(result);
+    if (made !== undefined) return created(made, false, sends);
+    if (wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
     const unclear = mayHaveActed(answer) || answer.kind === "ok";
     if (!unclear) {
       if (sends === 1) throw failedRequest(result);
@@ -77,13 +117,12 @@ export async function createRun(server: Server, wanted: RunRequest): Promise<Cre
     // KFP's own words about a failure are final, but may come after the row was made
     const final = (answer.kind === "failed" && answer.said) || answer.kind === "gate";
     const search = await searchRun(server, wanted, id, final ? 0 : SEARCH_MS);
-    if (search.kind === "found") return created(search.run, true);
+    if (search.kind === "found") return created(search.run, true, sends);
     if (search.kind === "unclear") {
-      if (answer.kind === "gate") throw failedRequest(result);
       throw outcomeUnknown(server, wanted, id, result);
     }
     if (final && sends === 1) throw failedRequest(result);
-    if (sends >= MOST_SENDS) throw outcomeUnknown(server, wanted, id, result);
+    if (sends >= MOST_SENDS || wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
   }
 }
 
@@ -97,13 +136,17 @@ export async function fetchRun(server: Server, id: string): Promise<RunInfo> {
 /** The run in a good answer to `GET …/runs/{id}`. Errors: those of `expectJson`. */
 export function readRun(result: Result): RunInfo {
   const { run, pipeline_runtime } = expectJson(result, runDetailSchema);
-  const finished = run.finished_at === "" || run.finished_at.startsWith("1970-") ? null : run.finished_at;
   return {
     id: run.id,
     name: run.name,
     status: run.status,
     createdAt: run.created_at,
-    finishedAt: finished,
+    finishedAt: readFinish(run),
+    description: run.description,
+    pipeline: run.pipeline_spec?.pipeline_name ?? "",
+    parameters: run.pipeline_spec?.parameters ?? [],
+    experimentId: run.resource_references.find((each) => each.key.type === "EXPERIMENT")?.key.id ?? null,
+    scheduleId: run.resource_references.find((each) => each.key.type === "JOB")?.key.id ?? null,
     workflow: parseWorkflow(pipeline_runtime.workflow_manifest),
   };
 }
@@ -120,6 +163,50 @@ export async function terminateRun(server: Server, id: string): Promise<{ readon
   // 400 "Row not found": the run is in no state that can be stopped, which a stop already asked for is as well
   if (result.answer.kind === "refused" && /row not found/i.test(result.answer.message)) return { ended: true };
   throw failedRequest(result);
+}
+
+/**
+ * Asks the server to go on with a run that failed: what succeeded is kept, the id stays.
+ *
+ * Errors: RUN_UNKNOWN; SERVER_REFUSED when it has not failed; SERVER_OUTCOME when the answer was lost; those of `request`.
+ */
+export async function retryRun(server: Server, id: string): Promise<void> {
+  const result = await request(server, { method: "POST", path: `${runPath(id)}/retry`, repeat: "unsent" });
+  if (result.answer.kind === "ok") return;
+  if (isMissing(result.answer)) throw unknownRun(id);
+  const said = result.answer.kind === "failed" && result.answer.said;
+  if (mayHaveActed(result.answer) && !said) {
+    throw new KfkError("SERVER_OUTCOME", `the run ${id} may have been retried: ${failedRequest(result).message}`, {
+      hint: `kfk wait ${id}`,
+    });
+  }
+  throw failedRequest(result);
+}
+
+/** Runs of the namespace, newest first, page by page; the whole list is never held. Errors: those of `request`. */
+export async function* listRuns(server: Server, experimentId?: string): AsyncGenerator<readonly RunSummary[]> {
+  const query = { ...scopeQuery(server, experimentId), sort_by: "created_at desc" };
+  for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, RUNS_ON_PAGE)) {
+    yield page.map(summarize);
+  }
+}
+
+/** The newest run that a project and environment started with kfk; undefined when there is none. */
+export async function findLatestRun(
+  server: Server,
+  origin: { readonly project: string; readonly env: string },
+): Promise<RunSummary | undefined> {
+  const mark = originMark(origin);
+  const query = {
+    ...scopeQuery(server, undefined),
+    filter: textFilter("IS_SUBSTRING", "description", mark),
+    sort_by: "created_at desc",
+  };
+  for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, "20")) {
+    const found = page.find((each) => each.description.startsWith(MARK) && each.description.includes(mark));
+    if (found !== undefined) return summarize(found);
+  }
+  return undefined;
 }
 
 /** Path of a run below the base. */
@@ -152,7 +239,7 @@ function runBody(wanted: RunRequest, id: string): Readonly<Record<string, unknow
   return {
     id,
     name: wanted.name,
-    description: runMark(id),
+    description: describeRun(id, wanted.origin),
     ...(wanted.serviceAccount === undefined ? {} : { service_account: wanted.serviceAccount }),
     pipeline_spec: {
       ...(inline ? { workflow_manifest: (wanted.source as { workflowJson: string }).workflowJson } : {}),
@@ -162,8 +249,66 @@ function runBody(wanted: RunRequest, id: string): Readonly<Record<string, unknow
   };
 }
 
+function runBodyV2(
+  wanted: RunRequest,
+  version: { readonly pipelineId: string; readonly versionId: string },
+  id: string,
+): Readonly<Record<string, unknown>> {
+  return {
+    run_id: id,
+    display_name: wanted.name,
+    description: describeRun(id, wanted.origin),
+    experiment_id: wanted.experimentId,
+    ...(wanted.serviceAccount === undefined ? {} : { service_account: wanted.serviceAccount }),
+    pipeline_version_reference: { pipeline_id: version.pipelineId, pipeline_version_id: version.versionId },
+    runtime_config: {
+      parameters: Object.fromEntries(
+        wanted.parameters.map(({ name, value }) => [name, JSON.parse(value) as unknown] as const),
+      ),
+    },
+  };
+}
+
+const MARK = "started by kfk as ";
+/** Lists carry the whole document of each run: with pages of 40, 10,000 runs of 28 KB are listed in 130 MB. */
+const RUNS_ON_PAGE = "40";
+/** varchar(255), and longer ones leave a Workflow behind. */
+const LONGEST_DESCRIPTION = 255;
+
 function runMark(id: string): string {
-  return `started by kfk as ${id}`;
+  return `${MARK}${id}`;
+}
+
+function originMark(origin: { readonly project: string; readonly env: string }): string {
+  return ` for ${origin.project.slice(0, 80)} (${origin.env.slice(0, 40)})`;
+}
+
+function describeRun(id: string, origin: RunOrigin | undefined): string {
+  if (origin === undefined) return runMark(id);
+  const commit = origin.commit === null ? "" : ` at commit ${origin.commit}`;
+  return `${runMark(id)}${originMark(origin)}${commit}`.slice(0, LONGEST_DESCRIPTION);
+}
+
+function scopeQuery(server: Server, experimentId: string | undefined): Readonly<Record<string, string>> {
+  if (experimentId === undefined) return namespaceQuery(server.namespace);
+  return { "resource_reference_key.type": "EXPERIMENT", "resource_reference_key.id": experimentId };
+}
+
+function readFinish(run: RawRun): string | null {
+  return run.finished_at === "" || run.finished_at.startsWith("1970-") ? null : run.finished_at;
+}
+
+function summarize(run: RawRun): RunSummary {
+  return {
+    id: run.id,
+    name: run.name,
+    status: run.status,
+    createdAt: run.created_at,
+    finishedAt: readFinish(run),
+    pipeline: run.pipeline_spec?.pipeline_name ?? "",
+    isArchived: run.storage_state.endsWith("ARCHIVED"),
+    parameters: run.pipeline_spec?.parameters ?? [],
+  };
 }
 
 type Search =
@@ -179,8 +324,8 @@ async function searchRun(server: Server, wanted: RunRequest, id: string, searchM
   for (;;) {
     const search = await searchOnce(server, wanted, id);
     if (search.kind === "found") return search;
-    if (clock.monotonicMs() - startedMs >= searchMs) return search;
-    await clock.sleep(SEARCH_PAUSE_MS);
+    if (clock.monotonicMs() - startedMs >= searchMs || wanted.signal?.aborted) return search;
+    await clock.sleep(SEARCH_PAUSE_MS, wanted.signal);
   }
 }
 
@@ -208,7 +353,7 @@ async function searchByMark(server: Server, wanted: RunRequest, id: string): Pro
     "resource_reference_key.id": wanted.experimentId,
   };
   const runs = await fetchAll(server, PATH, query, runListSchema, (page) => page.runs);
-  const run = runs.find((each) => each.description === runMark(id));
+  const run = runs.find((each) => `${each.description} `.startsWith(`${runMark(id)} `));
   return run === undefined ? { kind: "absent" } : { kind: "found", run };
 }
 
@@ -218,8 +363,16 @@ function readDetail(result: Result): RawRun | undefined {
   return parsed.success ? parsed.output.run : undefined;
 }
 
-function created(run: RawRun, recovered: boolean): CreatedRun {
-  return { id: run.id, name: run.name, recovered };
+function readV2(result: Result): Made | undefined {
+  if (result.answer.kind !== "ok") return undefined;
+  const parsed = v.safeParse(runV2Schema, result.answer.json);
+  return parsed.success ? parsed.output : undefined;
+}
+
+type Made = Pick<RawRun, "id" | "name">;
+
+function created(run: Made, recovered: boolean, sends: number): CreatedRun {
+  return { id: run.id, name: run.name, recovered, resent: sends > 1 };
 }
 
 function checkRun(wanted: RunRequest): void {

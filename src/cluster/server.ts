@@ -3,7 +3,9 @@
  * else, so that a wrong host, a login page or a refused token ends here, with nothing created.
  *
  * Capabilities are probed, not read from the version text, which vendors set as they like (reference/kfp-api.md 2.1):
- * v2beta1 health in JSON → 2.0 or newer, which keeps the run id that a client sends (recordings 1.8.22 to 2.17.0).
+ * v2beta1 health in JSON → 2.0 or newer, which keeps the run id that a client sends (recordings 1.8.22 to 2.17.0); a
+ * pipeline store named there → 2.14 or newer, which refuses fields that it does not know. One request finds all of it;
+ * only servers before 2.0 need a second one.
  */
 import * as v from "valibot";
 import { healthSchema } from "../../schemas/kfp-api.ts";
@@ -38,6 +40,12 @@ export interface Server extends Link {
   readonly version: string | null;
   /** True when it keeps the run id of a client. */
   readonly keepsRunId: boolean;
+  /** True when it refuses JSON fields that it does not know (2.14 and newer). */
+  readonly isStrict: boolean;
+  /** Where it keeps pipelines; a Kubernetes store takes no Argo documents. */
+  readonly store: "database" | "kubernetes";
+  /** True when a UI server stands before the API: logs of pods are then read through it. */
+  readonly isUi: boolean;
   /** Namespace to name in requests; null on a server for one user, which wants none. */
   readonly namespace: string | null;
 }
@@ -64,9 +72,14 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
   let first: Result | undefined;
   for (const base of host.bases) {
     const link = linkAt(base);
+    const newer = await askHealth(link, "v2beta1");
+    const health = readHealth(newer);
+    if (health !== undefined) return describeServer(link, health, true, options);
+    // a server of before 2.0 has no such route; its UI answers with a page
+    if (!isElsewhere(newer)) throw failedRequest(newer);
     const result = await askHealth(link, "v1beta1");
-    const health = readHealth(result);
-    if (health !== undefined) return await describeServer(link, health, options);
+    const older = readHealth(result);
+    if (older !== undefined) return describeServer(link, older, false, options);
     first ??= result;
     // elsewhere on this host only when this place is plainly not the API
     if (!isElsewhere(result)) break;
@@ -104,19 +117,19 @@ function isElsewhere(result: Result): boolean {
   return answer.kind === "gate" && (answer.status < 300 || answer.status >= 400);
 }
 
-async function describeServer(link: Link, health: Health, options: ConnectOptions): Promise<Server> {
+function describeServer(link: Link, health: Health, isNewer: boolean, options: ConnectOptions): Server {
   if (health.apiServerReady === false) throw notReady(link);
-  const newer = await askHealth(link, "v2beta1");
-  const keepsRunId = readHealth(newer) !== undefined;
-  // a server of before 2.0 has no such route; its UI answers with a page
-  if (!keepsRunId && !isElsewhere(newer)) throw failedRequest(newer);
+  const store = health.pipeline_store ?? health.pipelineStore;
   const multiUser = health.multi_user || health.apiServerMultiUser;
   if (multiUser && !options.namespace) throw noNamespace();
   return {
     ...link,
     ui: (options.ui ?? link.origin + link.base).replace(/\/+$/, ""),
     version: health.tag_name ?? health.apiServerTagName,
-    keepsRunId,
+    keepsRunId: isNewer,
+    isStrict: store !== null,
+    store: store === "kubernetes" ? "kubernetes" : "database",
+    isUi: health.frontendTagName !== null || health.apiServerReady !== undefined || health.apiServerTagName !== null,
     namespace: multiUser ? (options.namespace ?? null) : null,
   };
 }

@@ -5,12 +5,13 @@
  * be read or no answer at all is waited through, and after `outageMs` of it the verdict is "unknown". A run that was
  * stopped is reported as Failed by real servers (recordings `wait.v1.argo-slow`); the stop mark in its workflow, or the
  * state Terminating on the way, tells it apart. The deadline is looked at after the state, so that a run that ended in
- * time is never called late.
+ * time is never called late. A run whose schedule was deleted loses its workflow and is called Running for ever
+ * (recordings `gc.*`): when nothing moved for long and the schedule is gone, that is said, and the verdict is "unknown".
  */
 import { KfkError } from "../error.ts";
 import type { StepState } from "../steps/state.ts";
 import { isMissing } from "./answer.ts";
-import { type Ask, failedRequest, request, type Result } from "./request.ts";
+import { type Ask, failedRequest, request, type Result, retryAfterMs } from "./request.ts";
 import { readRun, type RunInfo, runPath } from "./runs.ts";
 import { linkTo, type Server } from "./server.ts";
 
@@ -47,6 +48,8 @@ export interface RunEnd {
   readonly steps: readonly StepState[];
   /** What the workflow, or the trouble, says about it; null when there is nothing to say. */
   readonly message: string | null;
+  /** As last seen; undefined when it was never seen. */
+  readonly run: RunInfo | undefined;
 }
 
 /**
@@ -63,23 +66,34 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
   let last: RunInfo | undefined;
   let stopping = false;
   let trouble: Trouble | undefined;
+  let still: { readonly key: string; readonly sinceMs: number } | undefined;
   for (let polls = 1; ; polls++) {
     // the first question of a run that is not ours has the patience of any request; the loop has its own
     const repeat = seen ? "never" : "always";
-    const ask = { method: "GET", path: runPath(id), repeat, signal: options.signal } as const;
+    const leftMs = options.timeoutMs - (clock.monotonicMs() - startedMs);
+    const attemptMs = seen ? Math.min(server.attemptMs, Math.max(LEAST_ATTEMPT_MS, leftMs)) : server.attemptMs;
+    const ask = { method: "GET", path: runPath(id), repeat, attemptMs, signal: options.signal } as const;
     const result = await askAnyway(server, ask, seen);
     const elapsedMs = clock.monotonicMs() - startedMs;
     const end = (verdict: Verdict, message: string | null): RunEnd => {
-      return { id, verdict, status: last?.status ?? "", elapsedMs, steps: last?.workflow?.steps ?? [], message };
+      const steps = last?.workflow?.steps ?? [];
+      return { id, verdict, status: last?.status ?? "", elapsedMs, steps, message, run: last };
     };
     if (options.signal?.aborted) return end("interrupted", null);
     const news = result instanceof KfkError ? nothing(result.message) : readNews(result, id, seen);
     if (news.kind === "run") {
       seen = true;
       last = news.run;
-      stopping ||= last.status === "Terminating";
+      stopping ||= STOPPING.test(last.status);
       const verdict = judge(last, stopping);
       if (verdict !== undefined) return end(verdict, last.workflow?.message || null);
+      const key = `${last.status} ${JSON.stringify(last.workflow?.steps ?? [])}`;
+      if (still?.key !== key) {
+        still = { key, sinceMs: clock.monotonicMs() };
+      } else if (last.scheduleId !== null && clock.monotonicMs() - still.sinceMs >= STILL_MS) {
+        if (await isGone(server, last.scheduleId)) return end("unknown", ORPHAN);
+        still = { key, sinceMs: clock.monotonicMs() };
+      }
       trouble = isKnown(last.status) ? undefined : continued(trouble, strangeState(last.status), clock.monotonicMs());
     } else {
       trouble = continued(trouble, news.message, clock.monotonicMs());
@@ -95,7 +109,8 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
     if (trouble && trouble.count >= LEAST_TROUBLES && clock.monotonicMs() - trouble.sinceMs >= outageMs) {
       return end("unknown", trouble.message);
     }
-    const pauseMs = Math.min(pollMs(server, polls, elapsedMs), options.timeoutMs - elapsedMs);
+    const askedMs = result instanceof KfkError ? 0 : Math.min(LONGEST_REST_MS, retryAfterMs(server, result.answer));
+    const pauseMs = Math.min(Math.max(askedMs, pollMs(server, polls, elapsedMs)), options.timeoutMs - elapsedMs);
     await clock.sleep(pauseMs, options.signal);
   }
 }
@@ -114,7 +129,7 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
       return undefined;
     case "failed":
       return new KfkError("RUN_FAILED", `the run ${end.id} failed${end.message === null ? "" : `: ${end.message}`}`, {
-        hint: `look at it: ${link}`,
+        hint: `kfk retry ${end.id} goes on from what succeeded; kfk logs ${end.id} --failed shows all lines; ${link}`,
         notes: end.steps
           .filter((step) => step.phase === "failed")
           .map((step) => ({ message: `step ${step.id} failed${step.message === null ? "" : `: ${step.message}`}` })),
@@ -137,14 +152,40 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
   }
 }
 
+/** How a run ended, as far as it alone tells; undefined while it has not. */
+export function verdictOf(run: RunInfo): "succeeded" | "failed" | "cancelled" | undefined {
+  return judge(run, false);
+}
+
+/**
+ * After a retry: waits until the server no longer calls the run ended, since it may show the old end for a moment.
+ * Gives up after half a minute, when it may have ended again already.
+ */
+export async function settleRetry(server: Server, id: string): Promise<void> {
+  const { clock } = server.world;
+  const startedMs = clock.monotonicMs();
+  while (clock.monotonicMs() - startedMs < SETTLE_MS) {
+    const news = readNews(await request(server, { method: "GET", path: runPath(id), repeat: "never" }), id, true);
+    if (news.kind === "run" && verdictOf(news.run) === undefined) return;
+    await clock.sleep(FIRST_POLL_MS);
+  }
+}
+
 // --- internal ---
 
 const OUTAGE_MS = 600_000;
+const SETTLE_MS = 30_000;
 const LEAST_TROUBLES = 3;
+/** Also in the last moment before a timeout an answer gets this long. */
+const LEAST_ATTEMPT_MS = 5000;
+/** A run of a schedule in which nothing moves for so long is looked at. */
+const STILL_MS = 1_800_000;
 const FIRST_POLL_MS = 2000;
 /** Argo looks at a workflow every 10 s, so asking more often shows nothing new. */
 const SLOW_POLL_MS = 10_000;
 const FAST_FOR_MS = 30_000;
+/** However long a server wants to be left alone, a run is looked after. */
+const LONGEST_REST_MS = 120_000;
 
 interface Trouble {
   readonly message: string;
@@ -190,21 +231,21 @@ function readNews(result: Result, id: string, seen: boolean): News {
   throw failedRequest(result);
 }
 
-/** States of KFP 2.0 and newer and phases of Argo, which 1.x hands on. */
-function judge(run: RunInfo, stopping: boolean): Verdict | undefined {
-  switch (run.status) {
-    case "Succeeded":
+/** States of both APIs, and phases of Argo, which 1.x hands on. */
+function judge(run: RunInfo, stopping: boolean): "succeeded" | "failed" | "cancelled" | undefined {
+  switch (run.status.toLowerCase()) {
+    case "succeeded":
       return "succeeded";
-    case "Failed":
-    case "Error":
+    case "failed":
+    case "error":
       return stopping || run.workflow?.stopped ? "cancelled" : "failed";
-    case "Skipped":
-    case "Omitted":
+    case "skipped":
+    case "omitted":
       // Argo ends no workflow this way today; nothing ran, so it is no success
       return "failed";
-    case "Terminated":
-    case "Canceled":
-    case "Cancelled":
+    case "terminated":
+    case "canceled":
+    case "cancelled":
       return "cancelled";
     default:
       return undefined;
@@ -212,7 +253,27 @@ function judge(run: RunInfo, stopping: boolean): Verdict | undefined {
 }
 
 function isKnown(status: string): boolean {
-  return ["", "Pending", "Running", "Terminating", "Canceling", "Paused"].includes(status);
+  return KNOWN.has(status.toLowerCase());
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  "",
+  "pending",
+  "running",
+  "terminating",
+  "canceling",
+  "paused",
+  "runtime_state_unspecified",
+]);
+const STOPPING = /^(terminating|cancell?ing)$/i;
+
+const ORPHAN =
+  "the schedule that started it was deleted, most likely with its workflow, and the server will call it Running for ever";
+
+/** True only when the server clearly says that it has no such schedule. */
+async function isGone(server: Server, scheduleId: string): Promise<boolean> {
+  const path = `/apis/v1beta1/jobs/${encodeURIComponent(scheduleId)}`;
+  return isMissing((await request(server, { method: "GET", path, repeat: "never" })).answer);
 }
 
 function strangeState(status: string): string {

@@ -11,8 +11,25 @@ import * as v from "valibot";
 import { workflowNodesSchema, workflowSchema } from "../../schemas/kfp-api.ts";
 import type { StepState } from "../steps/state.ts";
 
+/** One container that ran or runs for a step, the newest attempt of it. */
+export interface PodNode {
+  /** As `StepState.id`. */
+  readonly step: string;
+  readonly nodeId: string;
+  /** Names that the pod may have, the likeliest first. */
+  readonly podNames: readonly string[];
+  readonly phase: StepState["phase"];
+  readonly message: string | null;
+  /** null while it runs, or when Argo did not see it end. */
+  readonly exitCode: number | null;
+  /** Kedro names of the nodes that it runs, in run order; empty for steps that run none. */
+  readonly nodes: readonly string[];
+}
+
 export interface Workflow {
   readonly name: string;
+  /** "" when the manifest does not say. */
+  readonly namespace: string;
   /** True when somebody asked for its end: the stop mark is in its spec. */
   readonly stopped: boolean;
   /** Argo's own phase and message, "" when it has none yet. */
@@ -20,6 +37,8 @@ export interface Workflow {
   readonly message: string;
   /** One for each task of the document that Argo has begun with, in order of their start. */
   readonly steps: readonly StepState[];
+  /** The newest pod of each step, in the order of `steps`. */
+  readonly pods: readonly PodNode[];
 }
 
 /** Reads a manifest; undefined for "" and for what is no Workflow. */
@@ -30,12 +49,21 @@ export function parseWorkflow(manifest: string): Workflow | undefined {
   const nodes = status.nodes ?? expand(status.compressedNodes) ?? {};
   const graphs = new Set(spec.templates.filter((each) => "dag" in each || "steps" in each).map((each) => each.name));
   const deadline = spec.activeDeadlineSeconds;
+  const read = readSteps(Object.values(nodes), graphs);
+  const kedro = readKedroNodes(spec.templates);
+  const format = metadata.annotations?.["workflows.argoproj.io/pod-name-format"];
   return {
     name: metadata.name,
+    namespace: metadata.namespace,
     stopped: spec.shutdown !== "" || deadline === 0 || deadline === "0",
     phase: status.phase,
     message: status.message,
-    steps: readSteps(Object.values(nodes), graphs),
+    steps: read.map(({ state }) => state),
+    pods: read.flatMap(({ state, node, last }) => {
+      const pod = last ?? node;
+      if (pod.type !== "Pod") return [];
+      return [readPod(state, pod, podNames(metadata.name, pod, format), kedro.get(state.id) ?? [])];
+    }),
   };
 }
 
@@ -67,7 +95,7 @@ function expand(compressed: string): Readonly<Record<string, Node>> | undefined 
 }
 
 /** A step with retries is a Retry node `x` and a Pod node `x(0)`, `x(1)` for each attempt. */
-function readSteps(nodes: readonly Node[], graphs: ReadonlySet<string>): readonly StepState[] {
+function readSteps(nodes: readonly Node[], graphs: ReadonlySet<string>): readonly ReadStep[] {
   const retries = new Set(nodes.filter((each) => each.type === "Retry").map((each) => each.name));
   const attempts = new Map<string, Node[]>();
   const steps: Node[] = [];
@@ -79,16 +107,28 @@ function readSteps(nodes: readonly Node[], graphs: ReadonlySet<string>): readonl
   }
   return steps
     .filter((node) => !(attempts.get(node.name) ?? []).some((each) => GRAPH_TYPES.has(each.type)))
-    .map((node) => ({ node, state: readStep(node, attempts.get(node.name) ?? []) }))
-    .toSorted((a, b) => compareTimes(a.state, b.state) || compareText(a.node.name, b.node.name))
-    .map(({ state }) => state);
+    .map((node) => {
+      const last = newestAttempt(attempts.get(node.name) ?? []);
+      return { node, last, state: readStep(node, last) };
+    })
+    .toSorted((a, b) => compareTimes(a.state, b.state) || compareText(a.node.name, b.node.name));
+}
+
+interface ReadStep {
+  readonly node: Node;
+  /** Its newest attempt, when it has attempts. */
+  readonly last: Node | undefined;
+  readonly state: StepState;
+}
+
+function newestAttempt(attempts: readonly Node[]): Node | undefined {
+  return attempts.toSorted((a, b) => attemptNumber(a) - attemptNumber(b)).at(-1);
 }
 
 const STEP_TYPES: ReadonlySet<string> = new Set(["Pod", "Container", "Retry", "Skipped", "Suspend", "HTTP", "Plugin"]);
 const GRAPH_TYPES: ReadonlySet<string> = new Set(["DAG", "Steps", "StepGroup", "TaskGroup"]);
 
-function readStep(node: Node, attempts: readonly Node[]): StepState {
-  const last = attempts.toSorted((a, b) => attemptNumber(a) - attemptNumber(b)).at(-1);
+function readStep(node: Node, last: Node | undefined): StepState {
   const phase = readPhase(node.phase);
   // while a Retry node runs, its pod may still wait for a place
   const shown = phase === "running" && last !== undefined && readPhase(last.phase) === "waiting" ? "waiting" : phase;
@@ -100,6 +140,67 @@ function readStep(node: Node, attempts: readonly Node[]): StepState {
     message: (shown === "failed" || shown === "waiting" ? last?.message : "") || node.message || null,
   };
 }
+
+function readPod(state: StepState, node: Node, names: readonly string[], kedro: readonly string[]): PodNode {
+  const code = node.outputs?.exitCode ?? null;
+  const seen = code === null ? /exit code (\d+)/.exec(node.message)?.[1] : String(code);
+  return {
+    step: state.id,
+    nodeId: node.id,
+    podNames: names,
+    phase: state.phase,
+    message: node.message || state.message,
+    exitCode: seen === undefined || !/^\d+$/.test(seen) ? null : Number(seen),
+    nodes: kedro,
+  };
+}
+
+/** Argo 3.4 and newer put the template into the name and say so in an annotation; older ones use the node's id. */
+function podNames(workflow: string, node: Node, format: string | undefined): readonly string[] {
+  if (node.name === workflow) return [workflow];
+  const hash = /-(\d+)$/.exec(node.id)?.[1];
+  const newer = hash === undefined || node.templateName === "" ? [] : [`${workflow}-${node.templateName}-${hash}`];
+  if (format === "v1") return [node.id];
+  return format === "v2" && newer.length > 0 ? newer : [...newer, node.id];
+}
+
+/** Step id → Kedro names, from the argument that the runner gets (`RunnerStep`). */
+function readKedroNodes(
+  templates: readonly Readonly<Record<string, unknown>>[],
+): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const template of templates) {
+    const parsed = v.safeParse(dagSchema, template);
+    if (!parsed.success) continue;
+    for (const { name, arguments: given } of parsed.output.dag.tasks) {
+      const text = given.parameters.find((each) => each.name === "step")?.value ?? "";
+      const step = v.safeParse(runnerStepSchema, parseJson(text));
+      if (step.success)
+        found.set(
+          name,
+          step.output.nodes.map(([node]) => node),
+        );
+    }
+  }
+  return found;
+}
+
+const dagSchema = v.looseObject({
+  dag: v.looseObject({
+    tasks: v.array(
+      v.looseObject({
+        name: v.string(),
+        arguments: v.optional(
+          v.looseObject({
+            parameters: v.optional(v.array(v.looseObject({ name: v.string(), value: v.optional(v.string(), "") })), []),
+          }),
+          {},
+        ),
+      }),
+    ),
+  }),
+});
+const runnerStepSchema = v.looseObject({ nodes: v.array(v.looseTuple([v.string()])) });
 
 function readPhase(phase: string): StepState["phase"] {
   switch (phase) {

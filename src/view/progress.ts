@@ -22,6 +22,8 @@ export interface ProgressView {
 export interface Progress {
   /** All states, in the order of the run. */
   readonly update: (states: readonly StepState[]) => void;
+  /** True when it is redrawn in place. */
+  readonly isLive: boolean;
   /** Draws once more and gives the terminal back; doing it twice does no harm. */
   readonly stop: () => void;
 }
@@ -190,6 +192,7 @@ function plainProgress(world: World): Progress {
         world.err.write(`${printable(id)}  ${phase}${time}\n`);
       }
     },
+    isLive: false,
     stop: () => {},
   };
 }
@@ -233,6 +236,7 @@ function liveProgress(world: World, colour: boolean): Progress {
       states = next;
       if (!ticking.signal.aborted) draw();
     },
+    isLive: true,
     stop: () => {
       if (ticking.signal.aborted) return;
       ticking.abort();

@@ -28,7 +28,7 @@ async function kfk(argv: readonly string[], more: Record<string, string> = {}) {
 
 const DOWN = () => new Response("no healthy upstream", { status: 503 });
 
-describe.each(["2.5.0", "2.17.0"] as const)("KFP %s", (tag) => {
+describe.each(["1.8.22", "2.0.5", "2.5.0", "2.17.0"] as const)("KFP %s", (tag) => {
   test("upload-pipeline makes a pipeline, then says that nothing changed, then adds a version", async () => {
     start(tag);
     const first = await kfk(["upload-pipeline"]);

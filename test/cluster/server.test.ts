@@ -10,11 +10,11 @@ describe("connect", () => {
   test.each([
     ["2.5.0", true],
     ["2.17.0", true],
-    ["old-ids", false],
+    ["1.8.22", false],
   ] as const)("knows what %s can", async (version, keepsRunId) => {
     const server = await setUp(version).connect();
     expect({ version: server.version, keepsRunId: server.keepsRunId, namespace: server.namespace }).toEqual({
-      version: version === "old-ids" ? "1.8.22" : version,
+      version: version,
       keepsRunId,
       namespace: null,
     });
@@ -33,7 +33,7 @@ describe("connect", () => {
     const error = await errorOf(connect({ budgetMs: 10_000 }));
     expect([error.code, error.status]).toEqual(["SERVER_UNREACHABLE", 5]);
     expect(error.message).toMatch(
-      /^cannot reach http:\/\/127\.0\.0\.1:\d+: connection refused \(GET \/apis\/v1beta1\/healthz: \d+ attempts\)$/,
+      /^cannot reach http:\/\/127\.0\.0\.1:\d+: connection refused \(GET \/apis\/v2beta1\/healthz: \d+ attempts\)$/,
     );
     expect(world.clock.monotonicMs()).toBeLessThan(10_000);
   });

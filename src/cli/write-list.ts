@@ -1,0 +1,47 @@
+/**
+ * A list that comes page by page → stdout as it comes: a table, a JSON array with one item a line, or names. What was
+ * written is never held, so that a list may have any length.
+ */
+import { KfkError } from "../error.ts";
+import type { Call } from "./verb.ts";
+
+export interface ListForm<T> {
+  /** Most items. */
+  readonly limit: number;
+  readonly isWanted: (item: T) => boolean;
+  readonly titles: string;
+  readonly row: (item: T) => string;
+  readonly name: (item: T) => string;
+}
+
+/** `--limit`, absent: all. Errors: USAGE_VALUE. */
+export function readLimit(call: Call): number {
+  const text = call.options.text("limit");
+  if (text === undefined) return Infinity;
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new KfkError("USAGE_VALUE", `--limit wants a number above 0, and this is "${text}"`, {
+    hint: "for example --limit 20",
+  });
+}
+
+/** Writes all wanted items of all pages, in the form that `--output` names. */
+export async function writeList<T>(call: Call, pages: AsyncGenerator<readonly T[]>, form: ListForm<T>): Promise<void> {
+  const { out } = call.world;
+  const output = call.options.text("output");
+  let count = 0;
+  for await (const page of pages) {
+    const lines: string[] = [];
+    for (const item of page) {
+      if (count >= form.limit) break;
+      if (!form.isWanted(item)) continue;
+      count++;
+      if (output === "json") lines.push(`${count === 1 ? "[" : ","}${JSON.stringify(item)}`);
+      else if (output === "name") lines.push(form.name(item));
+      else lines.push(...(count === 1 ? [form.titles] : []), form.row(item));
+    }
+    if (lines.length > 0) out.write(`${lines.join("\n")}\n`);
+    if (count >= form.limit) break;
+  }
+  if (output === "json") out.write(count === 0 ? "[]\n" : "]\n");
+  else if (count === 0) call.say("there are none");
+}

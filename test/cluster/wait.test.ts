@@ -1,0 +1,159 @@
+import { expect, test } from "bun:test";
+import { explainFailure, readReason } from "../../src/cluster/failure.ts";
+import { uploadPipeline } from "../../src/cluster/pipelines.ts";
+import { createRun, fetchRun } from "../../src/cluster/runs.ts";
+import { ensureExperiment } from "../../src/cluster/experiments.ts";
+import { connect, type Server } from "../../src/cluster/server.ts";
+import { describeEnd, waitForRun } from "../../src/cluster/wait.ts";
+import { fakeWorld, type FakeWorld } from "../fake-world.ts";
+import { modelKfp, type Moment } from "../judges/kfp-fake.ts";
+import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
+import { DOCUMENT } from "./setup-server.ts";
+
+const DAY_MS = 86_400_000;
+const RUN = "00000000-0000-4000-8000-00000000abcd";
+
+/** A run on a server that is in this process. `wrap`: what stands between. */
+async function startRun(
+  script: readonly Moment[],
+  wrap: (url: string, init: RequestInit, next: () => Promise<Response>) => Promise<Response> = (_, __, next) => next(),
+): Promise<{ readonly server: Server; readonly world: FakeWorld; readonly id: string; readonly forget: () => void }> {
+  let now = (): number => 0;
+  const model = modelKfp({ version: KFP_VERSIONS["2.17.0"], clockMs: () => now() });
+  model.setScript(script);
+  const world = fakeWorld();
+  const outside = {
+    ...world,
+    fetch: (url: string, init: RequestInit) => wrap(url, init, () => model.handle(new Request(url, init))),
+  };
+  now = world.clock.monotonicMs;
+  const server = await connect(outside, { host: "http://kfp" });
+  const { versionId } = await uploadPipeline(server, { name: "shop", text: DOCUMENT });
+  const experiment = await ensureExperiment(server, "shop");
+  const { id } = await createRun(server, {
+    name: "shop",
+    experimentId: experiment.id,
+    source: { versionId },
+    parameters: [],
+  });
+  return { server, world, id, forget: () => void ((model.requests as unknown[]).length = 0) };
+}
+
+test("a run whose schedule is gone and that stands still is unknown, not waited for to the end", async () => {
+  const run = (id: string): unknown => ({
+    run: {
+      id,
+      status: "Running",
+      resource_references: [
+        { key: { type: "JOB", id: "11111111-0000-4000-8000-000000000000" }, relationship: "CREATOR" },
+      ],
+    },
+  });
+  for (const [isGone, verdict] of [
+    [true, "unknown"],
+    [false, "timeout"],
+  ] as const) {
+    const world = fakeWorld({
+      fetch: (url) => {
+        if (url.includes("healthz")) return Promise.resolve(Response.json({ tag_name: "2.5.0" }));
+        if (url.includes("/jobs/"))
+          return Promise.resolve(Response.json({ code: 5, message: "no" }, { status: isGone ? 404 : 503 }));
+        return Promise.resolve(Response.json(run(RUN)));
+      },
+    });
+    const server = await connect(world, { host: "http://kfp" });
+    const end = await waitForRun(server, RUN, { timeoutMs: DAY_MS });
+    expect([end.verdict, end.elapsedMs < 2_000_000]).toEqual([verdict, isGone]);
+    expect(describeEnd(server, end)?.status).toBe(isGone ? 6 : 124);
+  }
+});
+
+test.each([
+  ["succeeded", "SUCCEEDED"],
+  ["failed", "FAILED"],
+  ["cancelled", "CANCELED"],
+  ["failed", "Skipped"],
+  ["cancelled", "Cancelled"],
+] as const)("is %s for the word %s", async (verdict, state) => {
+  const { server, id } = await startRun([
+    { t: 0, state: "Running" },
+    { t: 5, state },
+  ]);
+  expect((await waitForRun(server, id, { timeoutMs: DAY_MS })).verdict).toBe(verdict);
+});
+
+test("a server that wants to be left alone is, but not for long", async () => {
+  for (const [asked, rested] of [
+    ["90", 90_000],
+    ["90000", 120_000],
+  ] as const) {
+    const at: number[] = [];
+    const { server, world, id } = await startRun([{ t: 0, state: "Running" }], (url, _, next) => {
+      if (!url.includes(`/runs/`)) return next();
+      at.push(world.clock.monotonicMs());
+      const busy = new Response("", { status: 429, headers: { "retry-after": asked } });
+      return at.length === 1 ? Promise.resolve(busy) : next();
+    });
+    await waitForRun(server, id, { timeoutMs: 300_000, seen: true });
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBe(rested);
+  }
+});
+
+test("the card of a failure comes within 3 s although no log route and no list answers", async () => {
+  const { server, world, id } = await startRun(
+    [
+      { t: 0, state: "Running" },
+      { t: 5, state: "Failed" },
+    ],
+    async (url, init, next) => {
+      if (!url.includes("/log") && !url.includes("artifacts") && !/runs\?/.test(url)) return await next();
+      await world.clock.sleep(600_000, init.signal ?? undefined);
+      throw init.signal?.reason;
+    },
+  );
+  const end = await waitForRun(server, id, { timeoutMs: DAY_MS });
+  const beforeMs = world.clock.monotonicMs();
+  const failure = await explainFailure(server, end);
+  expect(world.clock.monotonicMs() - beforeMs).toBeLessThanOrEqual(3000);
+  expect(failure.steps.map((step) => [step.step, step.reason, step.logMissing !== null])).toEqual([
+    ["train", "exit code 1", true],
+  ]);
+});
+
+test.each([
+  ["OOMKilled (exit code 137)", 137, "OOMKilled: it used more memory than its limit"],
+  ["main: Error (exit code 137)", 137, "killed, mostly for using too much memory (exit code 137)"],
+  ['ImagePullBackOff: Back-off pulling image "x"', null, "ImagePullBackOff: its image cannot be pulled"],
+  ["Pod was active on the node longer than the specified deadline", null, "deadline: it ran longer than allowed"],
+  ["The node was low on resource: memory.", null, "evicted: its machine ran short of something"],
+  ["main: Error (exit code 91)", 91, "the image is not of the same state as this pipeline (exit code 91)"],
+  ["something new", null, "something new"],
+  [null, null, "no reason given"],
+] as const)("reads %s", (message, exitCode, reason) => {
+  expect(readReason(message, exitCode).reason).toBe(reason);
+});
+
+test("an hour of waiting takes no memory and little time", async () => {
+  const { server, id, forget } = await startRun([
+    { t: 0, state: "Running" },
+    { t: 3600, state: "Succeeded" },
+  ]);
+  const before = process.cpuUsage();
+  let bytes = 0;
+  const end = await waitForRun(server, id, {
+    timeoutMs: DAY_MS,
+    seen: true,
+    onProgress: ({ elapsedMs }) => {
+      if (bytes !== 0 || elapsedMs < 60_000) return;
+      forget();
+      Bun.gc(true);
+      bytes = process.memoryUsage().heapUsed;
+    },
+  });
+  forget();
+  Bun.gc(true);
+  const cpu = process.cpuUsage(before);
+  expect([end.verdict, (await fetchRun(server, id)).status]).toEqual(["succeeded", "Succeeded"]);
+  expect(process.memoryUsage().heapUsed - bytes).toBeLessThan(5 * 1024 * 1024);
+  expect((cpu.user + cpu.system) / 1e6).toBeLessThan(2);
+});

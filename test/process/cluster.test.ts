@@ -1,0 +1,185 @@
+/**
+ * The built file against a server on loopback, as a build agent starts it: in a shell pipeline, its id caught with
+ * `$(…)`, a reader that goes away, signals. Each exit status that a server can lead to, and canaries for secrets.
+ */
+import { afterAll, describe, expect, test } from "bun:test";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type FakeKfp, type Moment, startKfp } from "../judges/kfp-fake.ts";
+import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+const KFK = join(ROOT, "dist/kfk");
+const SCRATCH = mkdtempSync(join(tmpdir(), "kfk-cluster-"));
+const PROJECT = join(SCRATCH, "project");
+cpSync(join(ROOT, "examples/spaceflights"), PROJECT, { recursive: true });
+const servers: FakeKfp[] = [];
+
+afterAll(async () => {
+  for (const server of servers) await server.stop();
+  rmSync(SCRATCH, { recursive: true, force: true });
+});
+
+const SUCCEEDS = [
+  { t: 0, state: "Running" },
+  { t: 1, state: "Succeeded" },
+];
+const FAILS = [
+  { t: 0, state: "Running" },
+  { t: 1, state: "Failed" },
+];
+const RUNS_ON = [{ t: 0, state: "Running" }];
+
+function serve(script: readonly Moment[], token?: string): FakeKfp {
+  const server = startKfp({
+    version: KFP_VERSIONS["2.17.0"],
+    clockMs: () => performance.now(),
+    ...(token === undefined ? {} : { token: () => token }),
+  });
+  server.setScript(script);
+  servers.push(server);
+  return server;
+}
+
+/** Runs a script of bash in the project; `kfk` is the built file, and each failure in a pipe counts. */
+async function shell(server: FakeKfp | string, script: string, env: Record<string, string> = {}) {
+  const child = Bun.spawn(["bash", "-c", `set -o pipefail\nkfk() { "${KFK}" "$@"; }\n${script}`], {
+    cwd: PROJECT,
+    env: {
+      HOME: SCRATCH,
+      PATH: "/usr/bin:/bin",
+      KFK_HOST: typeof server === "string" ? server : server.url,
+      ...env,
+    },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, out, err };
+}
+
+const CAUGHT = `ID=$(kfk run-once --wait --outage 3s --timeout 60s); S=$?; echo "$S $ID"`;
+
+describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
+  test("0 and the id when the run succeeded", async () => {
+    const server = serve(SUCCEEDS);
+    expect((await shell(server, CAUGHT)).out).toBe(`0 ${server.runs()[0]?.id}\n`);
+  }, 60_000);
+
+  test("1 and the id when the run failed", async () => {
+    const server = serve(FAILS);
+    const { out, err } = await shell(server, CAUGHT);
+    expect(out).toBe(`1 ${server.runs()[0]?.id}\n`);
+    expect(err).toContain("exit code 1");
+  }, 60_000);
+
+  test("a reader that goes away after the id changes nothing about the status", async () => {
+    const [good, bad] = [serve(SUCCEEDS), serve(FAILS)];
+    const script = `kfk run-once --wait | head -1 >/dev/null`;
+    expect([(await shell(good, script)).status, (await shell(bad, script)).status]).toEqual([0, 1]);
+  }, 60_000);
+
+  test("7 when the run was cancelled", async () => {
+    const server = serve(RUNS_ON);
+    const script = `ID=$(kfk run-once) && kfk cancel "$ID" >/dev/null && kfk wait @latest; echo $?`;
+    expect((await shell(server, script)).out).toBe("7\n");
+  }, 60_000);
+
+  test("124 when time is up, and the run goes on", async () => {
+    const server = serve(RUNS_ON);
+    const { out } = await shell(server, `ID=$(kfk run-once --wait --timeout 1s); echo "$? $ID"`);
+    expect([out, server.phase(server.runs()[0]?.id ?? "")]).toEqual([`124 ${server.runs()[0]?.id}\n`, "Running"]);
+  }, 60_000);
+
+  test("6 with the id when the server is gone for longer than the window", async () => {
+    const server = serve(RUNS_ON);
+    server.addFault({
+      method: "GET",
+      path: "/v1beta1/runs/",
+      times: 1000,
+      answer: () => new Response("no healthy upstream", { status: 503 }),
+    });
+    const { out, err } = await shell(server, CAUGHT);
+    expect(out).toBe(`6 ${server.runs()[0]?.id}\n`);
+    expect(err).toContain(`kfk wait ${server.runs()[0]?.id}`);
+  }, 60_000);
+
+  test("6 with the id when the answer to the creation is lost and nothing more can be asked", async () => {
+    const server = serve(RUNS_ON);
+    const gone = (): Response => new Response("<html>", { status: 200, headers: { "content-type": "text/html" } });
+    server.addFault({ method: "POST", path: "/v1beta1/runs", acted: true, answer: gone });
+    server.addFault({ method: "GET", path: "/v1beta1/runs/", times: 1000, answer: gone });
+    const { out } = await shell(server, CAUGHT);
+    expect(out).toBe(`6 ${server.runs()[0]?.id}\n`);
+  }, 90_000);
+
+  test("4 for a login page, 5 for no server, 3 for an unknown run, 2 for a wrong command line", async () => {
+    const server = serve(SUCCEEDS);
+    const login = (): Response => new Response("", { status: 302, headers: { location: "https://login.invalid/" } });
+    server.addFault({ path: "/apis/", times: 2, answer: login });
+    expect((await shell(server, "kfk run-once")).status).toBe(4);
+    expect((await shell("http://127.0.0.1:1", "kfk run-once --request-timeout 1")).status).toBe(5);
+    const third = serve(SUCCEEDS);
+    expect((await shell(third, "kfk wait 00000000-0000-4000-8000-000000000000 | cat")).status).toBe(3);
+    expect((await shell(third, "kfk wait")).status).toBe(2);
+    expect(third.runs()).toHaveLength(0);
+  }, 60_000);
+
+  test.each([
+    ["INT", 130, "", "Running"],
+    ["TERM", 143, "", "Running"],
+    ["INT", 130, "--cancel-on-interrupt", "Terminating"],
+  ])(
+    "SIG%s is %d %s, and the run is then %s",
+    async (signal, status, option, phase) => {
+      const server = serve(RUNS_ON);
+      // bash gives background jobs no SIGINT, so the signal is sent to kfk itself
+      const script = `"${KFK}" run-once --wait ${option} > id & PID=$!
+      while ! grep -q - id; do sleep 0.1; done; sleep 0.5; kill -${signal} $PID; wait $PID`;
+      const folder = mkdtempSync(join(SCRATCH, "signal-"));
+      cpSync(PROJECT, folder, { recursive: true });
+      const { status: ended, err } = await shell(server, `cd "${folder}"; ${script}`);
+      const id = readFileSync(join(folder, "id"), "utf8").trim();
+      expect([ended, id, server.phase(id)]).toEqual([status, server.runs()[0]?.id ?? "", phase]);
+      expect(err).toContain(id);
+    },
+    60_000,
+  );
+
+  test("a signal while the creation is not answered ends soon, and names the run that may be there", async () => {
+    const server = serve(RUNS_ON);
+    server.addFault({ method: "POST", path: "/v1beta1/runs", acted: true, answer: "hang" });
+    const folder = mkdtempSync(join(SCRATCH, "hang-"));
+    cpSync(PROJECT, folder, { recursive: true });
+    const script = `cd "${folder}"; "${KFK}" run-once --wait > id & PID=$!; sleep 2; kill -TERM $PID; wait $PID`;
+    const { status, err } = await shell(server, script);
+    expect([status, readFileSync(join(folder, "id"), "utf8")]).toEqual([143, `${server.runs()[0]?.id}\n`]);
+    expect(err).toContain("may have been started");
+  }, 60_000);
+
+  test("no secret is in what it writes", async () => {
+    const server = serve(FAILS, "c4nary-token");
+    const folder = mkdtempSync(join(SCRATCH, "canary-"));
+    cpSync(PROJECT, folder, { recursive: true });
+    writeFileSync(join(SCRATCH, "token"), "c4nary-token\n");
+    const secrets = { KFK_DEBUG: "api", GITHUB_ACTIONS: "true", SOME_PASSWORD: "c4nary-env" };
+    const scripts = [
+      `kfk run-once --wait --run-id-file id --token-file ../token`,
+      `kfk list-runs -o json --token-file ../token`,
+      `kfk logs @latest --token-file ../token`,
+      `kfk status @latest --host http://user:c4nary-pass@127.0.0.1:1`,
+    ];
+    let said = "";
+    for (const script of scripts) {
+      const { out, err } = await shell(server, `cd "${folder}"; ${script}`, secrets);
+      said += out + err;
+    }
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) said += readFileSync(join(entry.parentPath, entry.name), "utf8");
+    }
+    expect(said).toContain("api: POST /apis/v1beta1/runs -> ok 200");
+    expect(said).not.toContain("c4nary");
+  }, 60_000);
+});
