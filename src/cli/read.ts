@@ -17,6 +17,8 @@ import { buildModel } from "../pipeline/build.ts";
 import type { Model, Node } from "../pipeline/model.ts";
 import { findProject, type ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
+import { readByHand } from "../config/by-hand.ts";
+import type { Host } from "../python/host.ts";
 import { hasLeafDuplicates } from "../kedro/era.ts";
 import type { Call } from "./verb.ts";
 
@@ -32,7 +34,23 @@ export interface ReadProject {
 export function readProject(call: Call): ReadProject {
   const { world, options } = call;
   const facts = findProject(world, resolve(world.cwd, options.text("project") ?? "."));
-  const host = projectHost(world, facts);
+  const host: Host = {
+    ...projectHost(world, facts),
+    conf: ({ key, confSource, ...request }) =>
+      readByHand(
+        key,
+        {
+          ...request,
+          confRoot: join(facts.root, confSource),
+          confShown: confSource,
+          mergeStrategy: new Map(),
+          ignoreHidden: true,
+          hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
+        },
+        world.files,
+        (name) => world.env[name],
+      ),
+  };
   const identity = { package: facts.package, kedroVersion: facts.kedro.version };
   const settings = readSettings(host, identity);
   const { loader } = settings;

@@ -13,7 +13,7 @@ import { interpolate } from "./interpolate.ts";
 import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubeflow.ts";
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
-import type { PlainMap } from "./plain.ts";
+import type { Plain, PlainMap } from "./plain.ts";
 import { buildResolvers, type CustomResolver, type MissingRunParam } from "./resolvers.ts";
 import { fromPlain, toPlain, type MapNode } from "./tree.ts";
 
@@ -92,6 +92,22 @@ export function readConfiguration(
   };
 }
 
+/** One type of configuration for a loader without resolvers and parameters of a run. Errors: CONFIG_*. */
+export function readType(
+  type: string,
+  settings: LoaderSettings,
+  files: Files,
+  env: (name: string) => string | undefined,
+): { readonly value: Plain | undefined; readonly reason: string; readonly dependsOn: readonly string[] } {
+  const request = { ...settings, customResolvers: new Map(), runtimeParams: new Map() };
+  const reader = new Reader(request, files, env);
+  const { tree, count } = reader.read(type);
+  const dependsOn = [...reader.asked].toSorted();
+  if (count === 0 && type !== "globals") return { value: undefined, reason: "it has no files", dependsOn };
+  if (reader.missing.length > 0) return { value: undefined, reason: "it asks for a parameter of the run", dependsOn };
+  return { value: toPlain(tree), reason: "a part of it comes from Python", dependsOn };
+}
+
 // --- internal ---
 
 interface Resolved {
@@ -100,17 +116,19 @@ interface Resolved {
   readonly count: number;
 }
 
+type ReaderRequest = Omit<ConfigurationRequest, "catalogRules">;
+
 class Reader {
   readonly warnings: Warning[] = [];
   readonly missing: MissingRunParam[] = [];
   readonly asked = new Set<string>();
-  private readonly request: ConfigurationRequest;
+  private readonly request: ReaderRequest;
   private readonly files: Files;
   private readonly env: EnvLookUp;
   private readonly runtimeParams: MapNode;
   private globals: MapNode | undefined;
 
-  constructor(request: ConfigurationRequest, files: Files, env: (name: string) => string | undefined) {
+  constructor(request: ReaderRequest, files: Files, env: (name: string) => string | undefined) {
     this.request = request;
     this.files = files;
     this.env = (name) => {
@@ -198,7 +216,7 @@ class Reader {
 
 const STRATEGIES = ["destructive", "soft"];
 
-function checkStrategies(request: ConfigurationRequest): void {
+function checkStrategies(request: ReaderRequest): void {
   for (const [type, strategy] of request.mergeStrategy) {
     if (!STRATEGIES.includes(strategy.toLowerCase())) {
       throw new KfkError("CONFIG_LOADER", `the merge strategy "${strategy}" of ${type} is not known`, {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { KfkError } from "../error.ts";
 import { pythonRepr } from "../config/python-text.ts";
+import { type Signatures, signaturesOf } from "./signatures.ts";
 
 /** How Kedro calls a node without a name. */
 export interface FunctionIdentity {
@@ -19,6 +20,7 @@ export interface FunctionIdentity {
 export interface Era {
   /** The automatic name, without namespace. */
   readonly autoName: (func: FunctionIdentity, inputs: readonly string[], outputs: readonly string[]) => string;
+  readonly signatures: Signatures;
 }
 
 /** The era of a version. Errors: PROJECT_KEDRO_VERSION below 0.19 and above 1.x. */
@@ -30,6 +32,7 @@ export function eraOf(version: string): Era {
   }
   return {
     autoName: isBefore(version, [1, 0, 0]) ? semicolonName : hashName,
+    signatures: signaturesOf(version),
   };
 }
 

@@ -5,6 +5,8 @@ import { standardLibrary } from "../python/library.ts";
 import type { Builtin, CallArguments, Site, Value } from "../python/value.ts";
 import type { Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
+import { isNodeAttribute } from "./subclass.ts";
+import { callContextNode, callTool } from "./llm-context.ts";
 import { callNode, callPipeline } from "./objects.ts";
 
 /** What `find_pipelines(…)` does; `registry.ts` knows. */
@@ -23,19 +25,33 @@ export function libraryFor(vm: () => Vm, era: Era, findPipelines: FindPipelines)
 
 // --- internal ---
 
+const LLM = "kedro.pipeline.llm_context";
+
 type Call = (args: CallArguments, site: Site) => Value;
 
 function build(name: string, era: Era, findPipelines: FindPipelines): Value | undefined {
   const node = func("node", "kedro.pipeline.node", (args, site) => callNode(args, site, era));
-  const nodeClass: Builtin = { ...node, name: "Node", type: "Node" };
+  const nodeClass: Builtin = { ...node, name: "Node", type: "Node", isOwn: isNodeAttribute };
   const pipeline = func("pipeline", "kedro.pipeline.modular_pipeline", (args, site) => callPipeline(args, site, era));
-  const pipelineClass: Builtin = { ...pipeline, name: "Pipeline", type: "Pipeline" };
+  const pipelineClass: Builtin = {
+    ...func("Pipeline", "kedro.pipeline.pipeline", (args, site) => callPipeline(args, site, era, true)),
+    type: "Pipeline",
+  };
+  const context = era.signatures.node.includes("preview_fn")
+    ? {
+        llm_context_node: func("llm_context_node", LLM, (args, site) => callContextNode(args, site, era)),
+        LLMContextNode: func("LLMContextNode", LLM, (args, site) => callContextNode(args, site, era)),
+        tool: func("tool", LLM, callTool),
+      }
+    : undefined;
   switch (name) {
     case "kedro":
     case "kedro.framework":
       return library(name, {});
     case "kedro.pipeline":
-      return library(name, { node, Node: nodeClass, pipeline, Pipeline: pipelineClass });
+      return library(name, { node, Node: nodeClass, pipeline, Pipeline: pipelineClass, ...context });
+    case LLM:
+      return context && library(name, context);
     case "kedro.pipeline.node":
       return library(name, { node, Node: nodeClass });
     case "kedro.pipeline.pipeline":

@@ -5,6 +5,8 @@
  */
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue, makeFunction } from "./call.ts";
+import { mangled } from "./lineage.ts";
+import { leaving, type Manager } from "./managers.ts";
 import { makeClass } from "./classes.ts";
 import { evaluate, findName } from "./evaluate.ts";
 import { textOf } from "./format.ts";
@@ -55,7 +57,7 @@ export function assign(vm: Vm, frame: Frame, target: ExprNode, value: Value): vo
       bind(frame, target.id, value);
       return;
     case "Attribute":
-      setAttribute(vm, evaluate(vm, frame, target.value), target.attr, value, site);
+      setAttribute(vm, evaluate(vm, frame, target.value), mangled(target.attr, frame.owner), value, site);
       return;
     case "Subscript": {
       const container = evaluate(vm, frame, target.value);
@@ -575,10 +577,12 @@ const EXCEPTION_PARENTS: ReadonlyMap<string, string> = new Map([
   ["RecursionError", "RuntimeError"],
   ["UnicodeDecodeError", "ValueError"],
   ["JSONDecodeError", "ValueError"],
+  ["FrozenInstanceError", "AttributeError"],
+  ["ConfigKeyError", "KeyError"],
 ]);
 
 /** Whether `except type` catches it; undefined when that is not known. */
-function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | undefined {
+export function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | undefined {
   if (isUnknown(type)) return undefined;
   if (isObj(type) && type.kind === "tuple") {
     let doubt = false;
@@ -614,10 +618,12 @@ function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | unde
 }
 
 function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "With" }>): Ending | undefined {
+  const managers: Manager[] = [];
   for (const item of node.items) {
     const site: Site = { source: frame.module.source, node: item.context_expr };
     const value = evaluate(vm, frame, item.context_expr);
     let entered: Value = value;
+    managers.push({ value, site });
     if (isObj(value) && value.kind === "instance") {
       const enter = attributeOf(vm, value, "__enter__", site, true);
       entered =
@@ -628,7 +634,7 @@ function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "
     else if (isObj(value) && value.kind === "unknown") entered = derive(value, site);
     if (item.optional_vars) assign(vm, frame, item.optional_vars, entered);
   }
-  return executeBlock(vm, frame, node.body);
+  return leaving(vm, managers, () => executeBlock(vm, frame, node.body));
 }
 
 function raised(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Raise" }>, site: Site): PyRaise {
