@@ -117,6 +117,8 @@ export interface ChildEnd {
 export interface Sink {
   /** Writes all of the text; a reader that went away (EPIPE) is no error. */
   readonly write: (text: string) => void;
+  /** True when the reader went away: what is only for it need not be made. Absent: it is there. */
+  readonly isClosed?: boolean;
 }
 
 export interface Terminal extends Sink {
@@ -140,9 +142,9 @@ export function realWorld(): World {
     newId: () => crypto.randomUUID(),
     parseToml: (text) => Bun.TOML.parse(text),
     parseYamlFast: (text) => Bun.YAML.parse(text),
-    out: { write: (text) => writeAll(1, text) },
+    out: realOut(),
     err: {
-      write: (text) => writeAll(2, text),
+      write: (text) => void writeAll(2, text),
       get isTerminal() {
         // loaded here: node:tty costs a third of an empty program (Bun 1.4.5), and help needs it not
         return (require("node:tty") as typeof import("node:tty")).isatty(2);
@@ -295,8 +297,20 @@ const realClock: Clock = {
     }),
 };
 
-/** Writes synchronously, so that nothing is lost when the process ends; waits where a pipe is full. */
-function writeAll(handle: number, text: string): void {
+function realOut(): Sink {
+  let isClosed = false;
+  return {
+    write: (text) => {
+      isClosed = !writeAll(1, text) || isClosed;
+    },
+    get isClosed() {
+      return isClosed;
+    },
+  };
+}
+
+/** False when the reader went away. Writes synchronously, so that nothing is lost when the process ends; waits where a pipe is full. */
+function writeAll(handle: number, text: string): boolean {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length;) {
     try {
@@ -307,11 +321,12 @@ function writeAll(handle: number, text: string): void {
         Bun.sleepSync(1);
         continue;
       }
-      if (code === "EPIPE") return; // `kfk … | head -1`: the reader has what it wanted
-      if (handle === 2) return; // there is nobody left to tell
+      if (code === "EPIPE") return false; // `kfk … | head -1`: the reader has what it wanted
+      if (handle === 2) return false; // there is nobody left to tell
       throw new KfkError("PROJECT_FILE", `cannot write to stdout: ${(error as Error).message}`, { cause: error });
     }
   }
+  return true;
 }
 
 const MAX_LINE = 1024 * 1024;

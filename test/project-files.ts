@@ -59,7 +59,8 @@ def create_pipeline(**kwargs):
     files[`${src}/pipelines/${name}/__init__.py`] = "from .pipeline import create_pipeline\n";
     files[`${src}/pipelines/${name}/pipeline.py`] = text;
     files[`${src}/pipelines/${name}/nodes.py`] =
-      parts.nodes ?? "import pandas\n\ndef fit(table, rate):\n    ...\n\ndef score(model):\n    ...\n";
+      parts.nodes ??
+      "import pandas\n\ndef fit(table=None, rate=None, *more):\n    ...\n\ndef score(model=None, *more):\n    ...\n";
   }
   for (const [path, text] of Object.entries(parts.conf ?? {})) files[`${ROOT}/conf/${path}`] = text;
   return files;

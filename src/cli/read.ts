@@ -18,6 +18,8 @@ import { buildModel } from "../pipeline/build.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { findProject, type ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
+import { readByHand } from "../config/by-hand.ts";
+import type { Host } from "../python/host.ts";
 import { hasLeafDuplicates } from "../kedro/era.ts";
 import type { Call } from "./verb.ts";
 
@@ -59,7 +61,7 @@ export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
 
 /** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
 export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
-  const host = projectHost(call.world, facts);
+  const host = hostOf(call, facts);
   const identity = identityOf(facts);
   const settings = readSettings(host, identity);
   const { configuration, runEnv, plainEnvs } = configure(call, facts, settings);
@@ -213,6 +215,27 @@ export function serverName(read: ReadProject, pipeline: string): string {
 }
 
 // --- internal ---
+
+/** The project's folder, and its conf for code that reads it by hand. */
+function hostOf({ world }: Call, facts: ProjectFacts): Host {
+  return {
+    ...projectHost(world, facts),
+    conf: ({ key, confSource, ...request }) =>
+      readByHand(
+        key,
+        {
+          ...request,
+          confRoot: join(facts.root, confSource),
+          confShown: confSource,
+          mergeStrategy: new Map(),
+          ignoreHidden: true,
+          hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
+        },
+        world.files,
+        (name) => world.env[name],
+      ),
+  };
+}
 
 /** What only running the project's Python could tell; everything else that is wrong is wrong there too. */
 function isOpen(error: unknown): error is KfkError {

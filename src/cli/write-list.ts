@@ -40,7 +40,7 @@ export async function writeList<T>(call: Call, pages: AsyncGenerator<readonly T[
       else lines.push(...(count === 1 ? [form.titles] : []), form.row(item));
     }
     if (lines.length > 0) out.write(`${lines.join("\n")}\n`);
-    if (count >= form.limit) break;
+    if (count >= form.limit || out.isClosed) break;
   }
   if (output === "json") out.write(count === 0 ? "[]\n" : "]\n");
   else if (count === 0) call.say("there are none");

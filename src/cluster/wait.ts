@@ -84,7 +84,9 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
     if (news.kind === "run") {
       seen = true;
       last = news.run;
-      stopping ||= STOPPING.test(last.status);
+      // a run that goes on without the stop mark was retried: how it ends now is its own doing
+      const goesOn = last.status.toLowerCase() === "running" && last.workflow?.stopped === false;
+      stopping = STOPPING.test(last.status) || (stopping && !goesOn);
       const verdict = judge(last, stopping);
       if (verdict !== undefined) return end(verdict, last.workflow?.message || null);
       const key = `${last.status} ${JSON.stringify(last.workflow?.steps ?? [])}`;

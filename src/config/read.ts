@@ -14,7 +14,7 @@ import { interpolate } from "./interpolate.ts";
 import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubeflow.ts";
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
-import type { PlainMap } from "./plain.ts";
+import type { Plain, PlainMap } from "./plain.ts";
 import { closeReferences, findReferences } from "./references.ts";
 import { buildResolvers, type CustomResolver, type RunParam } from "./resolvers.ts";
 import { fillTemplates } from "./templates.ts";
@@ -112,6 +112,22 @@ export function readKubeflow(
   return kubeflowOf(new Reader(request, files, env));
 }
 
+/** One type of configuration for a loader without resolvers and parameters of a run. Errors: CONFIG_*. */
+export function readType(
+  type: string,
+  settings: LoaderSettings,
+  files: Files,
+  env: (name: string) => string | undefined,
+): { readonly value: Plain | undefined; readonly reason: string; readonly dependsOn: readonly string[] } {
+  const request = { ...settings, customResolvers: new Map(), runtimeParams: new Map() };
+  const reader = new Reader(request, files, env);
+  const { tree, count } = reader.read(type);
+  const dependsOn = [...reader.asked].toSorted();
+  if (count === 0 && type !== "globals") return { value: undefined, reason: "it has no files", dependsOn };
+  if (reader.runParams.length > 0) return { value: undefined, reason: "it asks for a parameter of the run", dependsOn };
+  return { value: toPlain(tree), reason: "a part of it comes from Python", dependsOn };
+}
+
 // --- internal ---
 
 function kubeflowOf(reader: Reader): KubeflowFiles {
@@ -135,18 +151,20 @@ interface Resolved {
   readonly count: number;
 }
 
+type ReaderRequest = Omit<ConfigurationRequest, "catalogRules">;
+
 class Reader {
   readonly warnings: Warning[] = [];
   readonly runParams: RunParam[] = [];
   readonly references = new Map<string, ReadonlySet<string>>();
   readonly asked = new Set<string>();
-  private readonly request: ConfigurationRequest;
+  private readonly request: ReaderRequest;
   private readonly files: Files;
   private readonly env: EnvLookUp;
   private readonly runtimeParams: MapNode;
   private globals: MapNode | undefined;
 
-  constructor(request: ConfigurationRequest, files: Files, env: (name: string) => string | undefined) {
+  constructor(request: ReaderRequest, files: Files, env: (name: string) => string | undefined) {
     const isPlain = request.kind === "ConfigLoader" || request.kind === "TemplatedConfigLoader";
     this.request = isPlain ? { ...request, isPlain, hasJinja: request.kind === "TemplatedConfigLoader" } : request;
     this.files = files;
@@ -258,7 +276,7 @@ class Reader {
 
 const STRATEGIES = ["destructive", "soft"];
 
-function checkStrategies(request: ConfigurationRequest): void {
+function checkStrategies(request: ReaderRequest): void {
   for (const [type, strategy] of request.mergeStrategy) {
     if (!STRATEGIES.includes(strategy.toLowerCase())) {
       throw new KfkError("CONFIG_LOADER", `the merge strategy "${strategy}" of ${type} is not known`, {

@@ -7,6 +7,7 @@ import { KfkError } from "../error.ts";
 import { byCodePoint } from "../config/plain.ts";
 import { pythonRepr } from "../config/python-text.ts";
 import type { NodeRules } from "../pipeline/node.ts";
+import { type Signatures, signaturesOf } from "./signatures.ts";
 
 /** How Kedro calls a node without a name. */
 export interface FunctionIdentity {
@@ -40,6 +41,7 @@ export interface Era {
   readonly loader: "OmegaConfigLoader" | "ConfigLoader";
   /** CONFIG_LOADER_ARGS replaces the environments too (0.19.0): without them the loader reads conf/ itself. */
   readonly argsReplaceEnvironments: boolean;
+  readonly signatures: Signatures;
 }
 
 /** The era of a version. Errors: PROJECT_KEDRO_VERSION below 0.16 and above 1.x. */
@@ -67,6 +69,7 @@ export function eraOf(version: string): Era {
     loaderFrom: since(0, 18, 0) ? "setting" : "hook",
     loader: since(0, 19, 0) ? "OmegaConfigLoader" : "ConfigLoader",
     argsReplaceEnvironments: since(0, 19, 0),
+    signatures: signaturesOf(version),
   };
 }
 

@@ -2,10 +2,13 @@
  * The library modules that the interpreter knows: Kedro's own here, Python's in `python/library.ts`. Whatever is not here is an unknown that carries its name, and does no harm unless it shapes the graph.
  */
 import { standardLibrary } from "../python/library.ts";
-import type { Builtin, CallArguments, Site, Value } from "../python/value.ts";
+import { callValue } from "../python/call.ts";
+import { type Builtin, type CallArguments, isObj, type Site, unknown, type Value } from "../python/value.ts";
 import type { Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
 import { loaderLibrary } from "./loader.ts";
+import { isNodeAttribute } from "./subclass.ts";
+import { callContextNode, callTool } from "./llm-context.ts";
 import { callNode, callPipeline } from "./objects.ts";
 
 /** What `find_pipelines(…)` does; `registry.ts` knows. */
@@ -17,26 +20,40 @@ export function libraryFor(vm: () => Vm, era: Era, findPipelines: FindPipelines)
   let standard: ReadonlyMap<string, Value> | undefined;
   return (name) => {
     if (!ready.has(name))
-      ready.set(name, build(name, era, findPipelines) ?? (standard ??= standardLibrary(vm)).get(name));
+      ready.set(name, build(vm, name, era, findPipelines) ?? (standard ??= standardLibrary(vm)).get(name));
     return ready.get(name);
   };
 }
 
 // --- internal ---
 
+const LLM = "kedro.pipeline.llm_context";
+
 type Call = (args: CallArguments, site: Site) => Value;
 
-function build(name: string, era: Era, findPipelines: FindPipelines): Value | undefined {
+function build(vm: () => Vm, name: string, era: Era, findPipelines: FindPipelines): Value | undefined {
   const node = func("node", "kedro.pipeline.node", (args, site) => callNode(args, site, era));
-  const nodeClass: Builtin = { ...node, name: "Node", type: "Node" };
+  const nodeClass: Builtin = { ...node, name: "Node", type: "Node", isOwn: isNodeAttribute };
   const pipeline = func("pipeline", "kedro.pipeline.modular_pipeline", (args, site) => callPipeline(args, site, era));
-  const pipelineClass: Builtin = { ...pipeline, name: "Pipeline", type: "Pipeline" };
+  const pipelineClass: Builtin = {
+    ...func("Pipeline", "kedro.pipeline.pipeline", (args, site) => callPipeline(args, site, era, true)),
+    type: "Pipeline",
+  };
+  const context = era.signatures.node.includes("preview_fn")
+    ? {
+        llm_context_node: func("llm_context_node", LLM, (args, site) => callContextNode(args, site, era)),
+        LLMContextNode: func("LLMContextNode", LLM, (args, site) => callContextNode(args, site, era)),
+        tool: func("tool", LLM, callTool),
+      }
+    : undefined;
   switch (name) {
     case "kedro":
     case "kedro.framework":
       return library(name, {});
     case "kedro.pipeline":
-      return library(name, { node, Node: nodeClass, pipeline, Pipeline: pipelineClass });
+      return library(name, { node, Node: nodeClass, pipeline, Pipeline: pipelineClass, ...context });
+    case LLM:
+      return context && library(name, context);
     case "kedro.pipeline.node":
       return library(name, { node, Node: nodeClass });
     case "kedro.pipeline.pipeline":
@@ -52,8 +69,14 @@ function build(name: string, era: Era, findPipelines: FindPipelines): Value | un
     case "__future__":
       return library(name, { annotations: true });
     default:
-      return loaderLibrary(name);
+      return loaderLibrary(name, (args, site) => readByHand(vm(), args, site));
   }
+}
+
+/** A loader that code of the project makes. */
+function readByHand(vm: Vm, args: CallArguments, site: Site): Value {
+  const known = vm.calls?.get("kedro.config.OmegaConfigLoader");
+  return isObj(known ?? null) ? callValue(vm, known as Value, args, site) : unknown("it reads configuration", site);
 }
 
 /** `@hook_impl` and `@hook_impl(tryfirst=True)` leave the function as it is. */

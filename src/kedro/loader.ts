@@ -11,6 +11,7 @@ import { adopt, type ConfigNode, type MapNode } from "../config/tree.ts";
 import type { PlainKey } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
 import {
+  type Builtin,
   type CallArguments,
   type Custom,
   dictFrom,
@@ -44,8 +45,11 @@ export interface LoaderArguments {
 /** The paths that Kedro below 0.18 hands to `register_config_loader`; nobody opens them. */
 export const CONF_PATHS: readonly string[] = ["<conf>/base", "<conf>/<env>"];
 
-/** A library module that holds the loaders, or undefined when `name` is another module. */
-export function loaderLibrary(name: string): Value | undefined {
+/**
+ * A library module that holds the loaders, or undefined when `name` is another module. `read`: what code gets that
+ * makes an OmegaConfigLoader of its own.
+ */
+export function loaderLibrary(name: string, read: Builtin["call"]): Value | undefined {
   if (!/^kedro\.config(?:\.\w+)?$/.test(name)) return undefined;
   const attributes = new Map<string, Value>();
   for (const kind of KINDS) {
@@ -54,7 +58,7 @@ export function loaderLibrary(name: string): Value | undefined {
       name: kind,
       type: kind,
       moduleName: "kedro.config",
-      call: (args) => loaderValue({ kind, args }),
+      call: kind === "OmegaConfigLoader" ? read : (args) => loaderValue({ kind, args }),
     });
   }
   return { kind: "library", name, attributes };

@@ -1,7 +1,9 @@
 /**
  * Kedro's nodes and pipelines as values of the interpreter: what `node(…)`, `pipeline(…)` and their methods do with
- * evaluated arguments. What shapes the graph must be known here; everything else may stay unknown.
+ * evaluated arguments. What shapes the graph must be known here; everything else may stay unknown. Long, because nodes
+ * and pipelines make each other and share how their arguments are read.
  */
+import { pythonRepr } from "../config/python-text.ts";
 import { KfkError } from "../error.ts";
 import {
   allDatasets,
@@ -18,6 +20,8 @@ import {
 import { withoutTranscoding } from "../pipeline/model.ts";
 import { type BuiltNode, buildNode, type Datasets, tagNode } from "../pipeline/node.ts";
 import { readParameters } from "../python/index.ts";
+import { reprOf } from "../python/format.ts";
+import { specialMethod } from "../python/lineage.ts";
 import { iterate } from "../python/operators.ts";
 import {
   type Builtin,
@@ -29,12 +33,15 @@ import {
   placeOfSite,
   setFrom,
   type Site,
+  typeName,
   unknown,
   unknownOf,
   type Value,
 } from "../python/value.ts";
 import { raise } from "../python/vm.ts";
 import type { Era, FunctionIdentity } from "./era.ts";
+import { copiesAsNode } from "./subclass.ts";
+import { fits, type Parameters as FunctionParameters, parametersOf } from "./signatures.ts";
 
 const NODE = "Node";
 const PIPELINE = "Pipeline";
@@ -151,30 +158,62 @@ export function pipelineValue(pipeline: BuiltPipeline, era: Era): Custom {
 
 /** `node(func, inputs, outputs, *, name, tags, confirms, namespace, preview_fn)`. */
 export function callNode(args: CallArguments, site: Site, era: Era): Value {
-  const bound = bindArguments("node", ["func", "inputs", "outputs"], NODE_KEYWORDS, args, site);
+  const bound = bindArguments("node", ["func", "inputs", "outputs"], 3, era.signatures.node, args, site);
   const func = bound.get("func") ?? null;
   const name = textOrNone(bound.get("name") ?? null, "name", site);
   const place = placeOfSite(site) ?? { file: site.source.file, line: 1, column: 1 };
+  const given = [bound.get("inputs") ?? null, bound.get("outputs") ?? null] as const;
+  const inputs = datasetsIn(given[0], "inputs", site);
+  const parameters = parametersOf(func);
+  if (parameters && !fits(parameters, inputs)) throw doesNotFit(func, parameters, given[0], site);
+  const unnamable = given.some(holdsMember)
+    ? "members of an enum stand for datasets, and their text differs between versions of Python"
+    : undefined;
   const node = buildNode({
     rules: era.nodes,
     func: describeFunction(func),
-    inputs: datasetsIn(bound.get("inputs") ?? null, "inputs", site),
-    outputs: datasetsIn(bound.get("outputs") ?? null, "outputs", site),
+    inputs,
+    outputs: datasetsIn(given[1], "outputs", site),
+    shared: given.filter((value) => isObj(value)).map((value) => ({ value, was: contentOf(value) })),
+    ...(unnamable !== undefined && { unnamable }),
     name: name === "" ? null : name,
     tags: textItems(bound.get("tags") ?? null, "tags", site),
     confirms: textItems(bound.get("confirms") ?? null, "confirms", site),
     namespace: textOrNone(bound.get("namespace") ?? null, "namespace", site),
     place,
     signature: () => signatureOf(func),
-    autoName: (inputs, outputs) => era.autoName(identityOf(func, site), inputs, outputs),
+    autoName: (from, to) => {
+      if (unnamable !== undefined) throw notFollowed(`the automatic name: ${unnamable}; this`, site);
+      return era.autoName(identityOf(func, site), from, to);
+    },
   });
   return nodeValue(node, era);
 }
 
+/** Refuses a pipeline whose nodes share a list or dictionary that the program changed afterwards. */
+export function checkUnchanged(nodes: readonly BuiltNode[]): void {
+  for (const { spec, name } of nodes) {
+    for (const { value, was } of (spec.shared ?? []) as readonly Shared[]) {
+      const now = unknownOf(value) === undefined ? contentOf(value) : [];
+      if (now.length === was.length && now.every((item, index) => item === was[index])) continue;
+      throw new KfkError(
+        "PY_UNKNOWN",
+        `a list that the node "${name}" holds is changed, or may be, after it was made`,
+        {
+          at: spec.place,
+          hint: "give each node a list of its own, as in list(names)",
+        },
+      );
+    }
+  }
+}
+
 /** `pipeline(nodes or pipe, *, inputs, outputs, parameters, tags, namespace, prefix_datasets_with_namespace)`. */
-export function callPipeline(args: CallArguments, site: Site, era: Era): Value {
-  const bound = bindArguments("pipeline", ["nodes"], PIPELINE_KEYWORDS, renamed(args, "pipe", "nodes"), site);
-  const source = bound.get("nodes") ?? null;
+export function callPipeline(args: CallArguments, site: Site, era: Era, isClass = false): Value {
+  const { pipelineFirst, pipeline, pipelineClass } = era.signatures;
+  const first = isClass ? "nodes" : pipelineFirst;
+  const bound = bindArguments("pipeline", [first], 1, isClass ? pipelineClass : pipeline, args, site);
+  const source = bound.get(first) ?? null;
   const tags = textItems(bound.get("tags") ?? null, "tags", site);
   const own = pipelineIn(source);
   const base = own ?? buildPipeline(nodesIn(source, site));
@@ -194,6 +233,12 @@ export function callPipeline(args: CallArguments, site: Site, era: Era): Value {
   };
   const isMapping =
     mapping.namespace !== null || mapping.inputs.size + mapping.outputs.size + mapping.parameters.size > 0;
+  const unnamable = isMapping ? base.nodes.find(({ spec }) => spec.unnamable !== undefined) : undefined;
+  if (unnamable)
+    throw notFollowed(
+      `another name for a dataset of the node "${unnamable.name}": ${unnamable.spec.unnamable}; this`,
+      site,
+    );
   return pipelineValue(isMapping ? mapPipeline(base, mapping) : buildPipeline(base.nodes, tags), era);
 }
 
@@ -215,24 +260,62 @@ export function needKnown(value: Value, what: string, site: Site | undefined): K
 
 // --- internal ---
 
-const NODE_KEYWORDS = ["name", "tags", "confirms", "namespace", "preview_fn"];
-const PIPELINE_KEYWORDS = ["inputs", "outputs", "parameters", "tags", "namespace", "prefix_datasets_with_namespace"];
+interface Shared {
+  readonly value: Value;
+  readonly was: readonly Value[];
+}
 
-function nodeValue(node: BuiltNode, era: Era): Custom {
+/** What a list or dictionary holds, flat, to see whether it changed. */
+function contentOf(value: Value): readonly Value[] {
+  if (!isObj(value)) return [];
+  if (value.kind === "list" || value.kind === "tuple") return [...value.items];
+  return value.kind === "dict" ? [...value.map.values()].flatMap((entry) => [entry.key, entry.value]) : [];
+}
+
+/** True when a member of an enum (`class E(str, Enum)`) stands among dataset names. */
+function holdsMember(value: Value): boolean {
+  const isMember = (item: Value): boolean => isObj(item) && item.kind === "instance" && item.cls.isEnum === true;
+  return isMember(value) || contentOf(value).some(isMember);
+}
+
+/** The TypeError of a node whose inputs its function cannot take. */
+function doesNotFit(func: Value, parameters: FunctionParameters, inputs: Value, site: Site): Error {
+  const names = [...parameters.plain, ...parameters.keywordOnly].map(({ name }) => pythonRepr(name)).join(", ");
+  const shown = typeof inputs === "string" ? inputs : (reprOf(inputs) ?? "others");
+  const name = isObj(func) && "name" in func && typeof func.name === "string" ? func.name : "<partial>";
+  return raise("TypeError", `Inputs of '${name}' function expected [${names}], but got ${shown}`, site);
+}
+
+const used = new WeakSet<object>(); // module state: nodes that went into a pipeline, never seen outside
+
+function nodeValue(made: BuiltNode, era: Era): Custom {
+  let node = made;
+  const handed = (names: readonly string[]): Value => {
+    const value = list([...names]);
+    node.spec.shared?.push({ value, was: [...names] } satisfies Shared);
+    return value;
+  };
   const text: Readonly<Record<string, () => Value>> = {
     name: () => node.name,
-    short_name: () => node.spec.name ?? node.name.slice(node.namespace === null ? 0 : node.namespace.length + 1),
+    short_name: () => node.spec.name ?? shortName(node),
     namespace: () => node.namespace,
-    inputs: () => list([...node.inputs]),
+    inputs: () => handed(node.inputs),
     outputs: () => list([...node.outputs]),
     tags: () => setFrom(node.tags),
     confirms: () => list([...node.confirms]),
   };
-  return {
+  const value: Custom = {
     kind: "custom",
     type: NODE,
     equality: node.key,
     data: node,
+    setAttribute: (name, item) => {
+      if ((name !== "_name" && name !== "_namespace") || used.has(value)) return false;
+      if (item !== null && typeof item !== "string") return false;
+      node = buildNode({ ...node.spec, [name.slice(1)]: item === "" ? null : item });
+      Object.assign(value, { data: node, equality: node.key });
+      return true;
+    },
     attribute: (name, site) => {
       if (name === "tag") {
         return {
@@ -246,6 +329,16 @@ function nodeValue(node: BuiltNode, era: Era): Custom {
     },
     text: () => node.name,
   };
+  return value;
+}
+
+/** The function's name as a title, for a node without a name of its own. */
+function shortName(node: BuiltNode): Value {
+  const name = node.spec.func.split(".").at(-1) ?? "";
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return unknown("the short name of this node is not followed", undefined);
+  return name
+    .replaceAll("_", " ")
+    .replaceAll(/[A-Za-z]+/g, (word) => word.charAt(0).toUpperCase() + word.slice(1).toLowerCase());
 }
 
 function filtered(pipeline: BuiltPipeline, filter: Parameters<typeof filterNodes>[1]): BuiltPipeline {
@@ -260,15 +353,16 @@ function uses(datasets: readonly string[], wanted: readonly string[]): boolean {
 function bindArguments(
   name: string,
   positional: readonly string[],
+  positionalCount: number,
   keywords: readonly string[],
   args: CallArguments,
   site: Site,
 ): Map<string, Value> {
   const bound = new Map<string, Value>();
-  if (args.positional.length > positional.length) {
+  if (args.positional.length > positionalCount) {
     throw raise(
       "TypeError",
-      `${name}() takes ${positional.length} positional arguments but ${args.positional.length} were given`,
+      `${name}() takes ${positionalCount} positional arguments but ${args.positional.length} were given`,
       site,
     );
   }
@@ -277,18 +371,12 @@ function bindArguments(
     if (!positional.includes(key) && !keywords.includes(key)) {
       throw raise("TypeError", `${name}() got an unexpected keyword argument '${key}'`, site);
     }
+    if (bound.has(key)) throw raise("TypeError", `${name}() got multiple values for argument '${key}'`, site);
     bound.set(key, value);
   }
+  for (const key of positional.slice(0, positionalCount))
+    if (!bound.has(key)) throw raise("TypeError", `${name}() missing 1 required positional argument: '${key}'`, site);
   return bound;
-}
-
-function renamed(args: CallArguments, from: string, to: string): CallArguments {
-  const value = args.keywords.get(from);
-  if (value === undefined) return args;
-  const keywords = new Map(args.keywords);
-  keywords.delete(from);
-  keywords.set(to, value);
-  return { positional: args.positional, keywords };
 }
 
 function nodesIn(value: Value, site: Site): BuiltNode[] {
@@ -296,18 +384,38 @@ function nodesIn(value: Value, site: Site): BuiltNode[] {
   if (doubt) throw needKnown(value, "the list of nodes", site);
   const found = iterate(value, site);
   if ("kind" in found) throw needKnown(found, "the list of nodes", site);
-  return found.items.flatMap((item): BuiltNode[] => {
+  return found.items.flatMap((given): BuiltNode[] => {
+    const item = baseNode(given, site);
     const inner = pipelineIn(item);
     if (inner) return [...inner.nodes];
-    if (isObj(item) && item.kind === "custom" && item.type === NODE) return [item.data as BuiltNode];
+    if (isObj(item) && item.kind === "custom" && item.type === NODE) {
+      used.add(item);
+      return [item.data as BuiltNode];
+    }
     if (unknownOf(item)) throw needKnown(item, "a node of the list", site);
+    if (isObj(item) && item.kind !== "list" && item.kind !== "dict" && item.kind !== "tuple" && item.kind !== "set")
+      throw needKnown(
+        unknown(`a "${typeName(item)}" among the nodes is not followed`, site),
+        "a node of the list",
+        site,
+      );
     throw raise("ValueError", "a pipeline takes nodes and pipelines only", site);
   });
+}
+
+/** The node in an instance of a class that extends Node. */
+function baseNode(value: Value, site: Site): Value {
+  if (!isObj(value) || value.kind !== "instance" || !value.base || value.poison) return value;
+  if (!copiesAsNode(value.cls))
+    throw needKnown(unknown(`"${value.cls.name}" has its own _copy`, value.cls.site), "a node of the list", site);
+  return value.base;
 }
 
 function datasetsIn(value: Value, what: string, site: Site): Datasets {
   if (value === null || value === "") return { kind: "none" };
   if (typeof value === "string") return { kind: "one", name: value };
+  if (isObj(value) && value.kind === "instance" && typeof value.plain === "string")
+    return { kind: "one", name: text(value, `${what} of a node`, site) };
   if (!isObj(value) || unknownOf(value)) throw needKnown(value, `${what} of a node`, site);
   if (value.kind === "list") {
     if (value.unordered) throw leaksOrder(what, site);
@@ -355,11 +463,31 @@ function textItems(value: Value, what: string, site: Site): string[] {
 
 function text(value: Value, what: string, site: Site): string {
   if (typeof value === "string") return value;
-  if (isObj(value) && value.kind === "instance" && typeof value.plain === "string" && !value.poison) return value.plain;
+  if (isObj(value) && value.kind === "instance" && typeof value.plain === "string" && !value.poison) {
+    const own = specialMethod(value, [
+      "__eq__",
+      "__hash__",
+      "__str__",
+      "__format__",
+      "__repr__",
+      "__len__",
+      "__getitem__",
+    ]);
+    if (own && !value.cls.isEnum) throw needKnown(own, what, site);
+    return value.plain;
+  }
   throw needKnown(value, what, site);
 }
 
 function textOrNone(value: Value, what: string, site: Site): string | null {
+  if (
+    isObj(value) &&
+    value.kind === "instance" &&
+    value.cls.isEnum &&
+    value.cls.enumKind !== "StrEnum" &&
+    what === "namespace"
+  )
+    throw notFollowed("a member of an enum as a namespace", site);
   return value === null ? null : text(value, `the ${what}`, site);
 }
 
@@ -421,6 +549,7 @@ function signatureOf(func: Value): readonly string[] | undefined {
     return inner?.filter((name) => !func.keywords.has(name));
   }
   if (func.kind === "method") return signatureOf(func.func)?.slice(1);
+  if (func.kind === "builtin" && func.name === "construct_context") return ["llm"];
   if (func.kind !== "function") return undefined;
   if (func.attributes.has("__wrapped__")) return signatureOf(func.attributes.get("__wrapped__") as Value);
   if (func.body) {

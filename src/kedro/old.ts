@@ -8,7 +8,7 @@
 import { KfkError, type Place } from "../error.ts";
 import { attributeOf } from "../python/attributes.ts";
 import { callValue } from "../python/call.ts";
-import { findInClass } from "../python/classes.ts";
+import { findInClass } from "../python/lineage.ts";
 import { loadModule, moduleAttribute } from "../python/modules.ts";
 import { iterate } from "../python/operators.ts";
 import { type ClassValue, isObj, placeOfSite, type Site, unknown, type Value } from "../python/value.ts";

@@ -27,7 +27,7 @@ import {
 } from "../python/value.ts";
 import { raise, type Vm } from "../python/vm.ts";
 import { type Era, eraOf } from "./era.ts";
-import { needKnown, pipelineIn, pipelineValue } from "./objects.ts";
+import { checkUnchanged, needKnown, pipelineIn, pipelineValue } from "./objects.ts";
 import { callContext, callHooks, contextMethod, findOldParts, type OldProject } from "./old.ts";
 import { newVm } from "./vm.ts";
 
@@ -142,8 +142,10 @@ function readResult(result: Value, site: Site, vm: Vm): Map<string, Pipeline> {
   for (const { key, value } of result.map.values()) {
     if (typeof key !== "string") throw needKnown(key, "the name of a registered pipeline", site);
     const pipeline = pipelineIn(value);
-    if (pipeline !== undefined) pipelines.set(key, pipeline);
-    else if (value === 0n)
+    if (pipeline !== undefined) {
+      checkUnchanged(pipeline.nodes);
+      pipelines.set(key, pipeline);
+    } else if (value === 0n)
       vm.warnings.push({ message: `the pipeline "${key}" is the sum of no pipelines; it is left out` });
     else throw needKnown(value, `the registered pipeline "${key}"`, site);
   }

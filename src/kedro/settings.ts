@@ -6,7 +6,7 @@
 import type { Warning } from "../error.ts";
 import type { Host } from "../python/host.ts";
 import { loadModule, moduleAttribute } from "../python/modules.ts";
-import { findInClass } from "../python/classes.ts";
+import { findInClass } from "../python/lineage.ts";
 import { list, type Site, unknown, type Value } from "../python/value.ts";
 import { raise, type Vm } from "../python/vm.ts";
 import { type Era, eraOf } from "./era.ts";

@@ -1,5 +1,6 @@
 /** An interpreter for one project: the host, the libraries, and the notes it takes while it reads. */
 import { builtinsFor } from "../python/builtins.ts";
+import { configurationCalls } from "../python/conf.ts";
 import type { Host } from "../python/host.ts";
 import type { Vm } from "../python/vm.ts";
 import type { Era } from "./era.ts";
@@ -14,6 +15,7 @@ export function newVm(host: Host, era: Era, findPipelines: (vm: Vm) => FindPipel
     modules: new Map(),
     builtins: builtinsFor(self),
     library: libraryFor(self, era, (args, site) => findPipelines(self())(args, site)),
+    calls: configurationCalls(self),
     dependsOn: new Set(),
     warnings: [],
     environment: undefined,

@@ -39,6 +39,10 @@ export interface NodeSpec {
   readonly confirms: readonly string[];
   readonly namespace: string | null;
   readonly place: Place;
+  /** Lists and dictionaries of the program that the node shares; `kedro/objects.ts` sees that they stay as they were. */
+  readonly shared?: unknown[];
+  /** Why its datasets cannot get another name: set where their text differs between versions of Python. */
+  readonly unnamable?: string;
   /** Parameter names of the function in order, `*` and `**` left out; undefined: not known. */
   readonly signature: () => readonly string[] | undefined;
   /** The automatic name, without namespace, for these inputs and outputs. Errors: PY_UNKNOWN where it cannot be known. */

@@ -2,12 +2,26 @@
  * `value.name`: attributes and methods of every kind of value. A method that exists in Python and is not followed
  * gives an unknown, never an error.
  */
+import { KfkError } from "../error.ts";
 import { callValue, NO_ARGUMENTS } from "./call.ts";
-import { findInClass, unknownBase } from "./classes.ts";
+import { dataclassOf, fieldsOf, findInClass, knownBase, unknownBase } from "./lineage.ts";
 import { external, moduleAttribute } from "./modules.ts";
 import { methodOf } from "./methods.ts";
 import { poisonValue } from "./poison.ts";
-import { derive, isObj, tuple, typeName, unknown, type Site, type Value } from "./value.ts";
+import {
+  derive,
+  dictFrom,
+  isObj,
+  placeOfSite,
+  tuple,
+  typeName,
+  unknown,
+  type ClassValue,
+  type Instance,
+  type Obj,
+  type Site,
+  type Value,
+} from "./value.ts";
 import { raise, type Vm } from "./vm.ts";
 
 /** The value of an attribute. Raises AttributeError where it is certain; with `soft` undefined instead. */
@@ -31,9 +45,10 @@ export function setAttribute(vm: Vm, value: Value, name: string, item: Value, si
         value.poison ??= unknown(`"${value.cls.name}" has its own __setattr__`, site);
         return;
       }
-      value.attributes.set(name, item);
+      setOwnAttribute(value, name, item, site);
       return;
     case "class":
+      if (value.isEnum) throw raise("AttributeError", `cannot reassign member '${name}'`, site);
       value.attributes.set(name, item);
       return;
     case "function":
@@ -48,10 +63,50 @@ export function setAttribute(vm: Vm, value: Value, name: string, item: Value, si
       return;
     case "custom":
       if (value.setAttribute?.(name, item, site)) return;
+      throw new KfkError("PY_UNKNOWN", `assigning "${name}" of a ${value.type} is not followed`, {
+        at: placeOfSite(site),
+        hint: "give it when the value is made, or use --from python",
+      });
+    case "tuple":
       throw raise("AttributeError", `can't set attribute '${name}'`, site);
     default:
       poisonValue(value, unknown(`an attribute was assigned`, site));
   }
+}
+
+/** What `object.__setattr__` does with an instance, after the checks of dataclasses, properties and slots. */
+export function setOwnAttribute(value: Instance, name: string, item: Value, site: Site, isRaw = false): void {
+  const found = findInClass(value.cls, name);
+  const standard = isObj(found ?? null) ? (found as Obj) : undefined;
+  if (standard?.kind === "property" && standard.role === "property")
+    throw raise("AttributeError", `property '${name}' of '${value.cls.name}' object has no setter`, site);
+  if (
+    standard?.kind === "instance" ||
+    (standard?.kind === "unknown" && !isRaw) ||
+    value.cls.slots ||
+    name === "__class__" ||
+    name === "__dict__"
+  )
+    value.poison ??= unknown(`how "${name}" is assigned is not followed`, site);
+  if (knownBase(value.cls)?.isOwn?.(name)) value.poison ??= unknown(`how "${name}" is assigned is not followed`, site);
+  const frozen = isRaw ? undefined : dataclassOf(value);
+  if (frozen?.dataclassOptions?.get("frozen") === true)
+    throw raise("FrozenInstanceError", `cannot assign to field '${name}'`, site);
+  value.attributes.set(name, item);
+}
+
+/** A found attribute of a class as an instance gives it. */
+export function boundTo(vm: Vm, self: Value, cls: ClassValue, name: string, found: Value, site: Site): Value {
+  if (!isObj(found)) return found;
+  if (found.kind === "function") return { kind: "method", self, func: found };
+  if (found.kind === "instance" && ["__get__", "__set__"].some((each) => findInClass(found.cls, each) !== undefined))
+    return unknown(`"${found.cls.name}" is a descriptor`, site);
+  if (found.kind !== "property") return found;
+  if (found.role === "static") return found.getter;
+  if (found.role === "classmethod") return { kind: "method", self: cls, func: found.getter as never };
+  const value = callValue(vm, found.getter, { ...NO_ARGUMENTS, positional: [self] }, site);
+  if (found.role === "cached" && isObj(self) && self.kind === "instance") self.attributes.set(name, value);
+  return value;
 }
 
 // --- internal ---
@@ -96,15 +151,34 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
     case "class": {
       if (value.poison) return derive(value.poison, site);
       if (name === "__name__") return value.name;
-      if (name === "__members__" && value.isEnum) return unknown("__members__ is not followed", site);
+      if (name === "__members__" && value.isEnum) {
+        const members = [...value.attributes].filter(
+          ([, item]) => isObj(item) && item.kind === "instance" && item.cls === value,
+        );
+        return dictFrom(members);
+      }
+      if (value.isNamedTuple && ["_fields", "_make", "_field_defaults"].includes(name)) {
+        if (name === "_fields") return tuple(fieldsOf(value).map((field) => field.name));
+        return unknown(`"${name}" of a named tuple is not followed`, site);
+      }
+      if (value.isNamedTuple && fieldsOf(value).some((field) => field.name === name))
+        return unknown(`a field of the class "${value.name}" is not followed`, site);
+      if (name === "__dict__") {
+        value.poison ??= unknown("__dict__ of a class is not followed", site);
+        return derive(value.poison, site);
+      }
       const found = findInClass(value, name);
       if (found !== undefined) {
         if (isObj(found) && found.kind === "property") {
           if (found.role === "classmethod") return { kind: "method", self: value, func: found.getter as never };
           if (found.role === "static") return found.getter;
         }
+        if (isObj(found) && found.kind === "instance" && found.cls !== value)
+          return boundTo(vm, value, value, name, found, site);
         return found;
       }
+      if (value.isEnum && ["name", "value"].includes(name))
+        return unknown(`"${name}" of an enum is not followed`, site);
       const base = unknownBase(value);
       if (base) return derive(base, site);
       if (name.startsWith("__") || name === "mro") return unknown(`"${name}" of a class is not followed`, site);
@@ -113,20 +187,18 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
     case "instance": {
       if (value.poison) return derive(value.poison, site);
       if (value.cls.poison) return derive(value.cls.poison, site);
+      if (findInClass(value.cls, "__getattribute__") !== undefined)
+        return unknown(`"${value.cls.name}" has its own __getattribute__`, site);
       const own = value.attributes.get(name);
       if (own !== undefined) return own;
-      if (name === "__dict__") return unknown("__dict__ is not followed", site);
-      const found = findInClass(value.cls, name);
-      if (found !== undefined && isObj(found)) {
-        if (found.kind === "function") return { kind: "method", self: value, func: found };
-        if (found.kind === "property") {
-          if (found.role === "static") return found.getter;
-          if (found.role === "classmethod") return { kind: "method", self: value.cls, func: found.getter as never };
-          return callValue(vm, found.getter, { ...NO_ARGUMENTS, positional: [value] }, site);
-        }
+      if (name === "__dict__") {
+        value.poison = unknown("__dict__ is not followed", site);
+        return value.poison;
       }
-      if (found !== undefined) return found;
+      const found = findInClass(value.cls, name);
+      if (found !== undefined) return boundTo(vm, value, value.cls, name, found, site);
       if (value.plain !== undefined) return methodOf(vm, value.plain, name, site);
+      if (value.base) return value.base.attribute(name, site);
       const base = unknownBase(value.cls);
       if (base) return derive(base, site);
       if (findInClass(value.cls, "__getattr__") !== undefined || name.startsWith("__"))
@@ -140,6 +212,34 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
     case "tuple": {
       const at = value.fields?.indexOf(name) ?? -1;
       if (at >= 0) return value.items[at];
+      if (value.cls !== undefined) {
+        const found = findInClass(value.cls, name);
+        if (found !== undefined) return boundTo(vm, value, value.cls, name, found, site);
+      }
+      if (value.fields !== undefined) {
+        const { fields, items } = value;
+        if (name === "_fields") return tuple(fields);
+        if (name === "_asdict")
+          return {
+            kind: "builtin",
+            name,
+            call: () => dictFrom(fields.map((field, index) => [field, items[index] ?? null])),
+          };
+        if (name === "_replace")
+          return {
+            kind: "builtin",
+            name,
+            call: (args, at) => {
+              const wrong = [...args.keywords.keys()].find((key) => !fields.includes(key));
+              if (wrong !== undefined) throw raise("ValueError", `Got unexpected field names: ['${wrong}']`, at);
+              return {
+                ...value,
+                items: fields.map((field, index) => args.keywords.get(field) ?? items[index] ?? null),
+              };
+            },
+          };
+        if (name.startsWith("_")) return unknown(`"${name}" of a named tuple is not followed`, site);
+      }
       return methodOf(vm, value, name, site);
     }
     case "property":
@@ -181,6 +281,15 @@ function unbound(vm: Vm, type: string, name: string, site: Site): Value {
     name,
     call: (args, at) => {
       const [self, ...rest] = args.positional;
+      if (isObj(self ?? null) && (self as Obj).kind === "instance") {
+        const instance = self as Instance;
+        const [key, item = null] = rest;
+        if (type === "object" && name === "__setattr__" && typeof key === "string" && rest.length === 2)
+          setOwnAttribute(instance, key, item, at, true);
+        else if (!(type === "object" && name === "__init__"))
+          instance.poison ??= unknown(`${type}.${name} is not followed`, at);
+        return null;
+      }
       if (self === undefined) throw raise("TypeError", `unbound method ${type}.${name}() needs an argument`, at);
       return callValue(vm, attributeOf(vm, self, name, at), { positional: rest, keywords: args.keywords }, at);
     },

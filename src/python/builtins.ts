@@ -4,7 +4,9 @@
 import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue } from "./call.ts";
-import { unknownBase } from "./classes.ts";
+import { pathOf } from "./conf.ts";
+import { openFile } from "./library.ts";
+import { findInClass, knownBase, lineage, unknownBase } from "./lineage.ts";
 import { formatSpec, reprOf, textOf } from "./format.ts";
 import { sortValues } from "./methods.ts";
 import { binary, compare, isNumber, iterate, truth, unary } from "./operators.ts";
@@ -126,7 +128,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     "dict",
   );
-  add("str", (args, site) => (args.positional.length === 0 ? "" : textOf(first(args), site)), "str");
+  add("str", (args, site) => (args.positional.length === 0 ? "" : ownText(vm(), first(args), site)), "str");
   add(
     "repr",
     (args, site) => reprOf(first(args)) ?? unknownOf(first(args)) ?? unknown("its repr is not followed", site),
@@ -421,7 +423,20 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
       value.poison ??= unknownOf(name) ?? unknown("setattr is not followed", site);
     return null;
   });
-  add("vars", (_args, site) => unknown("vars() is not followed", site));
+  add("open", (args, site) => {
+    const [path = args.keywords.get("file") ?? null, mode = args.keywords.get("mode") ?? "r"] = args.positional;
+    const bad = unknownOf(path) ?? unknownOf(mode);
+    const name = pathOf(path);
+    if (!bad && name !== undefined && (mode === "r" || mode === "rt")) return openFile(vm(), name, site);
+    vm().unknownCalls++;
+    return bad ? derive(bad, site) : unknown("this open() is not followed", site);
+  });
+  add("vars", (args, site) => {
+    const value = first(args);
+    if (isObj(value) && (value.kind === "instance" || value.kind === "class"))
+      value.poison ??= unknown("vars() is not followed", site);
+    return unknown("vars() is not followed", site);
+  });
   add("id", (_args, site) => unknown("id() differs between runs", site));
   add("hash", (_args, site) => unknown("hash() differs between runs", site));
   add("property", (args) => ({ kind: "property", getter: first(args), role: "property" }));
@@ -476,6 +491,15 @@ export function deferred(work: () => Value): Value {
 export function iteratorOf(items: readonly Value[], unordered: boolean): Value {
   let at = 0;
   return { kind: "iterator", next: () => items[at++], unordered };
+}
+
+/** `str(value)`, with the project's own `__str__`. */
+export function ownText(vm: Vm, value: Value, site: Site): Value {
+  if (isObj(value) && value.kind === "instance" && !value.poison && !value.cls.isException) {
+    const method = findInClass(value.cls, "__str__");
+    if (method !== undefined) return callValue(vm, method, { positional: [value], keywords: new Map() }, site);
+  }
+  return textOf(value, site);
 }
 
 // --- internal ---
@@ -540,7 +564,6 @@ function rewrites(name: string, site: Site): KfkError {
 
 /** Builtins of Python that are not followed. */
 const UNFOLLOWED = [
-  "open",
   "input",
   "eval",
   "exec",
@@ -586,8 +609,11 @@ function isInstance(value: Value, wanted: Value, site: Site): boolean | Unknown 
     const name = typeName(value);
     if (isObj(value) && value.kind === "instance") {
       if (value.plain !== undefined) return isInstance(value.plain, wanted, site);
+      if (value.base) return isInstance(value.base, wanted, site);
       return unknownBase(value.cls) ? unknown("its base classes are not read", site) : false;
     }
+    if (isObj(value) && value.kind === "tuple" && value.fields !== undefined) return wanted.type === "tuple";
+    if (isObj(value) && value.kind === "class" && wanted.type === "type") return true;
     return (
       name === wanted.type ||
       (wanted.type === "int" && name === "bool") ||
@@ -595,6 +621,9 @@ function isInstance(value: Value, wanted: Value, site: Site): boolean | Unknown 
     );
   }
   if (isObj(wanted) && wanted.kind === "class") {
+    if (isObj(value) && value.kind === "tuple" && value.cls !== undefined) return lineage(value.cls).includes(wanted);
+    if (isObj(value) && value.kind === "custom" && knownBase(wanted))
+      return unknown(`whether it is a "${wanted.name}" is not followed`, site);
     if (!isObj(value) || value.kind !== "instance") return false;
     return derives(value.cls, wanted) ?? unknown("its base classes are not read", site);
   }

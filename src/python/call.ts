@@ -5,6 +5,7 @@
 import { KfkError } from "../error.ts";
 import { construct } from "./classes.ts";
 import { evaluate } from "./evaluate.ts";
+import { findInClass } from "./lineage.ts";
 import { executeBlock } from "./execute.ts";
 import { ensureBody } from "./modules.ts";
 import type { Arguments, ExprNode, StmtNode } from "./parse.ts";
@@ -12,6 +13,7 @@ import { poisonCallee, poisonNames, poisonValue } from "./poison.ts";
 import {
   derive,
   dictFrom,
+  hashOf,
   isObj,
   tuple,
   typeName,
@@ -34,7 +36,7 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
   if (isObj(func)) {
     switch (func.kind) {
       case "function":
-        return callFunction(vm, func, args, site);
+        return func.memo ? callRemembered(vm, func, func.memo, args, site) : callFunction(vm, func, args, site);
       case "builtin":
         return func.call(args, site);
       case "method":
@@ -52,11 +54,13 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
         );
       case "class":
         return construct(vm, func, args, site);
-      case "unknown":
-        return callUnknown(vm, func, args, site);
+      case "unknown": {
+        const known = func.external === undefined ? undefined : vm.calls?.get(func.external);
+        return known === undefined ? callUnknown(vm, func, args, site) : callValue(vm, known, args, site);
+      }
       case "instance": {
         if (func.poison) return callUnknown(vm, func.poison, args, site);
-        const method = func.cls.attributes.get("__call__");
+        const method = findInClass(func.cls, "__call__");
         if (method !== undefined)
           return callValue(vm, method, { positional: [func, ...args.positional], keywords: args.keywords }, site);
         return callUnknown(vm, unknown(`calling a "${func.cls.name}" is not followed`, site), args, site);
@@ -120,6 +124,19 @@ export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Si
 }
 
 // --- internal ---
+
+/** A call through `functools.cache`: equal arguments give the same object again. */
+function callRemembered(vm: Vm, func: FunctionValue, memo: Map<string, Value>, args: CallArguments, site: Site): Value {
+  const keywords = [...args.keywords].flatMap(([name, value]) => [name, value]);
+  const hash = hashOf(tuple([BigInt(args.positional.length), ...args.positional, ...keywords]));
+  if (typeof hash !== "string")
+    return callUnknown(vm, unknown(`"${func.name}" remembers results by arguments: ${hash.reason}`, site), args, site);
+  const known = memo.get(hash);
+  if (known !== undefined) return known;
+  const value = callFunction(vm, func, args, site);
+  memo.set(hash, value);
+  return value;
+}
 
 function callFunction(vm: Vm, func: FunctionValue, args: CallArguments, site: Site): Value {
   ensureBody(vm, func);

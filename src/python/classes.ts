@@ -5,6 +5,8 @@
 import { callUnknown, callValue } from "./call.ts";
 import { evaluate } from "./evaluate.ts";
 import { executeBlock } from "./execute.ts";
+import { fieldsOf, findInClass, hasLineage, knownBase, lineage, mangled, unknownBase } from "./lineage.ts";
+import { equal } from "./operators.ts";
 import type { StmtNode } from "./parse.ts";
 import {
   isObj,
@@ -14,7 +16,6 @@ import {
   type ClassValue,
   type Instance,
   type Site,
-  type Unknown,
   type Value,
 } from "./value.ts";
 import { newFrame, raise, type Frame, type Vm } from "./vm.ts";
@@ -41,36 +42,42 @@ export function makeClass(
     line: node.lineno,
     site,
   };
-  const names = bases.map((base) =>
-    isObj(base) && (base.kind === "class" || base.kind === "builtin")
-      ? base.name
-      : isObj(base) && base.kind === "unknown"
-        ? (base.external?.split(".").at(-1) ?? "")
-        : "",
-  );
+  const names = bases.map(baseName);
   const parents = bases.filter((base) => isObj(base) && base.kind === "class") as ClassValue[];
-  if (parents.some((base) => base.isEnum) || names.some((name) => /^(?:Int|Str)?(?:Enum|Flag)$/.test(name)))
-    cls.isEnum = true;
+  const enumBase = names.find((name) => /^enum\.(?:Int|Str)?(?:Enum|Flag)$/.test(name) || name === "enum.ReprEnum");
+  if (parents.some((base) => base.isEnum) || enumBase !== undefined) cls.isEnum = true;
   if (parents.some((base) => base.isException) || names.some((name) => /(?:Exception|Error|Warning)$/.test(name)))
     cls.isException = true;
-  if (names.includes("NamedTuple")) cls.isNamedTuple = true;
+  if (parents.some((base) => base.isNamedTuple)) cls.isNamedTuple = true;
+  if (names.some((name) => NAMED_TUPLES.has(name))) cls.isNamedTuple = true;
+  else if (cls.isNamedTuple) (cls as { annotated: readonly string[] }).annotated = [];
+  if (names.some((name) => TYPED_DICTS.has(name)) || parents.some((base) => base.isTypedDict)) cls.isTypedDict = true;
+  if (!hasLineage(cls)) throw raise("TypeError", "Cannot create a consistent method resolution order (MRO)", site);
   const body = newFrame(frame.module, frame, { isClass: true, owner: cls });
   executeBlock(vm, body, node.body);
   for (const [name, value] of body.names) {
     if (typeof value === "object" && value !== null && "lazy" in value) continue;
-    cls.attributes.set(name, value);
+    cls.attributes.set(mangled(name, cls), value);
   }
-  if (cls.isEnum) makeMembers(cls, names, site);
+  const known = knownBase(cls);
+  const replaced = known && [...cls.attributes.keys()].find((name) => known.isOwn?.(name));
+  if (replaced !== undefined) cls.poison = unknown(`"${node.name}" has its own ${replaced}`, site);
+  if (cls.isEnum) {
+    const kind = enumKind(names, parents);
+    if (typeof kind === "string") cls.enumKind = kind;
+    else cls.poison = unknown(`the enum "${node.name}" is of a kind that is not followed`, site);
+    makeMembers(cls, site);
+  }
+  if (parents.some((base) => base.slots) || cls.attributes.has("__slots__")) cls.slots = true;
   for (const keyword of node.keywords) {
-    if (keyword.arg === "metaclass") {
-      const meta = evaluate(vm, frame, keyword.value);
-      if (isObj(meta) && meta.kind === "class")
-        cls.poison = unknown(`"${node.name}" has a metaclass of the project`, site);
-    }
+    const value = evaluate(vm, frame, keyword.value);
+    if (keyword.arg !== "metaclass" || (isObj(value) && value.kind === "unknown" && value.external === "abc.ABCMeta"))
+      continue;
+    cls.poison = unknown(`"${node.name}" has a metaclass that is not followed`, site);
   }
-  if (parents.length > 1) cls.poison = unknown(`"${node.name}" has several base classes of the project`, site);
   for (const base of parents)
-    if (base.attributes.has("__init_subclass__")) cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
+    if (findInClass(base, "__init_subclass__") !== undefined)
+      cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
   return cls;
 }
 
@@ -82,19 +89,10 @@ export function construct(vm: Vm, cls: ClassValue, args: CallArguments, site: Si
   if (findInClass(cls, "__new__") !== undefined)
     return callUnknown(vm, unknown(`"${cls.name}" has its own __new__`, site), args, site);
   if (cls.isNamedTuple) return namedTuple(cls, args, site);
+  if (cls.isTypedDict) return callValue(vm, vm.builtins.get("dict") ?? null, args, site);
   const instance: Instance = { kind: "instance", cls, attributes: new Map() };
-  const init = findInClass(cls, "__init__");
   if (cls.isException) instance.attributes.set("args", tuple(args.positional));
-  if (init !== undefined) {
-    callValue(vm, init, { positional: [instance, ...args.positional], keywords: args.keywords }, site);
-    return instance;
-  }
-  if (isDataclass(cls)) {
-    fillFields(vm, cls, instance, args, site);
-    const post = findInClass(cls, "__post_init__");
-    if (post !== undefined) callValue(vm, post, { positional: [instance], keywords: new Map() }, site);
-    return instance;
-  }
+  if (runInit(vm, cls, instance, args, site)) return instance;
   if (foreign) {
     if (cls.isException) return instance;
     if (foreign.external?.startsWith("pydantic") && args.positional.length === 0) {
@@ -112,6 +110,7 @@ export function construct(vm: Vm, cls: ClassValue, args: CallArguments, site: Si
   if (plain !== undefined && !cls.isException) {
     const value = callValue(vm, plain, args, site);
     if (!isObj(value)) instance.plain = value;
+    else if (value.kind === "custom" && plain === knownBase(cls)) instance.base = value;
     else instance.poison = unknown(`a subclass of ${(plain as { name: string }).name} is not followed`, site);
     return instance;
   }
@@ -120,36 +119,60 @@ export function construct(vm: Vm, cls: ClassValue, args: CallArguments, site: Si
   return instance;
 }
 
-/** An attribute of a class or its bases; undefined when no read class has it. */
-export function findInClass(cls: ClassValue, name: string): Value | undefined {
-  const own = cls.attributes.get(name);
-  if (own !== undefined) return own;
-  for (const base of cls.bases) {
-    if (!isObj(base) || base.kind !== "class") continue;
-    const found = findInClass(base, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** A base class that is not read, when there is one. */
-export function unknownBase(cls: ClassValue): Unknown | undefined {
-  for (const base of cls.bases) {
-    if (!isObj(base)) continue;
-    if (base.kind === "unknown") {
-      if (/^(?:abc|typing|collections\.abc|enum)\./.test(base.external ?? "")) continue;
-      return base;
+/** `__init__` as the lineage has it, written or made by `@dataclass`; false where no class of the project has one. */
+export function runInit(
+  vm: Vm,
+  cls: ClassValue,
+  instance: Instance,
+  args: CallArguments,
+  site: Site,
+  after?: ClassValue,
+): boolean {
+  const order = lineage(cls);
+  for (const each of after ? order.slice(order.indexOf(after) + 1) : order) {
+    const init = each.attributes.get("__init__");
+    if (init !== undefined) {
+      callValue(vm, init, { positional: [instance, ...args.positional], keywords: args.keywords }, site);
+      return true;
     }
-    if (base.kind === "class") {
-      const found = base.poison ?? unknownBase(base);
-      if (found) return found;
+    if (!each.dataclass || each.dataclassOptions?.get("init") === false) continue;
+    if (each.dataclassOptions?.get("kw_only") === true) {
+      instance.poison = unknown(`"${each.name}" takes its fields by keyword only, which is not followed`, site);
+      return true;
     }
-    if (base.kind === "custom") return unknown(`its base class is not followed`, cls.site);
+    fillFields(vm, each, instance, args, site);
+    const post = findInClass(cls, "__post_init__");
+    if (post !== undefined) callValue(vm, post, { positional: [instance], keywords: new Map() }, site);
+    return true;
   }
-  return undefined;
+  return false;
 }
 
 // --- internal ---
+
+const NAMED_TUPLES: ReadonlySet<string> = new Set(["typing.NamedTuple", "typing_extensions.NamedTuple"]);
+const TYPED_DICTS: ReadonlySet<string> = new Set(["typing.TypedDict", "typing_extensions.TypedDict"]);
+
+/** The dotted name of a base that is not of the project. */
+function baseName(base: Value): string {
+  if (!isObj(base)) return "";
+  if (base.kind === "builtin") return base.type ?? base.name;
+  if (base.kind === "class") return base.moduleName === "builtins" ? base.name : "";
+  return base.kind === "unknown" ? (base.external ?? "") : "";
+}
+
+/** What the members are besides members; undefined: not followed. */
+function enumKind(names: readonly string[], parents: readonly ClassValue[]): ClassValue["enumKind"] {
+  const inherited = parents.find((base) => base.isEnum)?.enumKind;
+  if (names.some((name) => name.endsWith("Flag") || name === "enum.ReprEnum")) return undefined;
+  const data = names.filter((name) => ["str", "int", "float", "bool", "list", "dict", "tuple", "set"].includes(name));
+  if (names.includes("enum.StrEnum")) return data.some((name) => name !== "str") ? undefined : "StrEnum";
+  if (names.includes("enum.IntEnum")) return data.some((name) => name !== "int") ? undefined : "IntEnum";
+  if (data.length > 1 || (data.length === 1 && inherited !== undefined && inherited !== "plain")) return undefined;
+  if (data[0] === "str") return "text";
+  if (data[0] === "int") return "int";
+  return data.length === 0 ? (inherited ?? "plain") : undefined;
+}
 
 function isClassVar(annotation: unknown): boolean {
   return JSON.stringify(annotation, (key, value: unknown) =>
@@ -157,29 +180,53 @@ function isClassVar(annotation: unknown): boolean {
   ).includes('"ClassVar"');
 }
 
-function isDataclass(cls: ClassValue): boolean {
-  return cls.dataclass === true || cls.bases.some((base) => isObj(base) && base.kind === "class" && isDataclass(base));
-}
-
-function makeMembers(cls: ClassValue, baseNames: readonly string[], site: Site): void {
-  let last = 0n;
+function makeMembers(cls: ClassValue, site: Site): void {
   const seen: { value: Value; member: Instance }[] = [];
-  const isText = baseNames.includes("str") || baseNames.includes("StrEnum") || baseNames.includes("enum.StrEnum");
-  const isInt = baseNames.includes("int") || baseNames.includes("IntEnum");
+  const kind = cls.enumKind ?? "plain";
+  const doubt = (why: string): void => {
+    cls.poison ??= unknown(`the enum "${cls.name}" ${why}`, site);
+  };
+  const ownStart = ["__init__", "__new__", "_generate_next_value_", "_missing_", "_ignore_", "__class_getitem__"].find(
+    (name) => findInClass(cls, name) !== undefined,
+  );
+  if (ownStart !== undefined) doubt(`has its own ${ownStart}`);
+  if (cls.annotated.some((name) => name === "_value_")) doubt("has its own values");
   for (const [name, raw] of cls.attributes) {
+    if (/^__.*__$/.test(name) || /^_[^_].*_$/.test(name)) continue;
+    if (isObj(raw) && (raw.kind === "function" || raw.kind === "property")) continue;
     if (
-      name.startsWith("_") ||
-      (isObj(raw) &&
-        (raw.kind === "function" || raw.kind === "property" || raw.kind === "class" || raw.kind === "builtin"))
-    )
+      name.startsWith(mangled("__", cls)) ||
+      (isObj(raw) && ["class", "builtin", "partial", "instance"].includes(raw.kind))
+    ) {
+      doubt("has members that differ between versions of Python");
       continue;
+    }
     let value = raw;
-    if (isObj(raw) && raw.kind === "custom" && raw.type === "auto")
-      value = baseNames.includes("StrEnum") ? name.toLowerCase() : ++last;
-    else if (typeof raw === "bigint") last = raw;
-    const alias = seen.find((item) => !isObj(item.value) && item.value === value);
+    if (isObj(raw) && raw.kind === "custom" && raw.type === "auto") {
+      const numbers = seen.map((item) => item.value);
+      const largest = numbers.reduce<bigint>(
+        (most, item) => (typeof item === "bigint" && item > most ? item : most),
+        0n,
+      );
+      if (kind === "StrEnum") value = name.toLowerCase();
+      else {
+        if (kind === "text" || numbers.some((item) => typeof item !== "bigint") || (numbers.at(-1) ?? 0n) !== largest)
+          doubt("has automatic values that differ between versions of Python");
+        value = largest + 1n;
+      }
+    } else if (
+      ((kind === "text" || kind === "StrEnum") && typeof raw !== "string") ||
+      ((kind === "int" || kind === "IntEnum") && typeof raw !== "bigint")
+    )
+      doubt("has values that are converted");
+    let alias: Instance | undefined;
+    for (const item of seen) {
+      const same = equal(item.value, value, site);
+      if (typeof same !== "boolean") doubt("has values that cannot be compared");
+      else if (same) alias ??= item.member;
+    }
     if (alias) {
-      cls.attributes.set(name, alias.member);
+      cls.attributes.set(name, alias);
       continue;
     }
     const member: Instance = {
@@ -192,32 +239,26 @@ function makeMembers(cls: ClassValue, baseNames: readonly string[], site: Site):
         ["_name_", name],
       ]),
     };
-    if ((isText && typeof value === "string") || (isInt && typeof value === "bigint")) member.plain = value;
-    if (cls.attributes.has("__init__") || cls.attributes.has("__new__") || cls.attributes.has("_generate_next_value_"))
-      member.poison = unknown(`"${cls.name}" has its own __init__`, site);
+    if (kind !== "plain") member.plain = value;
     cls.attributes.set(name, member);
     seen.push({ value, member });
   }
+  if (cls.poison) for (const { member } of seen) member.poison = cls.poison;
 }
 
 function enumByValue(cls: ClassValue, args: CallArguments, site: Site): Value {
   const [wanted] = args.positional;
+  if (wanted === undefined || args.positional.length > 1 || args.keywords.size > 0)
+    return unknown(`"${cls.name}(…)" is not followed`, site);
+  let isSure = true;
   for (const item of cls.attributes.values()) {
-    if (isObj(item) && item.kind === "instance" && item.cls === cls) {
-      const value = item.attributes.get("value");
-      if (item === wanted || (value !== undefined && !isObj(value) && value === wanted)) return item;
-    }
+    if (!isObj(item) || item.kind !== "instance" || item.cls !== cls) continue;
+    const same = item === wanted || equal(item.attributes.get("value") ?? null, wanted, site);
+    if (same === true) return item;
+    isSure &&= same === false;
   }
-  if (wanted === undefined || isObj(wanted)) return unknown(`"${cls.name}(…)" is not followed`, site);
+  if (!isSure || isObj(wanted)) return unknown(`"${cls.name}(…)" is not followed`, site);
   throw raise("ValueError", `${String(wanted)} is not a valid ${cls.name}`, site);
-}
-
-function fieldsOf(cls: ClassValue): { name: string; owner: ClassValue }[] {
-  const fields = new Map<string, ClassValue>();
-  for (const base of cls.bases.toReversed())
-    if (isObj(base) && base.kind === "class") for (const field of fieldsOf(base)) fields.set(field.name, field.owner);
-  for (const name of cls.annotated) fields.set(name, cls);
-  return [...fields].map(([name, owner]) => ({ name, owner }));
 }
 
 function fillFields(vm: Vm, cls: ClassValue, instance: Instance, args: CallArguments, site: Site): void {
@@ -259,13 +300,22 @@ export interface FieldSpec {
   readonly standard: Value | undefined;
   readonly factory: Value | undefined;
   readonly init: boolean;
+  /** False when `compare`, `hash` or `kw_only` is given. */
+  readonly isCompared: boolean;
 }
 
 function namedTuple(cls: ClassValue, args: CallArguments, site: Site): Value {
-  const fields = fieldsOf(cls).map((field) => field.name);
+  if (findInClass(cls, "__init__") !== undefined) return unknown(`"${cls.name}" has its own __init__`, site);
+  const fields = fieldsOf(cls);
+  const names = fields.map(({ name }) => name);
+  const wrong = [...args.keywords.keys()].find((name) => names.indexOf(name) < args.positional.length);
+  if (args.positional.length > fields.length || wrong !== undefined)
+    throw raise("TypeError", `${cls.name}.__new__() got arguments that do not fit its fields`, site);
   const items = fields.map(
-    (name, index) => args.positional[index] ?? args.keywords.get(name) ?? cls.attributes.get(name),
+    ({ name, owner }, index) => args.positional[index] ?? args.keywords.get(name) ?? owner.attributes.get(name),
   );
-  if (items.includes(undefined)) throw raise("TypeError", `${cls.name}.__new__() misses an argument`, site);
-  return { kind: "tuple", items: items as Value[], fields, className: cls.name };
+  const missing = items.indexOf(undefined);
+  if (missing >= 0)
+    throw raise("TypeError", `${cls.name}.__new__() missing 1 required positional argument: '${names[missing]}'`, site);
+  return { kind: "tuple", items: items as Value[], fields: names, className: cls.name, cls };
 }

@@ -2,9 +2,12 @@
  * Expressions → values. One handler for each kind of expression of Python's grammar; an operand that is not known
  * makes a result that is not known. Executes nothing of the project but what is read here.
  */
-import { attributeOf } from "./attributes.ts";
-import { callValue, makeFunction } from "./call.ts";
-import { formatSpec, reprOf, textOf } from "./format.ts";
+import { attributeOf, boundTo, setOwnAttribute } from "./attributes.ts";
+import { callUnknown, callValue, makeFunction } from "./call.ts";
+import { ownText } from "./builtins.ts";
+import { runInit } from "./classes.ts";
+import { formatSpec, reprOf } from "./format.ts";
+import { findInClass, knownBase, mangled, unknownBase } from "./lineage.ts";
 import { moduleAttribute, resolveLazy } from "./modules.ts";
 import { binary, compare, getItem, iterate, slice, truth, unary } from "./operators.ts";
 import { isFloatLiteral, type Comprehension, type ExprNode } from "./parse.ts";
@@ -39,7 +42,7 @@ export function evaluate(vm: Vm, frame: Frame, node: ExprNode): Value {
     case "Name":
       return lookUpName(vm, frame, node.id, site);
     case "Attribute":
-      return attributeOf(vm, evaluate(vm, frame, node.value), node.attr, site);
+      return attributeOf(vm, evaluate(vm, frame, node.value), mangled(node.attr, frame.owner), site);
     case "Call":
       return evaluateCall(vm, frame, node, site);
     case "List": {
@@ -116,7 +119,7 @@ export function evaluate(vm: Vm, frame: Frame, node: ExprNode): Value {
         return defaultItem(vm, value, key, site);
       }
       if (isObj(value) && value.kind === "instance" && !value.poison) {
-        const method = value.cls.attributes.get("__getitem__");
+        const method = findInClass(value.cls, "__getitem__");
         if (method !== undefined) return callValue(vm, method, { positional: [value, key], keywords: new Map() }, site);
       }
       return getItem(value, key, site);
@@ -330,25 +333,45 @@ function evaluateCall(vm: Vm, frame: Frame, node: Extract<ExprNode, { nodeType: 
   return callValue(vm, func, { positional: (positional as { items: Value[] }).items, keywords }, site);
 }
 
+/** `super()`: the lineage of the instance's class after the class that the method stands in. */
 function superOf(vm: Vm, frame: Frame, site: Site): Value {
   const self = frame.self ?? null;
-  const bases = frame.owner?.bases ?? [];
-  return {
-    kind: "custom",
-    type: "super",
-    attribute: (name) => {
-      for (const base of bases) {
-        if (!isObj(base)) continue;
-        if (base.kind === "unknown") return derive(base, site);
-        if (base.kind !== "class") continue;
-        const found = attributeOf(vm, base, name, site, true);
-        if (found !== undefined && isObj(found) && found.kind === "function")
-          return { kind: "method", self, func: found };
-        if (found !== undefined) return found;
-      }
-      return { kind: "builtin", name, call: () => null };
-    },
+  const { owner } = frame;
+  const cls = isObj(self) ? (self.kind === "class" ? self : "cls" in self ? self.cls : undefined) : undefined;
+  if (!owner || !cls || !isObj(self)) return unknown("this super() is not followed", site);
+  const found = (name: string, at: Site): Value => {
+    const inherited = findInClass(cls, name, owner);
+    const made = name === "__init__" && self.kind === "instance";
+    if (inherited !== undefined && !made) return boundTo(vm, self, cls, name, inherited, at);
+    if (self.kind !== "instance") return unknown(`super().${name} is not followed`, at);
+    const foreign = unknownBase(cls);
+    const plain = cls.isEnum || self.plain !== undefined;
+    return {
+      kind: "builtin",
+      name,
+      call: (args, here) => {
+        if (made && runInit(vm, cls, self, args, here, owner)) return null;
+        const known = made ? knownBase(cls) : undefined;
+        if (known) {
+          const value = callValue(vm, known, args, here);
+          if (isObj(value) && value.kind === "custom") self.base = value;
+          else self.poison ??= unknown(`"${cls.name}" is built in a way that is not followed`, here);
+          return null;
+        }
+        const [key, item = null] = args.positional;
+        if (name === "__setattr__" && typeof key === "string" && !foreign && !plain)
+          setOwnAttribute(self, key, item, here, true);
+        else if (made && cls.isException) self.attributes.set("args", tuple(args.positional));
+        else if (made && foreign) callUnknown(vm, foreign, { ...args, positional: [self, ...args.positional] }, here);
+        else if (!made || plain) {
+          self.poison ??= unknown(`super().${name} is not followed`, here);
+          return self.poison;
+        }
+        return null;
+      },
+    };
   };
+  return { kind: "custom", type: "super", attribute: found };
 }
 
 function joined(vm: Vm, frame: Frame, values: readonly ExprNode[], site: Site): Value {
@@ -363,7 +386,7 @@ function joined(vm: Vm, frame: Frame, values: readonly ExprNode[], site: Site): 
     const bad = unknownOf(value);
     if (bad) return derive(bad, site);
     if (part.conversion === 114) value = reprOf(value) ?? unknown("its repr is not followed", site);
-    else if (part.conversion === 115) value = textOf(value, site);
+    else if (part.conversion === 115) value = ownText(vm, value, site);
     else if (part.conversion === 97) value = unknown("ascii() is not followed", site);
     const spec = part.format_spec
       ? joined(
@@ -374,6 +397,11 @@ function joined(vm: Vm, frame: Frame, values: readonly ExprNode[], site: Site): 
         )
       : "";
     if (typeof spec !== "string") return spec;
+    if (isObj(value) && value.kind === "instance" && findInClass(value.cls, "__format__") === undefined) {
+      if (!value.cls.isException && findInClass(value.cls, "__str__") !== undefined) {
+        if (value.plain === undefined || (value.cls.isEnum === true && spec === "")) value = ownText(vm, value, site);
+      }
+    }
     const shown = formatSpec(value, spec, site);
     if (typeof shown !== "string") return shown;
     text += shown;

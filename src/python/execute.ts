@@ -3,9 +3,10 @@
  * A branch or a loop that depends on something unknown is not run: every name it assigns and every value it may
  * change becomes unknown (`poison.ts`).
  */
-import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue, makeFunction } from "./call.ts";
+import { mangled } from "./lineage.ts";
+import { leaving, type Manager } from "./managers.ts";
 import { makeClass } from "./classes.ts";
 import { evaluate, findName } from "./evaluate.ts";
 import { textOf } from "./format.ts";
@@ -18,7 +19,6 @@ import {
   doubtCount,
   isObj,
   list,
-  placeOfSite,
   PyRaise,
   typeName,
   unknown,
@@ -58,7 +58,7 @@ export function assign(vm: Vm, frame: Frame, target: ExprNode, value: Value): vo
       bind(frame, target.id, value);
       return;
     case "Attribute":
-      setAttribute(vm, evaluate(vm, frame, target.value), target.attr, value, site);
+      setAttribute(vm, evaluate(vm, frame, target.value), mangled(target.attr, frame.owner), value, site);
       return;
     case "Subscript": {
       const container = evaluate(vm, frame, target.value);
@@ -615,10 +615,12 @@ const EXCEPTION_PARENTS: ReadonlyMap<string, string> = new Map([
   ["RecursionError", "RuntimeError"],
   ["UnicodeDecodeError", "ValueError"],
   ["JSONDecodeError", "ValueError"],
+  ["FrozenInstanceError", "AttributeError"],
+  ["ConfigKeyError", "KeyError"],
 ]);
 
 /** Whether `except type` catches it; undefined when that is not known. */
-function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | undefined {
+export function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | undefined {
   if (isUnknown(type)) return undefined;
   if (isObj(type) && type.kind === "tuple") {
     let doubt = false;
@@ -654,13 +656,12 @@ function exceptionMatches(vm: Vm, problem: PyRaise, type: Value): boolean | unde
 }
 
 function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "With" }>): Ending | undefined {
-  const managers: Value[] = [];
-  const managerSite: Site = { source: frame.module.source, node };
+  const managers: Manager[] = [];
   for (const item of node.items) {
     const site: Site = { source: frame.module.source, node: item.context_expr };
     const value = evaluate(vm, frame, item.context_expr);
     let entered: Value = value;
-    if (isObj(value) && value.kind === "instance") managers.push(value);
+    managers.push({ value, site });
     if (isObj(value) && value.kind === "instance") {
       const enter = attributeOf(vm, value, "__enter__", site, true);
       entered =
@@ -671,22 +672,7 @@ function executeWith(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "
     else if (isObj(value) && value.kind === "unknown") entered = derive(value, site);
     if (item.optional_vars) assign(vm, frame, item.optional_vars, entered);
   }
-  let ending: Ending | undefined;
-  try {
-    ending = executeBlock(vm, frame, node.body);
-  } catch (error) {
-    if (!(error instanceof PyRaise)) throw error;
-    // A context manager may swallow the exception; which one does is not followed.
-    throw new KfkError("PY_UNKNOWN", `whether this "with" block lets ${error.type} through is not known`, {
-      at: placeOfSite(error.site),
-      hint: "move what raises out of the block, or use --from python",
-    });
-  }
-  for (const value of managers.toReversed()) {
-    const exit = attributeOf(vm, value, "__exit__", managerSite, true);
-    if (exit !== undefined) callValue(vm, exit, { positional: [null, null, null], keywords: new Map() }, managerSite);
-  }
-  return ending;
+  return leaving(vm, managers, () => executeBlock(vm, frame, node.body));
 }
 
 function raised(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Raise" }>, site: Site): PyRaise {

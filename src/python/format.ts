@@ -2,6 +2,7 @@
  * Values → text, as Python writes them: `str()`, `repr()`, format specifications, `%` and `str.format`. What is not
  * written here, or prints an address in Python, gives an unknown instead of a text.
  */
+import { specialMethod } from "./lineage.ts";
 import { getItem } from "./operators.ts";
 import {
   derive,
@@ -10,6 +11,7 @@ import {
   typeName,
   unknown,
   unknownOf,
+  type Instance,
   type Site,
   type Unknown,
   type Value,
@@ -25,7 +27,10 @@ export function textOf(value: Value, site: Site): string | Unknown {
   if (bad) return derive(bad, site);
   if (isObj(value)) {
     if (value.kind === "instance") {
-      if (value.plain !== undefined && !value.cls.isEnum) return textOf(value.plain, site);
+      const own = specialMethod(value, ["__str__", "__repr__"]);
+      if (own) return derive(own, site);
+      if (value.cls.isEnum) return enumText(value, site);
+      if (value.plain !== undefined) return textOf(value.plain, site);
       if (value.cls.isException) {
         const args = value.attributes.get("args");
         if (isObj(args ?? null) && (args as { kind: string }).kind === "tuple") {
@@ -108,8 +113,15 @@ const SPEC = /^(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeE
 export function formatSpec(value: Value, spec: string, site: Site): string | Unknown {
   const bad = deepUnknown(value);
   if (bad) return derive(bad, site);
-  const plain =
-    isObj(value) && value.kind === "instance" && value.plain !== undefined && !value.cls.isEnum ? value.plain : value;
+  if (isObj(value) && value.kind === "instance") {
+    const own = specialMethod(value, ["__format__", "__str__", "__repr__"]);
+    if (own) return derive(own, site);
+    if (value.cls.enumKind === "plain") return formatSpec(textOf(value, site), spec, site);
+    if (value.cls.enumKind === "IntEnum" || value.cls.enumKind === "StrEnum")
+      return formatSpec(value.plain ?? null, spec, site);
+    if (value.cls.isEnum) return changedText(value, site);
+  }
+  const plain = isObj(value) && value.kind === "instance" && value.plain !== undefined ? value.plain : value;
   if (spec === "") return textOf(value, site);
   const match = SPEC.exec(spec);
   if (!match) return unknown(`the format "${spec}" is not followed`, site);
@@ -309,6 +321,17 @@ function fixed(number: number, digits: number): string {
     .slice(0, -40)
     .replace(/\.$/, "");
   return "02468".includes(below.at(-1) ?? "") ? below : text;
+}
+
+/** `str()` of a member: Python 3.11 changed it for the ready-made kinds with a type besides. */
+function enumText(value: Instance, site: Site): string | Unknown {
+  if (value.cls.enumKind === "StrEnum") return textOf(value.plain ?? null, site);
+  if (value.cls.enumKind === "IntEnum") return changedText(value, site);
+  return `${value.cls.name}.${String(value.attributes.get("_name_"))}`;
+}
+
+function changedText(value: Instance, site: Site): Unknown {
+  return unknown(`the text of "${value.cls.name}", an enum of another type, differs between versions of Python`, site);
 }
 
 function pad(text: string, width: number, fill: string, align: string): string {

@@ -22,9 +22,14 @@ export interface Host {
   readonly isFolder?: (path: string) => boolean;
   /**
    * Configuration as a loader that project code builds by hand would give it: `key` is `parameters`, `catalog`,
-   * `globals` or another pattern; environments default to none, as Kedro's loaders do. Undefined: cannot be known.
+   * `globals` or another pattern; environments default to none, as Kedro's loaders do. Without a value: cannot be
+   * known, and `reason` says why. Absent: no configuration here.
    */
-  readonly conf?: (request: ConfRequest) => Plain | undefined;
+  readonly conf?: (request: ConfRequest) => {
+    readonly value: Plain | undefined;
+    readonly reason: string;
+    readonly dependsOn: readonly string[];
+  };
 }
 
 export interface ModuleSource {
@@ -41,6 +46,8 @@ export interface ConfRequest {
   readonly key: string;
   readonly baseEnv: string;
   readonly runEnv: string;
+  /** True when `env` was given: then the environment must exist. */
+  readonly isRunEnvNamed: boolean;
   /** `config_patterns` given to the loader, by key. */
   readonly patterns: ReadonlyMap<string, readonly string[]>;
 }

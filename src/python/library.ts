@@ -9,6 +9,7 @@ import { callUnknown, callValue } from "./call.ts";
 import type { FieldSpec } from "./classes.ts";
 import { importModule } from "./modules.ts";
 import { binary, compare, getItem, iterate } from "./operators.ts";
+import { REGEX_CALLS } from "./regex.ts";
 import {
   deepUnknown,
   derive,
@@ -85,12 +86,22 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         total = callValue(vm(), func, { positional: [total, item], keywords: new Map() }, site);
       return total;
     },
-    lru_cache: (args) => {
-      const [func] = args.positional;
-      return isObj(func ?? null) && (func as { kind: string }).kind === "function" ? (func as Value) : identity();
+    lru_cache: (args, site) => {
+      const [first = args.keywords.get("maxsize") ?? 128n] = args.positional;
+      if (isObj(first)) return remembering(first, site);
+      const isFollowed =
+        (first === null || typeof first === "bigint") && !args.keywords.has("typed") && args.positional.length < 2;
+      return {
+        kind: "builtin",
+        name: "decorator",
+        call: (inner, at) =>
+          isFollowed && (first === null || (first as bigint) >= 100n)
+            ? remembering(inner.positional[0] ?? null, at)
+            : unknown("this lru_cache is not followed", at),
+      };
     },
-    cache: (args) => args.positional[0] ?? null,
-    cached_property: (args) => ({ kind: "property", getter: args.positional[0] ?? null, role: "property" }),
+    cache: (args, site) => remembering(args.positional[0] ?? null, site),
+    cached_property: (args) => ({ kind: "property", getter: args.positional[0] ?? null, role: "cached" }),
   });
   const operator: Record<string, Row> = {};
   for (const [name, op] of Object.entries({
@@ -289,19 +300,30 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       return dict;
     },
     namedtuple: (args, site) => {
-      const [name, fields = null] = args.positional;
+      const [name = args.keywords.get("typename"), fields = args.keywords.get("field_names") ?? null] = args.positional;
       const found =
         typeof fields === "string"
           ? { items: fields.split(/[\s,]+/).filter((field) => field !== "") as Value[] }
           : iterate(fields, site);
-      if ("kind" in found || typeof name !== "string") return unknown("this named tuple is not followed", site);
+      const standards = iterate(args.keywords.get("defaults") ?? tuple([]), site);
+      const isKnown = [...args.keywords.keys()].every((key) =>
+        ["typename", "field_names", "defaults", "module"].includes(key),
+      );
+      if ("kind" in found || typeof name !== "string" || "kind" in standards || !isKnown || args.positional.length > 2)
+        return unknown("this named tuple is not followed", site);
+      const names = found.items.map(String);
+      const attributes = new Map(
+        standards.items.map(
+          (item, index) => [names[names.length - standards.items.length + index] ?? "", item] as const,
+        ),
+      );
       const cls: ClassValue = {
         kind: "class",
         name,
         moduleName: "",
         bases: [],
-        attributes: new Map(),
-        annotated: found.items.map(String),
+        attributes,
+        annotated: names,
         line: 0,
         isNamedTuple: true,
         site,
@@ -316,7 +338,11 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
   module("dataclasses", {
     dataclass: (args) => {
       const mark = (value: Value): Value => {
-        if (isObj(value) && value.kind === "class") value.dataclass = true;
+        if (!isObj(value) || value.kind !== "class") return value;
+        value.dataclass = true;
+        value.dataclassOptions = args.keywords;
+        if ([...args.keywords.values()].some((item) => typeof item !== "boolean"))
+          value.poison ??= unknown("an option of its dataclass decorator is not known", value.site);
         return value;
       };
       const [cls] = args.positional;
@@ -329,6 +355,7 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
         standard: args.keywords.get("default"),
         factory: args.keywords.get("default_factory"),
         init: args.keywords.get("init") !== false,
+        isCompared: ["compare", "hash", "kw_only"].every((key) => !args.keywords.has(key)),
       };
       return { kind: "custom", type: "field", data, attribute: () => null };
     },
@@ -377,6 +404,7 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     },
   });
   module("re", {
+    ...REGEX_CALLS,
     sub: (args, site) => {
       const bad = args.positional.map(deepUnknown).find((item) => item !== undefined);
       if (bad) return derive(bad, site);
@@ -437,6 +465,9 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
       return unknown(`os.environ.${name} is not followed`, site);
     },
     item: (key, site) => environment(key, undefined, true, site),
+    assign: (_key, _item, site) => {
+      vm().environment ??= unknown("the environment is changed by the project's code", site);
+    },
     contains: (key) => {
       if (typeof key !== "string") return false;
       vm().dependsOn.add(`env:${key}`);
@@ -505,6 +536,8 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     attribute: (name, site) => {
       const method = (call: Row): Value => ({ kind: "builtin", name, call });
+      if (/^\.(?:\.|$)/.test(path) && ["name", "stem", "suffix", "parent", "parents"].includes(name))
+        return unknown("it is the path of the project's folder", site);
       switch (name) {
         case "parent":
           return makePath(posix.dirname(path));
@@ -571,13 +604,45 @@ export function standardLibrary(vm: () => Vm): ReadonlyMap<string, Value> {
     argv: unknown("the command line is not known", undefined, "sys.argv"),
     platform: unknown("the platform is not known", undefined),
   });
+  module("ast", {
+    literal_eval: (args, site) => {
+      const [value = null] = args.positional;
+      const bad = unknownOf(value);
+      if (bad) return derive(bad, site);
+      if (isObj(value) && value.kind !== "list" && value.kind !== "dict")
+        return unknown("this literal_eval is not followed", site);
+      if (typeof value !== "string") throw raise("ValueError", "malformed node or string", site);
+      if (/^-?(?:0|[1-9]\d*)$/.test(value)) return BigInt(value);
+      if (/^-?\d+\.\d+$/.test(value)) return Number(value);
+      const word = new Map<string, Value>([
+        ["True", true],
+        ["False", false],
+        ["None", null],
+      ]).get(value);
+      if (word !== undefined) return word;
+      const text = /^(?:"([^"\\\n]*)"|'([^'\\\n]*)')$/.exec(value);
+      if (text) return text[1] ?? text[2] ?? "";
+      // A word alone is a name, which no literal holds; some words are keywords, which is another exception.
+      if (/^[A-Za-z_][A-Za-z0-9]*_[A-Za-z0-9_]*$/.test(value))
+        throw raise("ValueError", "malformed node or string", site);
+      return unknown("this literal_eval is not followed", site);
+    },
+  });
   module("abc", { ABC: vm().builtins.get("object") ?? null, abstractmethod: (args) => args.positional[0] ?? null });
   module("string", {
     ascii_lowercase: "abcdefghijklmnopqrstuvwxyz",
     ascii_uppercase: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     digits: "0123456789",
   });
-  module("contextlib", {});
+  module("contextlib", {
+    suppress: (args) => ({ kind: "custom", type: "suppress", data: args.positional, attribute: () => undefined }),
+    nullcontext: (args) => ({
+      kind: "custom",
+      type: "nullcontext",
+      attribute: () => undefined,
+      enter: () => args.positional[0] ?? null,
+    }),
+  });
   return table;
 }
 
@@ -607,8 +672,25 @@ function quiet(): Value {
   return { kind: "custom", type: "Logger", attribute: (name) => ({ kind: "builtin", name, call: () => null }) };
 }
 
-function identity(): Value {
-  return { kind: "builtin", name: "decorator", call: (args) => args.positional[0] ?? null };
+/** A function that remembers its results, as `functools.cache` makes it. */
+function remembering(func: Value, site: Site): Value {
+  if (!isObj(func) || func.kind !== "function") return unknown("a cache around something else than a function", site);
+  const memo = new Map<string, Value>();
+  const clear: Value = {
+    kind: "builtin",
+    name: "cache_clear",
+    call: () => {
+      memo.clear();
+      return null;
+    },
+  };
+  const attributes = new Map<string, Value>([
+    ...func.attributes,
+    ["cache_clear", clear],
+    ["cache_info", unknown("cache_info is not followed", site)],
+    ["__wrapped__", func],
+  ]);
+  return { ...func, memo, attributes };
 }
 
 function updateWrapper(wrapper: Value, wrapped: Value): Value {
@@ -641,6 +723,10 @@ function readText(vm: Vm, path: string, site: Site): Value {
   const clean = posix.normalize(path);
   if (posix.isAbsolute(clean) || clean.startsWith(".."))
     return unknown("it is read from a file outside of the project", site);
+  if (/(?:^|\/)(?:credentials|\.env)[^/]*(?:\/|$)/.test(clean)) {
+    vm.unknownCalls++;
+    return unknown("it is read from a file of secrets, which kfk does not open", site);
+  }
   vm.dependsOn.add(`file:${clean}`);
   const text = vm.host.file(clean);
   if (text === undefined) throw raise("FileNotFoundError", `No such file or directory: '${clean}'`, site);

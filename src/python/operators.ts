@@ -3,17 +3,22 @@
  * Goes in: values and a site for messages. Raises TypeError, KeyError, IndexError, ZeroDivisionError as Python does.
  */
 import { byCodePoint } from "../config/plain.ts";
+import { KfkError } from "../error.ts";
 import { formatPercent, reprOf } from "./format.ts";
+import { dataclassOf, fieldsOf, findInClass, specialMethod } from "./lineage.ts";
 import {
   derive,
   dictSet,
+  hasFieldOptions,
   hashOf,
   isObj,
+  placeOfSite,
   setAdd,
   setFrom,
   typeName,
   unknown,
   unknownOf,
+  type Instance,
   type PyDict,
   type PyList,
   type PySet,
@@ -116,10 +121,12 @@ export function truth(value: Value, site: Site): boolean | Unknown {
     case "custom":
       return value.truth ? value.truth() : true;
     case "instance":
+      {
+        const own = specialMethod(value, ["__bool__", "__len__"]);
+        if (own) return derive(own, site);
+      }
       if (value.plain !== undefined) return truth(value.plain, site);
-      return value.cls.attributes.has("__bool__") || value.cls.attributes.has("__len__")
-        ? unknown(`the truth of a "${value.cls.name}" is not followed`, site)
-        : true;
+      return true;
     default:
       return true;
   }
@@ -132,11 +139,12 @@ export function equal(left: Value, right: Value, site: Site): boolean | Unknown 
     if (left === right && isObj(left) && left.kind !== "unknown") return true;
     return derive(bad, site);
   }
+  if (isObj(left) && left.kind === "instance" && left.base) return equal(left.base, right, site);
+  if (isObj(right) && right.kind === "instance" && right.base) return equal(left, right.base, site);
+  const own = specialMethod(left, ["__eq__", "__ne__"]) ?? specialMethod(right, ["__eq__", "__ne__"]);
+  if (own) return derive(own, site);
   const a = isObj(left) && left.kind === "instance" && left.plain !== undefined ? left.plain : left;
   const b = isObj(right) && right.kind === "instance" && right.plain !== undefined ? right.plain : right;
-  for (const side of [a, b])
-    if (isObj(side) && side.kind === "instance" && a !== b && side.cls.attributes.has("__eq__"))
-      return unknown(`"${side.cls.name}" has its own ==`, site);
   if (!isObj(a) || !isObj(b)) {
     if (isObj(a) || isObj(b)) return false;
     return hashOf(a) === hashOf(b);
@@ -169,14 +177,16 @@ export function equal(left: Value, right: Value, site: Site): boolean | Unknown 
   }
   if (a.kind === "instance" && b.kind === "instance") {
     if (a === b) return true;
-    if (a.cls.dataclass && a.cls === b.cls) {
-      for (const [name, value] of a.attributes) {
-        const same = equal(value, b.attributes.get(name) ?? null, site);
-        if (same !== true) return same;
-      }
-      return true;
+    const cls = dataclassOf(a);
+    if (!cls || a.cls !== b.cls || cls.dataclassOptions?.get("eq") === false) return false;
+    if (hasFieldOptions(cls)) return unknown(`how "${cls.name}" compares is not followed`, site);
+    let doubt: Unknown | undefined;
+    for (const { name } of fieldsOf(cls)) {
+      const same = equal(a.attributes.get(name) ?? null, b.attributes.get(name) ?? null, site);
+      if (same === false) return false;
+      if (same !== true) doubt ??= same;
     }
-    return a.cls.attributes.has("__eq__") ? unknown(`"${a.cls.name}" has its own ==`, site) : false;
+    return doubt ?? true;
   }
   return hashOf(a) === hashOf(b);
 }
@@ -184,10 +194,14 @@ export function equal(left: Value, right: Value, site: Site): boolean | Unknown 
 export function contains(container: Value, item: Value, site: Site): boolean | Unknown {
   const bad = unknownOf(container);
   if (bad) return derive(bad, site);
+  const own = specialMethod(container, ["__contains__", "__iter__", "__getitem__"]);
+  if (own) return derive(own, site);
   if (typeof container === "string") {
     const inner = unknownOf(item);
     if (inner) return derive(inner, site);
     const text = isObj(item) && item.kind === "instance" ? item.plain : item;
+    if (isObj(item) && item.kind === "instance" && text === undefined)
+      return unknown(`whether it contains a "${item.cls.name}" is not followed`, site);
     if (typeof text === "string") return container.includes(text);
     throw raise("TypeError", `'in <string>' requires string as left operand, not ${typeName(item)}`, site);
   }
@@ -247,8 +261,12 @@ export function compare(op: string, left: Value, right: Value, site: Site): bool
 export function orderOf(left: Value, right: Value, site: Site): number | Unknown {
   const bad = unknownOf(left) ?? unknownOf(right);
   if (bad) return derive(bad, site);
+  const own = specialMethod(left, ORDER) ?? specialMethod(right, ORDER);
+  if (own) return derive(own, site);
   const a = isObj(left) && left.kind === "instance" && left.plain !== undefined ? left.plain : left;
   const b = isObj(right) && right.kind === "instance" && right.plain !== undefined ? right.plain : right;
+  if ((isObj(a) && a.kind === "instance") || (isObj(b) && b.kind === "instance"))
+    return unknown("its order is defined by the project", site);
   if (typeof a === "string" && typeof b === "string") return byCodePoint(a, b);
   if (isNumber(a) && isNumber(b)) {
     const x = typeof a === "boolean" ? BigInt(a) : a;
@@ -268,7 +286,6 @@ export function orderOf(left: Value, right: Value, site: Site): number | Unknown
     if (a.kind === "custom" && b.kind === "custom" && a.equality !== undefined && b.equality !== undefined) {
       return byCodePoint(a.equality, b.equality);
     }
-    if (a.kind === "instance" || b.kind === "instance") return unknown("its order is defined by the project", site);
   }
   throw raise("TypeError", `'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`, site);
 }
@@ -285,6 +302,13 @@ export function binary(op: string, left: Value, right: Value, site: Site): Value
   if (op === "Mod" && typeof left === "string") return formatPercent(left, right, site);
   const bad = unknownOf(left) ?? unknownOf(right);
   if (bad) return derive(bad, site);
+  for (const value of [left, right]) {
+    if (!isObj(value) || value.kind !== "instance") continue;
+    const own = specialMethod(value, ARITHMETIC);
+    if (own) return derive(own, site);
+    if (value.plain === undefined || op === "Mod")
+      return unknown(`what an operator does with a "${value.cls.name}" is not followed`, site);
+  }
   const a = isObj(left) && left.kind === "instance" && left.plain !== undefined ? left.plain : left;
   const b = isObj(right) && right.kind === "instance" && right.plain !== undefined ? right.plain : right;
   if (isNumber(a) && isNumber(b)) return arithmetic(op, a, b, site);
@@ -342,6 +366,8 @@ export function unary(op: string, value: Value, site: Site): Value {
   }
   const bad = unknownOf(value);
   if (bad) return derive(bad, site);
+  if (isObj(value) && (value.kind === "instance" || value.kind === "class" || value.kind === "custom"))
+    return unknown(`what an operator does with a "${typeName(value)}" is not followed`, site);
   const number = typeof value === "boolean" ? BigInt(value) : value;
   if (op === "USub" && typeof number === "bigint") return -number;
   if (op === "USub" && typeof number === "number") return -number;
@@ -352,6 +378,8 @@ export function unary(op: string, value: Value, site: Site): Value {
 
 export function getItem(value: Value, key: Value, site: Site): Value {
   const bad = unknownOf(value);
+  if (isObj(value) && value.kind === "unknown" && /^(?:typing|collections\.abc)\./.test(value.external ?? ""))
+    return value;
   if (bad) return derive(bad, site);
   if (isObj(value)) {
     if (value.kind === "dict") {
@@ -364,9 +392,12 @@ export function getItem(value: Value, key: Value, site: Site): Value {
     if (value.kind === "custom" && value.item) return value.item(key, site);
     if (value.kind === "class" && value.isEnum && typeof key === "string") {
       const found = value.attributes.get(key);
-      if (found !== undefined) return found;
+      if (isObj(found ?? null) && (found as Instance).kind === "instance" && (found as Instance).cls === value)
+        return found as Instance;
       throw raise("KeyError", `'${key}'`, site);
     }
+    if (value.kind === "class" && findInClass(value, "__class_getitem__") !== undefined)
+      return unknown(`"${value.name}" has its own __class_getitem__`, site);
     if (value.kind === "builtin" || value.kind === "class") return value; // list[str], Generic[T]
   }
   const badKey = unknownOf(key);
@@ -440,6 +471,15 @@ export function setItem(value: Value, key: Value, item: Value, site: Site): void
     (value as { poison?: Unknown }).poison ??= unknown("an item was assigned in a way that is not followed", site);
     return;
   }
+  if (value.kind === "custom" && value.assign) {
+    value.assign(key, item, site);
+    return;
+  }
+  if (value.kind === "custom" || value.kind === "module" || value.kind === "library")
+    throw new KfkError("PY_UNKNOWN", `assigning an item of a ${typeName(value)} is not followed`, {
+      at: placeOfSite(site),
+      hint: "use --from python",
+    });
   throw raise("TypeError", `'${typeName(value)}' object does not support item assignment`, site);
 }
 
@@ -488,6 +528,23 @@ export function isNumber(value: Value): value is boolean | bigint | number {
 function isExact(value: bigint): boolean {
   return value <= 9_007_199_254_740_992n && value >= -9_007_199_254_740_992n;
 }
+const ORDER = ["__lt__", "__gt__", "__le__", "__ge__"];
+const OPERATIONS = [
+  "add",
+  "sub",
+  "mul",
+  "truediv",
+  "floordiv",
+  "mod",
+  "pow",
+  "matmul",
+  "and",
+  "or",
+  "xor",
+  "lshift",
+  "rshift",
+];
+const ARITHMETIC = OPERATIONS.flatMap((name) => [`__${name}__`, `__r${name}__`, `__i${name}__`]);
 
 function asSet(value: Value): PySet | undefined {
   if (!isObj(value)) return undefined;

@@ -6,6 +6,7 @@
  * took. A mutable value can be *poisoned*: something that is not known may have changed it, so its content is unknown.
  */
 import type { Frame, ModuleValue } from "./vm.ts";
+import { dataclassOf, fieldsOf, specialMethod } from "./lineage.ts";
 import { placeOf, type Arguments, type ExprNode, type Located, type SourceFile, type StmtNode } from "./parse.ts";
 import type { Note, Place } from "../error.ts";
 
@@ -67,6 +68,8 @@ export interface PyTuple {
   readonly className?: string;
   /** The dictionary of `keys()`, `values()`, `items()`. */
   readonly of?: PyDict;
+  /** The named tuple's class. */
+  readonly cls?: ClassValue;
 }
 export interface PyDict {
   readonly kind: "dict";
@@ -108,6 +111,8 @@ export interface FunctionValue {
   readonly attributes: Map<string, Value>;
   /** Class it was defined in, for `super()`. */
   owner?: ClassValue;
+  /** Results by arguments, for `functools.cache`. */
+  memo?: Map<string, Value>;
 }
 export interface FunctionBody {
   readonly args: Arguments;
@@ -129,6 +134,8 @@ export interface Builtin {
   /** `str`, `list`, …: usable with isinstance. */
   readonly type?: string;
   readonly attributes?: ReadonlyMap<string, Value>;
+  /** Classes of the project may extend it; true for attributes that they must not have of their own. */
+  readonly isOwn?: (name: string) => boolean;
   /** Python's `__module__` where it is known: `operator`, `builtins`. */
   readonly moduleName?: string;
 }
@@ -156,9 +163,14 @@ export interface ClassValue {
   readonly annotated: readonly string[];
   readonly line: number;
   dataclass?: boolean;
-  frozen?: boolean;
   isEnum?: boolean;
+  /** What members of an enum are besides: `text` and `int` by `class E(str, Enum)`. */
+  enumKind?: "plain" | "text" | "int" | "StrEnum" | "IntEnum";
   isNamedTuple?: boolean;
+  isTypedDict?: boolean;
+  slots?: boolean;
+  /** Keywords of `@dataclass(…)`. */
+  dataclassOptions?: ReadonlyMap<string, Value>;
   isException?: boolean;
   poison?: Unknown;
   readonly site: Site;
@@ -169,6 +181,8 @@ export interface Instance {
   readonly attributes: Map<string, Value>;
   /** What a subclass of str or int is as a plain value (`class Color(str, Enum)`). */
   plain?: Value;
+  /** The value of a class that is known without its source, when the project's class extends one (Kedro's Node). */
+  base?: Custom;
   poison?: Unknown;
 }
 export interface LibraryModule {
@@ -179,7 +193,7 @@ export interface LibraryModule {
 export interface Property {
   readonly kind: "property";
   readonly getter: Value;
-  readonly role: "property" | "static" | "classmethod";
+  readonly role: "property" | "cached" | "static" | "classmethod";
 }
 /** A value of another room: a Kedro node, a pipeline, a path. Behaviour comes with it. */
 export interface Custom {
@@ -194,6 +208,7 @@ export interface Custom {
   readonly truth?: () => boolean;
   readonly length?: () => number;
   readonly item?: (key: Value, site: Site) => Value;
+  readonly assign?: (key: Value, item: Value, site: Site) => void;
   readonly contains?: (key: Value) => boolean;
   readonly text?: () => string | undefined;
   readonly call?: (args: CallArguments, site: Site) => Value;
@@ -364,9 +379,7 @@ export function hashOf(value: Value): string | Unknown {
       return `t${parts.join("")}`;
     }
     case "instance":
-      if (value.cls.attributes.has("__eq__") || value.cls.attributes.has("__hash__"))
-        return unknown(`"${value.cls.name}" has its own ==`, undefined);
-      return value.plain === undefined ? `o${identityOf(value)}` : hashOf(value.plain);
+      return hashOfInstance(value);
     case "custom":
       return value.equality === undefined ? `o${identityOf(value)}` : `c${value.type}:${value.equality}`;
     case "set":
@@ -374,6 +387,30 @@ export function hashOf(value: Value): string | Unknown {
     default:
       return `o${identityOf(value)}`;
   }
+}
+
+function hashOfInstance(value: Instance): string | Unknown {
+  const own = specialMethod(value, ["__eq__", "__ne__", "__hash__"]);
+  if (own) return own;
+  if (value.plain !== undefined) return hashOf(value.plain);
+  if (value.base) return hashOf(value.base);
+  const cls = dataclassOf(value);
+  if (!cls || cls.dataclassOptions?.get("eq") === false) return `o${identityOf(value)}`;
+  if (cls.dataclassOptions?.get("frozen") !== true || hasFieldOptions(cls))
+    return unknown(`a "${cls.name}" cannot be a key, or its hash is not followed`, cls.site);
+  const parts = fieldsOf(cls).map(({ name }) => value.attributes.get(name) ?? null);
+  const inner = hashOf({ kind: "tuple", items: parts });
+  return typeof inner === "string" ? `o${identityOf(value.cls)}:${inner}` : inner;
+}
+
+/** Fields made by `field(…)` may be left out of comparison. */
+export function hasFieldOptions(cls: ClassValue): boolean {
+  return fieldsOf(cls).some(({ name, owner }) => {
+    const standard = owner.attributes.get(name) ?? null;
+    return isObj(standard) && standard.kind === "custom" && standard.type === "field" && standard.data !== undefined
+      ? (standard.data as { isCompared?: boolean }).isCompared === false
+      : false;
+  });
 }
 
 /** Python's name of a value's type. */

@@ -22,6 +22,8 @@ export interface Vm {
   readonly builtins: ReadonlyMap<string, Value>;
   /** A library module that is known, by dotted name. */
   readonly library: (name: string) => Value | undefined;
+  /** What calls of library functions give whose values stay unknown, by dotted name. */
+  readonly calls?: ReadonlyMap<string, Value>;
   readonly dependsOn: Set<string>;
   readonly warnings: Warning[];
   /** Raised to an unknown when project code may have changed the environment in a way that is not followed. */

@@ -82,6 +82,16 @@ test.each([
   expect((await waitForRun(server, id, { timeoutMs: DAY_MS })).verdict).toBe(verdict);
 });
 
+test("a run that was stopped, retried and then failed has failed", async () => {
+  const { server, id } = await startRun([
+    { t: 0, state: "Running" },
+    { t: 5, state: "Terminating" },
+    { t: 20, state: "Running" },
+    { t: 60, state: "Failed" },
+  ]);
+  expect((await waitForRun(server, id, { timeoutMs: DAY_MS })).verdict).toBe("failed");
+});
+
 test("a server that wants to be left alone is, but not for long", async () => {
   for (const [asked, rested] of [
     ["90", 90_000],

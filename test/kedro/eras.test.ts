@@ -279,7 +279,8 @@ describe("Kedro 0.17", () => {
     const { registry } = read("0.17.7", {
       "src/shop/pipeline_registry.py": `from kedro.pipeline import Pipeline, node
 from kedro.pipeline.modular_pipeline import pipeline
-from shop.nodes import fit
+
+def fit(a, rate, parameters): ...
 
 
 def register_pipelines():

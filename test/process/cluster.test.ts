@@ -81,6 +81,26 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
     expect([(await shell(good, script)).status, (await shell(bad, script)).status]).toEqual([0, 1]);
   }, 60_000);
 
+  test("a list stops when its reader goes away", async () => {
+    const server = serve(SUCCEEDS);
+    const start = `ID=$(kfk run-once)`;
+    await shell(server, start);
+    const [run] = server.runs();
+    const page = {
+      runs: Array.from({ length: 200 }, () => ({
+        id: run?.id,
+        name: "x".repeat(1000),
+        created_at: "2026-01-01T00:00:00Z",
+      })),
+      next_page_token: "more",
+    };
+    let pages = 0;
+    const answer = (): Response => Response.json({ ...page, next_page_token: `more ${++pages}` });
+    server.addFault({ method: "GET", path: "/v1beta1/runs", times: 100_000, answer });
+    expect((await shell(server, "kfk list-runs | head -1 >/dev/null")).status).toBe(0);
+    expect(pages).toBeLessThan(10);
+  }, 60_000);
+
   test("7 when the run was cancelled", async () => {
     const server = serve(RUNS_ON);
     const script = `ID=$(kfk run-once) && kfk cancel "$ID" >/dev/null && kfk wait @latest; echo $?`;
@@ -153,8 +173,11 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
     server.addFault({ method: "POST", path: "/v1beta1/runs", acted: true, answer: "hang" });
     const folder = mkdtempSync(join(SCRATCH, "hang-"));
     cpSync(PROJECT, folder, { recursive: true });
-    const script = `cd "${folder}"; "${KFK}" run-once --wait > id & PID=$!; sleep 2; kill -TERM $PID; wait $PID`;
-    const { status, err } = await shell(server, script);
+    const running = shell(server, `cd "${folder}"; "${KFK}" run-once --wait > id & echo $! > pid; wait $!`);
+    while (server.runs().length === 0) await Bun.sleep(50);
+    await Bun.sleep(200);
+    process.kill(Number(readFileSync(join(folder, "pid"), "utf8")), "SIGTERM");
+    const { status, err } = await running;
     expect([status, readFileSync(join(folder, "id"), "utf8")]).toEqual([143, `${server.runs()[0]?.id}\n`]);
     expect(err).toContain("may have been started");
   }, 60_000);
