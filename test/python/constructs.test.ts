@@ -954,6 +954,34 @@ def register_pipelines():
     return {"__default__":p}`,
     ["n: a -> c"],
   ],
+  [
+    "llm context node",
+    `from kedro.pipeline.llm_context import llm_context_node, tool, LLMContextNode
+def register_pipelines():
+    return {"__default__":pipeline([llm_context_node(outputs="ctx",llm="llm",prompts=["p1","p2"],tools=[tool(f,"db","params:k"),tool(g,"p1")],name="c",tags="t")])}`,
+    ["c: llm,p1,p2,db,params:k -> ctx#t"],
+  ],
+  [
+    "llm context node without name",
+    `from kedro.pipeline.llm_context import llm_context_node, tool, LLMContextNode
+def register_pipelines():
+    return {"__default__":pipeline([LLMContextNode(outputs="ctx",llm="gpt",prompts=["p1"]), llm_context_node(outputs=["a"],llm="gpt",prompts=[])],namespace="ns",inputs={"gpt"})}`,
+    ["ns.construct_context__7c83dfc3: gpt,ns.p1 -> ns.ctx", "ns.construct_context__d92ddaa4: gpt -> ns.a"],
+  ],
+  [
+    "llm context node positional",
+    `from kedro.pipeline.llm_context import llm_context_node, tool, LLMContextNode
+def register_pipelines():
+    return {"__default__":pipeline([llm_context_node("ctx",llm="gpt",prompts=["p1"])])}`,
+    "PY_RAISED",
+  ],
+  [
+    "llm context node lacks",
+    `from kedro.pipeline.llm_context import llm_context_node, tool, LLMContextNode
+def register_pipelines():
+    return {"__default__":pipeline([llm_context_node(outputs="ctx",llm="gpt")])}`,
+    "PY_RAISED",
+  ],
 ];
 
 describe("pipeline code", () => {
