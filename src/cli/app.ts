@@ -13,6 +13,7 @@ import { init } from "./init.ts";
 import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
 import { runOnce } from "./run-once.ts";
+import { schedule } from "./schedule.ts";
 import { schema } from "./schema.ts";
 import { uploadPipeline } from "./upload-pipeline.ts";
 import type { Verb } from "./verb.ts";
@@ -26,6 +27,7 @@ export const VERBS: readonly Verb[] = [
   runOnce,
   uploadPipeline,
   wait,
+  schedule,
   config,
   hooks,
   schema,

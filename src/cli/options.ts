@@ -60,6 +60,17 @@ export const PARAM_OPTION = {
   param: { type: "string", valueHint: "NAME=VALUE", description: "Value of a parameter for this run; may be repeated" },
 } satisfies ArgsDef;
 
+/** What a verb that asks a server writes to stdout. */
+export const RESULT_OPTION = {
+  output: {
+    type: "enum",
+    alias: ["o"],
+    options: ["text", "json", "name"],
+    default: "text",
+    description: "Form of the result on stdout",
+  },
+} satisfies ArgsDef;
+
 /** Options that may be given several times. */
 const REPEATED: ReadonlySet<string> = new Set(["param", "tags", "nodes", "from-nodes", "to-nodes", "namespaces"]);
 
@@ -238,8 +249,9 @@ function checkPositionals(verb: Verb, positionals: readonly string[]): void {
       hint: `for example: ${verb.examples[0]}`,
     });
   }
-  if (positionals.length > wanted.length) {
-    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} does not take "${positionals[wanted.length]}"`, {
+  const most = wanted.length + (verb.optionalPositionals?.length ?? 0);
+  if (positionals.length > most) {
+    throw new KfkError("USAGE_ARGUMENT", `kfk ${verb.name} does not take "${positionals[most]}"`, {
       hint: `see kfk ${verb.name} --help`,
     });
   }

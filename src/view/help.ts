@@ -10,6 +10,8 @@ export interface HelpVerb {
   readonly options: ArgsDef;
   /** Names of positional arguments, in order; all are required. A name like `a|b` lists what may be given. */
   readonly positionals?: readonly string[];
+  /** Those that may follow. */
+  readonly optionalPositionals?: readonly string[];
   readonly examples: readonly string[];
 }
 
@@ -34,7 +36,8 @@ export function renderHelp(verbs: readonly HelpVerb[], globals: ArgsDef): string
 
 /** Help of one verb. */
 export function renderVerbHelp(verb: HelpVerb, globals: ArgsDef): string {
-  const arguments_ = (verb.positionals ?? []).map((name) => ` ${name}`).join("");
+  const required = (verb.positionals ?? []).map((name) => ` ${name}`);
+  const arguments_ = [...required, ...(verb.optionalPositionals ?? []).map((name) => ` [${name}]`)].join("");
   return [
     `${verb.summary}.`,
     "",
