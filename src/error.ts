@@ -101,6 +101,9 @@ export const CODES = {
   RUN_FAILED: STATUS.runFailed,
   RUN_CANCELLED: STATUS.cancelled,
   RUN_UNKNOWN: STATUS.project,
+  SCHEDULE_UNKNOWN: STATUS.project,
+  SCHEDULE_PIPELINE: STATUS.project,
+  SCHEDULE_BUSY: STATUS.project,
   // signals
   INTERRUPTED: STATUS.interrupted,
   TERMINATED: STATUS.terminated,

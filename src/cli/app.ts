@@ -18,6 +18,7 @@ import { model } from "./model.ts";
 import { GLOBAL_OPTIONS, parseCommandLine } from "./options.ts";
 import { retry } from "./retry.ts";
 import { runOnce } from "./run-once.ts";
+import { schedule } from "./schedule.ts";
 import { schema } from "./schema.ts";
 import { status } from "./status.ts";
 import { ui } from "./ui.ts";
@@ -40,6 +41,7 @@ export const VERBS: readonly Verb[] = [
   listRuns,
   listPipelines,
   ui,
+  schedule,
   config,
   hooks,
   schema,

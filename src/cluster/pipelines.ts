@@ -165,7 +165,7 @@ async function uploadVersion(
 }
 
 /** The name that a version gets from its content: 16 hexadecimal digits of SHA-256. */
-function contentName(text: string): string {
+export function contentName(text: string): string {
   return digest(text).slice(0, 16);
 }
 
@@ -183,7 +183,8 @@ function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-function contentMark(text: string): string {
+/** Stands in a description for the whole content. */
+export function contentMark(text: string): string {
   return `[content ${digest(text).slice(0, 32)}]`;
 }
 

@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import manifest from "../../package.json" with { type: "json" };
-import { VERBS } from "../../src/cli/app.ts";
 import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
+import { type FakeSchedules, fakeSchedules, serveSchedules } from "../judges/kfp-schedules.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
 
 const REPOSITORY = join(import.meta.dir, "../..");
@@ -28,10 +28,10 @@ const SCRATCH = mkdtempSync(join(tmpdir(), "kfk-ci-"));
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const KEY = '{"type":"service_account"}';
 const IMAGE = `us-docker.pkg.dev/my-project/kedro/spaceflights:${COMMIT}`;
-/** Until kfk has the verb, its line in the CI files is skipped here. */
-const HAS_SCHEDULE = VERBS.some(({ name }) => (name as string) === "schedule");
 
 let kfp: FakeKfp;
+let schedules: FakeSchedules;
+let front: ReturnType<typeof serveSchedules>;
 let releases: ReturnType<typeof Bun.serve>;
 let served: Uint8Array;
 
@@ -42,6 +42,8 @@ beforeAll(() => {
     { t: 0, state: "Running" },
     { t: 0.05, state: "Succeeded" },
   ]);
+  schedules = fakeSchedules({ nowMs: Date.now, newId: () => crypto.randomUUID(), behind: kfp.fetch });
+  front = serveSchedules(schedules, kfp.url);
   served = readFileSync(KFK);
   releases = Bun.serve({
     hostname: "127.0.0.1",
@@ -54,7 +56,7 @@ beforeAll(() => {
 });
 
 afterAll(async () => {
-  if (existsSync(KFK)) await Promise.all([kfp.stop(), releases.stop(true)]);
+  if (existsSync(KFK)) await Promise.all([front.stop(), kfp.stop(), releases.stop(true)]);
   rmSync(SCRATCH, { recursive: true, force: true });
 });
 
@@ -83,7 +85,7 @@ async function sandbox(name: string, ...options: readonly string[]): Promise<San
     chmodSync(path, 0o755);
   }
   const env = { HOME: folder, PATH: `${folder}/bin:/usr/bin:/bin`, RUNNER_TEMP: join(folder, "temp") };
-  const said = await run([KFK, "init", kfp.url, ...options], project, env);
+  const said = await run([KFK, "init", front.url, ...options], project, env);
   expect({ status: said.status, out: said.out }).toEqual({ status: 0, out: "" });
   return { project, env, calls: () => readFileSync(log, "utf8").split("\n").filter(Boolean) };
 }
@@ -130,7 +132,7 @@ async function runWorkflow(box: Sandbox, file: string, vars: Record<string, stri
   const [job] = Object.values(workflow.jobs);
   let said = "";
   for (const { name, run: script } of job?.steps ?? []) {
-    if (script === undefined || (script.includes("kfk schedule") && !HAS_SCHEDULE)) continue;
+    if (script === undefined) continue;
     if (existsSync(env["GITHUB_PATH"] as string)) {
       const added = readFileSync(env["GITHUB_PATH"] as string, "utf8")
         .trim()
@@ -160,7 +162,7 @@ async function runJob(box: Sandbox, name: string, vars: Record<string, string>) 
   const job = file[name] as GitlabJob;
   const base = job.extends === undefined ? {} : file[job.extends];
   const lines = [...(base?.before_script ?? []), ...(job.script ?? [])];
-  const script = lines.filter((line) => HAS_SCHEDULE || !line.includes("kfk schedule")).join("\n");
+  const script = lines.join("\n");
   const env = {
     ...box.env,
     ...file.variables,
@@ -193,6 +195,9 @@ describe.skipIf(!existsSync(KFK))("the CI files of init", () => {
     const merged = await runWorkflow(box, "kubeflow-on-merge.yml", { "vars.KFK_URL": url() });
     expect({ ...merged, said: "" }).toEqual({ failed: null, status: 0, said: "" });
     expect(merged.said).toContain("unchanged: spaceflights");
+    expect(schedules.jobs.map(({ name, enabled, versionId }) => ({ name, enabled, versionId }))).toEqual([
+      { name: "spaceflights", enabled: true, versionId: kfp.versions().at(-1)?.id ?? "" },
+    ]);
   }, 60_000);
 
   test("GitHub: a failed run fails the job with status 1", async () => {

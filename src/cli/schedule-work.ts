@@ -1,0 +1,199 @@
+/**
+ * `kfk schedule list|pause|resume|rm|next`: schedules that are there, by their id or as this project's. Which is this
+ * project's: the name that `kfk schedule` gives, and a version of the project's pipeline.
+ */
+import { nextFire, parseCron, renderMoment } from "../cluster/cron.ts";
+import { deleteSchedule, listSchedules, runsInFlight, type Schedule, switchSchedule } from "../cluster/schedules.ts";
+import type { Server } from "../cluster/server.ts";
+import { findUploaded } from "../cluster/uploaded.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import { formerNames } from "./find-run.ts";
+import { openProject, type OpenProject } from "./open.ts";
+import { serverName } from "./read.ts";
+import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
+import { connectServer } from "./server.ts";
+import type { Call } from "./verb.ts";
+
+/** Every schedule of the namespace. Errors: USAGE_ARGUMENT, those of `request`. */
+export async function list(call: Call, extra: string | undefined): Promise<number> {
+  if (extra !== undefined) throw tooMuch("list", extra);
+  const { server } = await reach(call);
+  const all = await listSchedules(server);
+  const { out, clock } = call.world;
+  const rows = all.map((each) => ({ ...each, next: nextOf(each, clock.nowMs()) }));
+  switch (call.options.text("output")) {
+    case "json":
+      out.write(`${JSON.stringify(rows)}\n`);
+      return 0;
+    case "name":
+      for (const { id } of rows) out.write(`${id}\n`);
+      return 0;
+    default:
+      for (const { id, enabled, settings, next: at, name } of rows) {
+        const cells = [
+          id,
+          enabled ? "enabled" : "paused ",
+          (settings.cron ?? "-").padEnd(16),
+          (at ?? "-").padEnd(20),
+          name,
+        ];
+        out.write(`${cells.join("  ").replace(/\p{Cc}/gu, "?")}\n`);
+      }
+      if (rows.length === 0) call.say("there are no schedules");
+      return 0;
+  }
+}
+
+/** The next five times of an expression, offline, or of a schedule on the server. Errors: USAGE_*, SCHEDULE_UNKNOWN. */
+export async function next(call: Call, id: string | undefined): Promise<number> {
+  const typed = call.options.text("cron-expression");
+  if (typed !== undefined && id !== undefined) throw tooMuch("next", id);
+  const times = readTimes(call, typed ?? (await cronOnServer(call, id)));
+  const fires = renderFires(call, times);
+  const { out } = call.world;
+  switch (call.options.text("output")) {
+    case "json":
+      out.write(`${JSON.stringify({ cron: times.cron.expression, timezone: times.zone, next: fires })}\n`);
+      return 0;
+    case "name":
+      for (const { utc } of fires) out.write(`${utc}\n`);
+      return 0;
+    default:
+      for (const fire of fires) out.write(`${renderFire(fire)}\n`);
+      return 0;
+  }
+}
+
+/** Disables, enables or deletes. Errors: SCHEDULE_UNKNOWN, SCHEDULE_BUSY, those of `request`. */
+export async function change(call: Call, verb: "pause" | "resume" | "rm", id: string | undefined): Promise<number> {
+  const { server, found, all } = await findMeant(call, id);
+  if (verb === "resume") checkResume(found, all);
+  for (const each of found) {
+    if (verb === "rm") await remove(call, server, each);
+    else await switchSchedule(server, each.id, verb === "resume");
+    const said = { pause: "paused", resume: "resumed", rm: "deleted" }[verb];
+    const already = verb !== "rm" && each.enabled === (verb === "resume") ? " (it was already)" : "";
+    call.say(`${said} ${each.name}${already}`);
+    call.world.out.write(`${each.id}\n`);
+  }
+  return 0;
+}
+
+// --- internal ---
+
+interface Reached {
+  readonly server: Server;
+  readonly read: OpenProject | undefined;
+}
+
+/** The server that options or the project around name; where an option names the host, a project is not needed. */
+async function reach(call: Call): Promise<Reached> {
+  const isNamed = [call.options.text("host"), call.world.env["KFK_HOST"]].some(Boolean);
+  let read: OpenProject | undefined;
+  try {
+    read = await openProject(call);
+    return { server: await connectServer(call, read.configuration.kubeflow(), read.hooks), read };
+  } catch (error) {
+    if (read !== undefined || !isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
+    if (!isNamed && error.code !== "PROJECT_NOT_FOUND") throw error;
+    return { server: await connectServer(call, undefined), read: undefined };
+  }
+}
+
+async function findMeant(call: Call, id: string | undefined) {
+  const { server, read } = await reach(call);
+  const all = await listSchedules(server);
+  if (id !== undefined) {
+    const wanted = /#\/recurringruns?\/details\/([^/?]+)/.exec(id)?.[1] ?? id;
+    const found = all.filter((each) => each.id === wanted);
+    if (found.length > 0) return { server, all, found };
+    throw new KfkError("SCHEDULE_UNKNOWN", `the server knows no schedule "${wanted}"`, {
+      hint: "look at those it has with kfk schedule list",
+    });
+  }
+  if (read === undefined) {
+    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
+      hint: "look at those there are with kfk schedule list",
+    });
+  }
+  const pipeline = call.options.text("pipeline") ?? "__default__";
+  const pipelineName = serverName(read, pipeline);
+  const name = read.configuration.kubeflow()?.run.scheduledRunName ?? pipelineName;
+  const uploaded = await findUploaded(server, [pipelineName, ...formerNames(read, pipeline)], "");
+  const found = all.filter(
+    (each) =>
+      each.name === name &&
+      uploaded !== undefined &&
+      (each.pipelineId === uploaded.pipelineId ||
+        (each.settings.versionId !== null && uploaded.versionIds.includes(each.settings.versionId))),
+  );
+  if (found.length > 0) return { server, all, found };
+  throw new KfkError("SCHEDULE_UNKNOWN", `the server has no schedule "${name}" of the pipeline ${pipelineName}`, {
+    hint: 'make one with kfk schedule -c "0 0 4 * * *"',
+  });
+}
+
+async function cronOnServer(call: Call, id: string | undefined): Promise<string> {
+  const { found } = await findMeant(call, id);
+  const meant = found.find((each) => each.enabled) ?? found[0];
+  const cron = meant?.settings.cron ?? null;
+  if (cron !== null) return asServersRead(cron);
+  throw new KfkError("SCHEDULE_UNKNOWN", `the schedule ${meant?.id} has no cron expression`, {
+    hint: "it runs by an interval; look at it in the UI",
+  });
+}
+
+/** Never two at once: of several, or beside an enabled one of the same name and experiment, none is resumed. */
+function checkResume(found: readonly Schedule[], all: readonly Schedule[]): void {
+  const [first] = found;
+  const other =
+    found.find((each) => each.id !== first?.id) ??
+    all.find(
+      (each) =>
+        each.enabled && each.id !== first?.id && each.name === first?.name && each.experimentId === first.experimentId,
+    );
+  if (other === undefined) return;
+  throw new KfkError("SCHEDULE_BUSY", `there is another schedule of that name, ${other.id}`, {
+    hint: "give kfk schedule -c CRON again, which leaves one, or remove the other with kfk schedule rm ID",
+  });
+}
+
+async function remove(call: Call, server: Server, each: Schedule): Promise<void> {
+  if (each.enabled) await switchSchedule(server, each.id, false);
+  const runs = call.options.flag("force") === true ? [] : await runsInFlight(server, each);
+  if (runs.length > 0) {
+    throw new KfkError(
+      "SCHEDULE_BUSY",
+      `the run ${runs[0]} of the schedule ${each.id} has not ended, and would be killed`,
+      {
+        hint: `wait for it with kfk wait ${runs[0]}, or use --force`,
+        notes: [{ message: "the schedule is paused now" }],
+      },
+    );
+  }
+  await deleteSchedule(server, each.id);
+}
+
+/** Five fields on a server are second to month, and any weekday. */
+function asServersRead(cron: string): string {
+  return cron.trim().split(/\s+/).length === 5 ? `${cron.trim()} *` : cron;
+}
+
+function nextOf(each: Schedule, nowMs: number): string | null {
+  const { cron, start, end } = each.settings;
+  if (cron === null || !each.enabled) return null;
+  try {
+    const ms = nextFire(
+      parseCron(asServersRead(cron)),
+      start === null ? nowMs : Math.max(nowMs, Date.parse(start) - 1000),
+    );
+    return ms === null || (end !== null && ms > Date.parse(end)) ? null : renderMoment(ms, "UTC");
+  } catch (error) {
+    if (isKfkError(error)) return null; // of another making, in words that are not read here
+    throw error;
+  }
+}
+
+function tooMuch(verb: string, word: string): KfkError {
+  return new KfkError("USAGE_ARGUMENT", `kfk schedule ${verb} does not take "${word}"`, { hint: "leave it out" });
+}

@@ -1,0 +1,78 @@
+/**
+ * Which uploaded version of a pipeline counts: the one with the content that the project compiles to, since that is the
+ * one that `upload-pipeline` last called current (after A, B and A again, B is the newest and A is meant); else the
+ * newest. Looks only, changes nothing.
+ */
+import { pipelineListSchema, versionListSchema } from "../../schemas/kfp-api.ts";
+import { fetchAll, nameFilter, namespaceQuery } from "./list.ts";
+import { contentMark, contentName } from "./pipelines.ts";
+import type { Server } from "./server.ts";
+
+export interface UploadedPipeline {
+  readonly pipelineId: string;
+  readonly pipelineName: string;
+  /** Every version there is. */
+  readonly versionIds: readonly string[];
+  /** The one that counts. */
+  readonly versionId: string;
+  readonly versionName: string;
+  /** True when it has the content that was asked for. */
+  readonly isSame: boolean;
+  /** Name of the newest, when that is another one. */
+  readonly newer: string | null;
+}
+
+/** The pipeline under the first of these names that has one with a version. Errors: those of `request`. */
+export async function findUploaded(
+  server: Server,
+  names: readonly string[],
+  text: string,
+): Promise<UploadedPipeline | undefined> {
+  for (const name of names) {
+    const found = await findByName(server, name, text);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+// --- internal ---
+
+const ROOT = "/apis/v1beta1";
+
+async function findByName(server: Server, name: string, text: string): Promise<UploadedPipeline | undefined> {
+  const query = { filter: nameFilter(name), ...namespaceQuery(server.namespace) };
+  const all = await fetchAll(server, `${ROOT}/pipelines`, query, pipelineListSchema, (page) => page.pipelines);
+  const pipeline = all.find((each) => each.name === name);
+  if (pipeline === undefined) return undefined;
+  const owner = { "resource_key.type": "PIPELINE", "resource_key.id": pipeline.id };
+  const versions = await fetchAll(
+    server,
+    `${ROOT}/pipeline_versions`,
+    owner,
+    versionListSchema,
+    (page) => page.versions,
+  );
+  const defaultId = pipeline.default_version?.id;
+  // created in the same second: the one that the server calls the default
+  const [newest] = versions.toSorted(
+    (a, b) =>
+      Date.parse(b.created_at) - Date.parse(a.created_at) || Number(b.id === defaultId) - Number(a.id === defaultId),
+  );
+  if (newest === undefined) return undefined;
+  const mark = contentMark(text);
+  const same = versions.find((each) => {
+    // 1.8 keeps the description of a first version with the pipeline, and gives both one id
+    const description = each.description || (each.id === pipeline.id ? pipeline.description : "");
+    return each.name === contentName(text) || description.includes(mark);
+  });
+  const version = same ?? newest;
+  return {
+    pipelineId: pipeline.id,
+    pipelineName: pipeline.name,
+    versionIds: versions.map(({ id }) => id),
+    versionId: version.id,
+    versionName: version.name,
+    isSame: same !== undefined,
+    newer: newest.id === version.id ? null : newest.name,
+  };
+}

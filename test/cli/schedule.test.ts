@@ -1,0 +1,183 @@
+/** `kfk schedule` through the command line, against servers on loopback; no time really passes. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { runCommandLine } from "../../src/cli/app.ts";
+import { fakeWorld } from "../fake-world.ts";
+import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
+import { type FakeSchedules, fakeSchedules } from "../judges/kfp-schedules.ts";
+import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
+import { KUBEFLOW, projectFiles, ROOT } from "../project-files.ts";
+
+let server: FakeKfp;
+let fake: FakeSchedules;
+let nowMs = (): number => 0;
+afterEach(async () => await server?.stop());
+
+function start(tag: keyof typeof KFP_VERSIONS): void {
+  let ids = 0;
+  server = startKfp({ version: KFP_VERSIONS[tag], clockMs: () => nowMs() });
+  fake = fakeSchedules({ nowMs: () => nowMs(), newId: () => `job-${++ids}`, behind: server.fetch });
+}
+
+async function kfk(argv: readonly string[], kubeflow = KUBEFLOW, env: Record<string, string> = {}) {
+  const world = fakeWorld({
+    cwd: ROOT,
+    env,
+    files: projectFiles({ conf: { "base/kubeflow.yaml": kubeflow } }),
+    fetch: (url, init) => (fake === undefined ? Promise.reject(new Error("offline")) : fake.fetch(url, init)),
+  });
+  nowMs = world.clock.monotonicMs;
+  const host = argv.includes("next") && argv.includes("-c") ? [] : ["--host", server.url];
+  const status = await runCommandLine(world, [...argv, ...host], "1.2.3", "");
+  return { status, out: world.written.out(), err: world.written.err() };
+}
+
+const CRON = ["-c", "0 0 4 * * *"];
+
+describe.each(Object.keys(KFP_VERSIONS) as (keyof typeof KFP_VERSIONS)[])("KFP %s", (tag) => {
+  test("nothing uploaded is 3 with the command to upload", async () => {
+    start(tag);
+    const { status, out, err } = await kfk(["schedule", ...CRON]);
+    expect({ status, out }).toEqual({ status: 3, out: "" });
+    expect(err).toContain('the server has no pipeline "shop", so there is nothing to schedule');
+    expect(err).toContain("kfk upload-pipeline");
+    expect(fake.jobs).toEqual([]);
+  });
+
+  test("schedules what was uploaded, changes nothing the second time, moves on after an upload", async () => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    const first = await kfk(["schedule", "-c", "0 4 * * *", "--param", "rate=1e-05"]);
+    expect({ status: first.status, out: first.out }).toEqual({ status: 0, out: "job-1\n" });
+    expect(first.err).toContain('five fields: seconds come first on servers, so this is "0 0 4 * * *"');
+    expect(first.err).toContain("scheduled shop: 0 0 4 * * *");
+    expect(fake.jobs[0]?.body["pipeline_spec"]).toEqual({ parameters: [{ name: "rate", value: "1e-05" }] });
+    const again = await kfk(["schedule", ...CRON, "--param", "rate=1e-05"]);
+    expect({ status: again.status, out: again.out }).toEqual({ status: 0, out: "job-1\n" });
+    expect(again.err).toContain("unchanged: shop has these settings already");
+    const image = ["--image", "shop:2"];
+    await kfk(["upload-pipeline", ...image]);
+    const moved = await kfk(["schedule", ...CRON, ...image, "-o", "json"]);
+    expect(JSON.parse(moved.out)).toMatchObject({ id: "job-2", made: "replaced", deleted: ["job-1"], name: "shop" });
+    expect(fake.jobs.map(({ id, enabled, versionId }) => [id, enabled, versionId])).toEqual([
+      ["job-2", true, server.versions()[1]?.id ?? ""],
+    ]);
+    expect(fake.mostEnabled()).toBe(1);
+  });
+
+  test("after uploads of A, B and A again it schedules A, and says that B is newer", async () => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["upload-pipeline", "--image", "shop:2"]);
+    await kfk(["upload-pipeline"]);
+    const { status, err } = await kfk(["schedule", ...CRON]);
+    expect(status).toBe(0);
+    expect(err).toContain("has a newer version");
+    expect(fake.jobs[0]?.versionId).toBe(server.versions()[0]?.id ?? "");
+  });
+
+  test("a project that was not uploaded as it is: the newest version, with a warning", async () => {
+    start(tag);
+    await kfk(["upload-pipeline", "--image", "shop:2"]);
+    const { status, err } = await kfk(["schedule", ...CRON]);
+    expect(status).toBe(0);
+    expect(err).toContain("the project as it is here was not uploaded");
+  });
+
+  test("pause, resume, next, list and rm", async () => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    expect(await kfk(["schedule", "pause"])).toMatchObject({ status: 0, out: "job-1\n", err: "paused shop\n" });
+    expect(fake.jobs[0]?.enabled).toBe(false);
+    expect((await kfk(["schedule", "list"])).out).toMatch(/^job-1 {2}paused {3}0 0 4 \* \* \* {7}- {21}shop\n$/);
+    expect(await kfk(["schedule", "resume", "job-1"])).toMatchObject({ status: 0, err: "resumed shop\n" });
+    expect((await kfk(["schedule", "next", "-o", "name"])).out).toMatch(/^(\d{4}-\d\d-\d\dT04:00:00Z\n){5}$/);
+    fake.busy.add("job-1");
+    const busy = await kfk(["schedule", "rm"]);
+    expect({ status: busy.status, jobs: fake.jobs.length, killed: fake.killed }).toEqual({
+      status: 3,
+      jobs: 1,
+      killed: [],
+    });
+    expect(busy.err).toContain("kfk wait run-of-job-1-1");
+    fake.busy.clear();
+    expect(await kfk(["schedule", "rm"])).toMatchObject({ status: 0, out: "job-1\n", err: "deleted shop\n" });
+    expect(await kfk(["schedule", "rm"])).toMatchObject({ status: 3, out: "" });
+    expect(await kfk(["schedule", "pause", "job-1"])).toMatchObject({ status: 3, out: "" });
+  });
+
+  test("the name of kubeflow.yaml and a schedule of the predecessor's making are continued", async () => {
+    start(tag);
+    const kubeflow = `${KUBEFLOW}  scheduled_run_name: nightly\n  experiment_name: Shop\n`;
+    await kfk(["upload-pipeline"], kubeflow);
+    await kfk(["schedule", ...CRON], kubeflow);
+    const [made] = fake.jobs.splice(0);
+    fake.add({
+      name: "nightly",
+      experimentId: made?.experimentId ?? "",
+      versionId: made?.versionId ?? "",
+      enabled: true,
+    });
+    const { status, err } = await kfk(["schedule", ...CRON], kubeflow);
+    expect({ status, names: fake.jobs.map(({ name }) => name) }).toEqual({ status: 0, names: ["nightly"] });
+    expect(err).toContain("deleted the schedule before it: job-2");
+    expect(fake.mostEnabled()).toBe(1);
+  });
+
+  test("a lost answer makes one; trouble half-way is 6, and the same command heals it", async () => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    const faulty = { on: true };
+    const sound = fake.fetch;
+    const cut = async (url: string, init: RequestInit): Promise<Response> => {
+      if (faulty.on && url.endsWith("/enable")) throw Object.assign(new TypeError("network"), { code: "ECONNRESET" });
+      return await sound(url, init);
+    };
+    fake = { ...fake, fetch: cut };
+    const half = await kfk(["schedule", "-c", "0 0 5 * * *"]);
+    expect({ status: half.status, out: half.out, most: fake.mostEnabled() }).toEqual({ status: 6, out: "", most: 1 });
+    expect(half.err).toContain("give the same command again");
+    faulty.on = false;
+    expect((await kfk(["schedule", "-c", "0 0 5 * * *"])).status).toBe(0);
+    expect(fake.jobs.map(({ enabled }) => enabled)).toEqual([true]);
+  });
+});
+
+test("next works offline, in UTC, here and in the server's zone", async () => {
+  const { status, out, err } = await kfk(
+    ["schedule", "next", "-c", "0 30 6 * * *", "--timezone", "Europe/Warsaw"],
+    KUBEFLOW,
+    {
+      TZ: "Asia/Kathmandu",
+    },
+  );
+  expect({ status, err }).toEqual({ status: 0, err: "" });
+  const lines = out.trimEnd().split("\n");
+  expect(lines).toHaveLength(5);
+  for (const line of lines) {
+    expect(line).toMatch(/^\S+T0[45]:30:00Z {2}\S+ 1[01]:15:00 Asia\/Kathmandu {2}\S+ 06:30:00 Europe\/Warsaw$/);
+  }
+});
+
+test.each([
+  ["no expression", ["schedule"], "kfk schedule needs --cron-expression"],
+  ["a wrong one", ["schedule", "-c", "0 0 25 * * *"], 'the hour "25" lies outside of 0 to 23'],
+  ["one that never fires", ["schedule", "-c", "0 0 0 30 2 *"], '"0 0 0 30 2 *" never fires'],
+  ["an unknown zone", ["schedule", ...CRON, "--timezone", "Mars"], '--timezone: there is no time zone "Mars"'],
+  ["too many runs", ["schedule", ...CRON, "--concurrency", "11"], '--concurrency is 1 to 10, and this is "11"'],
+  ["no date", ["schedule", ...CRON, "--start", "soon"], '--start wants a date or a time, and this is none: "soon"'],
+  ["no day", ["schedule", ...CRON, "--start", "2030-02-30"], "--start wants a date or a time"],
+  [
+    "no zone",
+    ["schedule", ...CRON, "--end", "2030-01-01T10:00"],
+    "--end 2030-01-01T10:00 says nothing of the time zone",
+  ],
+  ["an end before the start", ["schedule", ...CRON, "--start", "2030-01-02", "--end", "2030-01-01"], "is not after"],
+  ["an unknown word", ["schedule", "stop"], 'kfk schedule does not take "stop"'],
+] as const)("%s is 2", async (_, argv, message) => {
+  start("2.5.0");
+  const { status, out, err } = await kfk(argv);
+  expect({ status, out }).toEqual({ status: 2, out: "" });
+  expect(err).toContain(message);
+});
