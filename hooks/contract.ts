@@ -47,8 +47,8 @@ export interface Hooks {
    */
   steps?: (plan: Plan, context: HookContext) => Answer<Plan | void>;
   /**
-   * Adds steps of your own to a run on a cluster: programs of an image, before the first step or at the end. They run
-   * in pods of their own and not with `run-once --local`. Rule: all.
+   * Adds steps of your own to a run: programs of an image, before the first step or at the end. They run in pods of
+   * their own; with `run-once --local` only those that say `local`. Rule: all.
    */
   extraSteps?: (plan: Plan, context: HookContext) => Answer<readonly ExtraStep[] | void>;
   /** Changes the documents that go to the server, as parsed YAML. Rule: series. */
@@ -170,6 +170,8 @@ export interface Plan {
   readonly name: string;
   /** Registered name of the pipeline. */
   readonly pipeline: string;
+  /** Folder of the project where the steps run. */
+  readonly projectDir: string;
   description: string | null;
   steps: PlanStep[];
   /** Settings of every pod; null where the run has none. */
@@ -215,10 +217,22 @@ export interface ExtraStep {
   readonly image?: string;
   /**
    * Program and arguments; there is no shell. `{{workflow.name}}`, `{{workflow.uid}}`, `{{workflow.status}}` and
-   * `{{workflow.namespace}}` are replaced by the server here and in `env`.
+   * `{{workflow.namespace}}` are replaced by the server here and in `env`. The status is there for exit steps only:
+   * `Succeeded`, `Failed` or `Error`, and `Cancelled` for a run on this machine that a person ended.
    */
   readonly command: readonly string[];
+  /** Beside these, a step in the image of the project has the variables that all steps have. */
   readonly env?: Record<string, string>;
+  /**
+   * Start steps only: the step writes one line of text to the file that its variable KFK_OUTPUT names, and every step
+   * of the run has it as this environment variable. Exit steps do not.
+   */
+  readonly gives?: { readonly env: string };
+  /**
+   * True: with `run-once --local` it runs too, in the project's folder; `python` is the project's interpreter. Only for
+   * steps without an image of their own.
+   */
+  readonly local?: boolean;
 }
 
 /** Payload of `lint`; what the command did not make is null. */

@@ -84,6 +84,7 @@ export const planSchema = v.strictObject(
   {
     name: text,
     pipeline: text,
+    projectDir: text,
     description: textOrNull,
     steps: v.array(step, "a list"),
     pods: v.looseObject(
@@ -117,6 +118,13 @@ export const extraStepsSchema = v.array(
       image: v.optional(v.pipe(text, v.minLength(1, "the name of an image"))),
       command: v.pipe(texts, v.minLength(1, "a list with a program")),
       env: v.optional(mapping(v.string("text"))),
+      gives: v.optional(
+        v.strictObject(
+          { env: v.pipe(text, v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable")) },
+          "{env: NAME}",
+        ),
+      ),
+      local: v.optional(v.boolean("true or false")),
     },
     "a step",
   ),

@@ -10,6 +10,8 @@ export const KUBEFLOW_WORDS: Readonly<Record<string, string>> = {
   ui: "Base of the links that kfk prints, when it is not the host",
   mlflow: "MLflow in the steps",
   "mlflow.mode": "kedro (if the project declares kedro-mlflow), kfp or off",
+  "mlflow.auth": "How the steps of MLflow log in to its server",
+  "mlflow.auth.iap_client_id": "OAuth client of the Identity-Aware Proxy in front of MLflow",
   run_config: "How the pipeline runs",
   "run_config.image": "Image that holds the project with its requirements; --image overrides it",
   "run_config.image_pull_policy": "When the cluster's nodes fetch the image",

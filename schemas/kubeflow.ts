@@ -129,6 +129,7 @@ export const kubeflowSchema = v.strictObject(
             v.transform((value) => (value === false ? ("off" as const) : value)),
           ),
         ),
+        auth: v.nullish(v.strictObject({ iap_client_id: v.nullish(name) }, "a mapping with iap_client_id")),
       }),
     ),
   },

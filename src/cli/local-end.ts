@@ -30,6 +30,12 @@ export function tellLocalEnd(call: Call, plan: StepPlan, result: LocalResult, el
   }
 }
 
+/** An exit step that failed changes nothing about the run. */
+export function tellExitFailure(call: Call, failure: LocalFailure): void {
+  const [last = "it said nothing"] = failure.tail.slice(-1);
+  call.warn([{ message: `the exit step "${failure.step}" failed: ${last}`, hint: `its output is in ${failure.log}` }]);
+}
+
 // --- internal ---
 
 function tellLog(call: Call, failure: LocalFailure): void {
@@ -39,11 +45,16 @@ function tellLog(call: Call, failure: LocalFailure): void {
 
 function describeFailure(plan: StepPlan, failure: LocalFailure): Note {
   const step = plan.steps.find(({ id }) => id === failure.step);
-  const node = step?.nodes.find(({ name }) => name === failure.node) ?? step?.nodes[0];
-  const how = failure.end.signal === null ? `exit status ${failure.end.code}` : `ended by ${failure.end.signal}`;
+  if (step === undefined) return { message: `start step ${failure.step} (${describeStatus(failure)})` };
+  const node = step.nodes.find(({ name }) => name === failure.node) ?? step.nodes[0];
+  const how = describeStatus(failure);
   const func = node === undefined ? "" : `, function ${node.func}`;
   return {
     message: `node ${node?.name ?? failure.step} (${how})${func}`,
     at: node?.source ? { file: node.source.file, line: node.source.line, column: 1 } : undefined,
   };
+}
+
+function describeStatus({ end }: LocalFailure): string {
+  return end.signal === null ? `exit status ${end.code}` : `ended by ${end.signal}`;
 }

@@ -15,7 +15,8 @@ import { isKfkError, KfkError } from "../error.ts";
 import { findHookFiles, type HookFile, type ListedFile } from "../hooks/find.ts";
 import { readGit } from "../hooks/git.ts";
 import type { ContextData } from "../hooks/message.ts";
-import { NO_HOOKS, type ProjectHooks, projectHooks } from "../hooks/project.ts";
+import { NO_HOOKS, type ProjectHooks, projectHooks, withShippedSteps } from "../hooks/project.ts";
+import { mlflowSteps } from "./mlflow.ts";
 import { parseDuration } from "./options.ts";
 import { readProject, type ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -27,12 +28,12 @@ export interface OpenProject extends ReadProject {
 /** Reads the project through its hooks. Errors: those of `readProject`, HOOK_*. */
 export async function openProject(call: Call): Promise<OpenProject> {
   const read = await readProject(call);
-  if (!wantsHooks(call)) return { ...read, hooks: NO_HOOKS };
+  if (!wantsHooks(call)) return withMlflow(call, { ...read, hooks: NO_HOOKS });
   const files = findHooks(call, read);
-  if (files.length === 0) return { ...read, hooks: NO_HOOKS };
+  if (files.length === 0) return withMlflow(call, { ...read, hooks: NO_HOOKS });
   const hooks = await loadHooks(call, read, files);
   const configuration = await extendConfiguration(read.configuration, hooks);
-  return { ...read, configuration, hooks, model: await hooks.model(read.model) };
+  return withMlflow(call, { ...read, configuration, hooks, model: await hooks.model(read.model) });
 }
 
 /** The project's hook files in the order of their calls, without loading them. Errors: HOOK_FILE, CONFIG_KUBEFLOW. */
@@ -63,6 +64,11 @@ export function wantsHooks({ world, options }: Call): boolean {
 }
 
 // --- internal ---
+
+/** Asked when a plan is made: the project's hooks have had their say about kubeflow.yaml by then. */
+function withMlflow(call: Call, read: OpenProject): OpenProject {
+  return { ...read, hooks: withShippedSteps(read.hooks, (plan) => mlflowSteps(call, read, plan)) };
+}
 
 const TIMEOUT = "KFK_HOOKS_TIMEOUT";
 const DEFAULT_TIMEOUT_MS = 60_000;

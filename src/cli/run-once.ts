@@ -82,32 +82,42 @@ export async function submitRun(call: Call, submission: Submission): Promise<num
 // --- internal ---
 
 async function runHere(call: Call, timeoutMs: number): Promise<number> {
-  const [{ openProject }, { planForHere }, { findPython }, { runLocally }, { showProgress }, ends] = await Promise.all([
-    import("./open.ts"),
-    import("./plan.ts"),
-    import("../local/python.ts"),
-    import("../local/run.ts"),
-    import("../view/progress.ts"),
-    import("./local-end.ts"),
-  ]);
+  const [{ openProject }, { planForHere }, { findPython }, { runWithExtras }, { showProgress }, ends] =
+    await Promise.all([
+      import("./open.ts"),
+      import("./plan.ts"),
+      import("../local/python.ts"),
+      import("../local/around.ts"),
+      import("../view/progress.ts"),
+      import("./local-end.ts"),
+    ]);
   const { world, options } = call;
   const read = await openProject(call);
   const plan = await read.hooks.steps(planForHere(call, read));
   call.warn([...read.model.warnings, ...plan.warnings]);
-  if (read.hooks.has("extraSteps")) call.warn([{ message: "steps of the hook extraSteps do not run with --local" }]);
+  const extra = await read.hooks.extraSteps(plan);
+  const left = extra.filter((step) => !step.local).map(({ id }) => id);
+  if (left.length > 0)
+    call.warn([{ message: `steps of the hook extraSteps do not run with --local: ${left.join(", ")}` }]);
   const python = await findPython(world, read.facts.root, options.text("python"), read.facts.kedro.version);
   call.warn(python.warnings);
   const startedMs = world.clock.monotonicMs();
   const progress = showProgress(world, call.colour);
   call.say(`running ${plan.steps.length} steps here with ${python.python} (Kedro ${python.kedroVersion})`);
   try {
-    const result = await runLocally(world, plan, {
-      project: read.facts.root,
-      python: python.python,
-      runId: world.newId(),
-      timeoutMs,
-      ...(call.isQuiet ? {} : { onChange: progress.update }),
-    });
+    const result = await runWithExtras(
+      world,
+      plan,
+      extra.filter(({ local }) => local === true),
+      {
+        project: read.facts.root,
+        python: python.python,
+        runId: world.newId(),
+        timeoutMs,
+        onExitFailure: (failure) => ends.tellExitFailure(call, failure),
+        ...(call.isQuiet ? {} : { onChange: progress.update }),
+      },
+    );
     progress.stop();
     return ends.tellLocalEnd(call, plan, result, world.clock.monotonicMs() - startedMs);
   } finally {

@@ -11,7 +11,7 @@ import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
 import { KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
-import { openProject, type OpenProject } from "./open.ts";
+import { openProject } from "./open.ts";
 import { runParameters } from "./plan.ts";
 import { readTimes, tellTimes } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";

@@ -84,6 +84,7 @@ const RESERVED_STEPS: ReadonlySet<string> = new Set([
   "data-volume-delete",
   "data-volume-init",
   "entrypoint",
+  "mlflow-finish-run",
   "mlflow-start-run",
   "on-exit",
   "root",

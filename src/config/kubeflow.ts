@@ -28,6 +28,8 @@ export interface KubeflowConfig {
   readonly tls: Readonly<Record<string, unknown>> | null;
   readonly ui: string | null;
   readonly mlflowMode: "kedro" | "kfp" | "off" | null;
+  /** OAuth client of the Identity-Aware Proxy in front of MLflow. */
+  readonly mlflowIapClientId: string | null;
   readonly run: KubeflowRun;
   /** Where a key was set, by its path (`["run_config", "image"]`); undefined where the default holds. */
   readonly placeOf: (path: readonly string[]) => Place | undefined;
@@ -133,6 +135,7 @@ export function buildKubeflow(written: MapNode): KubeflowConfig {
     tls: file.tls ?? null,
     ui: file.ui ?? null,
     mlflowMode: file.mlflow?.mode ?? null,
+    mlflowIapClientId: file.mlflow?.auth?.iap_client_id ?? null,
     run: buildRun(file.run_config ?? {}),
     placeOf: (path) => placeAt(tree, path),
     warnings: withoutEffect(tree),

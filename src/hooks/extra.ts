@@ -1,18 +1,38 @@
 /**
  * Steps of the hook `extraSteps` → more templates and tasks in an Argo document: start steps before everything else,
- * exit steps in the workflow's exit handler, beside one that is there already. Refused: names that are taken, text that
- * the server or Kubernetes would expand (but for a few words about the run), another target than argo.
- * Rules: reference/compile-targets.md A.7, D.1, D.3.
+ * exit steps in the workflow's exit handler, beside one that is there already. The text that a start step gives goes as
+ * an output parameter to the task of every step, through the inputs of the parts, into the environment of its pod.
+ * Refused: names that are taken, text that the server or Kubernetes would expand (but for a few words about the run),
+ * another target than argo.
+ * Rules: reference/compile-targets.md A.7, D.1, D.3, H.
  */
 import { parse } from "yaml";
 import type { ExtraStep } from "../../hooks/contract.ts";
-import { emitYaml, type JsonObject } from "../compile/emit.ts";
+import { emitYaml, type JsonObject, oneLine } from "../compile/emit.ts";
 import type { PodDefaults } from "../steps/step.ts";
+
+interface Parameter {
+  readonly name: string;
+  readonly value?: string;
+}
 
 interface Task {
   readonly name: string;
   readonly template: string;
   dependencies?: string[];
+  arguments?: { parameters?: Parameter[] };
+}
+
+interface Variable {
+  readonly name: string;
+  readonly value?: string;
+}
+
+interface Template {
+  readonly name: string;
+  inputs?: { parameters?: Parameter[] };
+  readonly dag?: { tasks: Task[] };
+  readonly container?: { env?: Variable[]; [key: string]: unknown };
 }
 
 interface Workflow {
@@ -20,11 +40,7 @@ interface Workflow {
   readonly spec: {
     readonly entrypoint: string;
     onExit?: string;
-    readonly templates: {
-      readonly name: string;
-      readonly inputs?: unknown;
-      readonly dag?: { readonly tasks: Task[] };
-    }[];
+    readonly templates: Template[];
   };
 }
 
@@ -39,43 +55,84 @@ export function addExtraSteps(
   const workflow = parse(text) as Workflow;
   if (workflow.kind !== "Workflow") throw fail("extra steps can be compiled for the target argo only");
   const { spec } = workflow;
+  const own = commonVariables(spec.templates);
+  const stepTemplates = spec.templates.filter(isStepTemplate);
   const taken = new Set(spec.templates.map(({ name }) => name));
   for (const step of steps) {
+    checkExtraStep(step, fail);
     const name = templateName(step);
     if (taken.has(name)) throw fail(`two steps are called "${step.id}"`);
     taken.add(name);
-    spec.templates.push(podTemplate(name, step, pods, fail));
+    spec.templates.push(podTemplate(name, step, pods, own, fail) as unknown as Template);
   }
-  const starts = steps.filter(({ place }) => place === "start").map(templateName);
+  const starts = steps.filter(({ place }) => place === "start");
   const exits = steps.filter(({ place }) => place === "exit").map(templateName);
-  if (starts.length > 0) addStarts(workflow, starts);
-  if (exits.length > 0) addExits(workflow, exits, fail);
-  return emitYaml(workflow as unknown as JsonObject);
+  if (starts.length > 0) addStarts(workflow, starts.map(templateName));
+  for (const step of starts) if (step.gives) handOut(workflow, stepTemplates, step, step.gives.env, fail);
+  if (exits.length > 0) addExits(workflow, exits);
+  const changed = emitYaml(shorten(workflow));
+  if (Math.max(changed.length, JSON.stringify(workflow).length) > MAX_DOCUMENT) {
+    throw fail(`the document has ${changed.length} bytes with these steps, and servers take ${MAX_DOCUMENT}`);
+  }
+  return changed;
+}
+
+/** What holds wherever a step runs. `fail`: makes the error from what is wrong. */
+export function checkExtraStep(step: ExtraStep, fail: (why: string) => Error): void {
+  if (step.gives && step.place !== "start") throw fail(`the step "${step.id}" runs at the end, so it gives to nobody`);
+  if (step.local && step.image !== undefined) {
+    throw fail(`the step "${step.id}" has an image of its own, and there are no images on this machine`);
+  }
 }
 
 // --- internal ---
 
 const EXIT = "extra-exit";
 
+/** As in `compile/argo.ts`: etcd takes 1.5 MiB, Argo 1 MiB with its status. */
+const MAX_DOCUMENT = 1_000_000;
+
+/** Where a start step writes what it gives; in the container's own file system, as every executor can read it there. */
+const OUTPUT = "/tmp/kfk-output";
+
 /** Cached, it would not run the second time. */
 const NO_CACHE = { annotations: { "pipelines.kubeflow.org/max_cache_staleness": "P0D" } };
 
+/** Names that no node's step can have (`compile/names.ts`) need no prefix. */
+const KEPT_NAMES: ReadonlySet<string> = new Set(["mlflow-start-run", "mlflow-finish-run"]);
+
 function templateName({ id }: ExtraStep): string {
-  return `extra-${id}`;
+  return KEPT_NAMES.has(id) ? id : `extra-${id}`;
 }
 
-function podTemplate(name: string, step: ExtraStep, pods: PodDefaults, fail: (why: string) => Error) {
+function podTemplate(
+  name: string,
+  step: ExtraStep,
+  pods: PodDefaults,
+  own: readonly Variable[],
+  fail: (why: string) => Error,
+) {
+  const words = step.place === "exit" ? /\{\{workflow\.(?:name|uid|status|namespace)\}\}/g : START_WORDS;
   const check = (part: string): string => {
-    const rest = part.replaceAll(/\{\{workflow\.(?:name|uid|status|namespace)\}\}/g, "");
+    const rest = part.replaceAll(words, "");
     if (rest.includes("{{") || /\$[$(]/.test(rest)) {
       throw fail(`the step "${step.id}" holds "${part}", which the server would expand`);
     }
     return part;
   };
   const [program = "", ...args] = step.command.map(check);
-  const env = Object.entries(step.env ?? {}).map(([key, value]) => ({ name: check(key), value: check(value) }));
+  const env: Variable[] = Object.entries(step.env ?? {}).map(([key, value]) => ({
+    name: check(key),
+    value: check(value),
+  }));
+  if (step.gives) env.push({ name: "KFK_OUTPUT", value: OUTPUT });
+  const names = new Set(env.map((variable) => variable.name));
+  if (step.image === undefined) env.unshift(...own.filter((variable) => !names.has(variable.name)));
   return {
     name,
+    ...(step.gives
+      ? { outputs: { parameters: [{ name: parameterName(step.gives.env), valueFrom: { path: OUTPUT } }] } }
+      : {}),
     metadata: NO_CACHE,
     container: {
       image: check(step.image ?? pods.image ?? ""),
@@ -85,6 +142,25 @@ function podTemplate(name: string, step: ExtraStep, pods: PodDefaults, fail: (wh
       ...(env.length > 0 ? { env } : {}),
     },
   };
+}
+
+/** The status is known at the end only. */
+const START_WORDS = /\{\{workflow\.(?:name|uid|namespace)\}\}/g;
+
+/** The template of steps that run nodes. */
+function isStepTemplate({ inputs, container }: Template): boolean {
+  return container !== undefined && (inputs?.parameters ?? []).some(({ name }) => name === "step");
+}
+
+/** What every step has in its environment from kubeflow.yaml: it holds credentials that all of the project needs. */
+function commonVariables(templates: readonly Template[]): readonly Variable[] {
+  const env = templates.find(isStepTemplate)?.container?.env ?? [];
+  return env.filter(({ name, value }) => name !== "KUBEFLOW_RUN_ID" && !value?.includes("{{"));
+}
+
+/** `MLFLOW_RUN_ID` → `mlflow-run-id`; no parameter of a step's template is called like a variable. */
+function parameterName(variable: string): string {
+  return variable.toLowerCase().replaceAll("_", "-");
 }
 
 /** One after the other, then all that waited for nothing. */
@@ -105,14 +181,81 @@ function addStarts({ spec }: Workflow, names: readonly string[]): void {
   tasks.unshift(...first);
 }
 
-function addExits({ spec }: Workflow, names: readonly string[], fail: (why: string) => Error): void {
+/** Every task waits for the start step, if only through others, so its output may be named in all of them. */
+function handOut(
+  { spec }: Workflow,
+  stepTemplates: readonly Template[],
+  step: ExtraStep,
+  variable: string,
+  fail: (why: string) => Error,
+): void {
+  const name = parameterName(variable);
+  const receivers = new Set(stepTemplates.map((template) => template.name));
+  for (const template of stepTemplates) {
+    const { inputs, container } = template;
+    const isTaken =
+      container?.env?.some((other) => other.name === variable) ||
+      inputs?.parameters?.some((other) => other.name === name);
+    if (isTaken) throw fail(`the step "${step.id}" gives ${variable}, which the steps have already`);
+    inputs?.parameters?.push({ name });
+    if (container)
+      container.env = [...(container.env ?? []), { name: variable, value: `{{inputs.parameters.${name}}}` }];
+  }
+  const pass = (tasks: Task[], value: string): boolean => {
+    let isPassed = false;
+    for (const task of tasks) {
+      const part = spec.templates.find((template) => template.name === task.template);
+      const isPart = part?.dag !== undefined && pass(part.dag.tasks, `{{inputs.parameters.${name}}}`);
+      if (part && isPart) part.inputs = { parameters: [...(part.inputs?.parameters ?? []), { name }] };
+      if (!isPart && !receivers.has(task.template)) continue;
+      task.arguments = { ...task.arguments, parameters: [...(task.arguments?.parameters ?? []), { name, value }] };
+      isPassed = true;
+    }
+    return isPassed;
+  };
+  const entry = spec.templates.find((template) => template.name === spec.entrypoint);
+  pass(entry?.dag?.tasks ?? [], `{{tasks.${templateName(step)}.outputs.parameters.${name}}}`);
+}
+
+/** All at once: none waits for another, or depends on its success. */
+function addExits({ spec }: Workflow, names: readonly string[]): void {
   const own = spec.templates.find(({ name }) => name === spec.onExit);
-  if (own?.inputs !== undefined) throw fail("the exit step of kubeflow.yaml leaves no room for another");
-  const all = own === undefined ? names : [own.name, ...names];
-  if (all.length === 1) {
-    spec.onExit = all[0] as string;
+  if (own?.name === EXIT && own.dag) {
+    own.dag.tasks.push(...names.map((name): Task => ({ name, template: name })));
+    return;
+  }
+  const added = names.map((name): Task => ({ name, template: name }));
+  const before = own === undefined ? [] : [exitTask(own)];
+  // the exit step of kubeflow.yaml is shown last
+  const tasks =
+    own?.name.startsWith("extra-") || KEPT_NAMES.has(own?.name ?? "") ? [...before, ...added] : [...added, ...before];
+  const [first] = tasks;
+  if (tasks.length === 1 && first) {
+    spec.onExit = first.template;
     return;
   }
   spec.onExit = EXIT;
-  spec.templates.push({ name: EXIT, dag: { tasks: all.map((name) => ({ name, template: name })) } });
+  spec.templates.push({ name: EXIT, dag: { tasks } });
+}
+
+/** An exit handler alone gets the workflow's arguments for its inputs (A.7); as a task it is handed them. */
+function exitTask({ name, inputs }: Template): Task {
+  const parameters = (inputs?.parameters ?? []).map((parameter) => ({
+    name: parameter.name,
+    value: parameter.value ?? `{{workflow.parameters.${parameter.name}}}`,
+  }));
+  return { name, template: name, ...(parameters.length > 0 ? { arguments: { parameters } } : {}) };
+}
+
+/** Tasks stand on one line where kfk writes them so: those with arguments, and those of parts. */
+function shorten({ spec, ...rest }: Workflow): JsonObject {
+  const dags = new Set(spec.templates.filter(({ dag }) => dag !== undefined).map(({ name }) => name));
+  const templates = spec.templates.map((template) => {
+    if (template.dag === undefined) return template;
+    const tasks = template.dag.tasks.map((task) =>
+      task.arguments || dags.has(task.template) ? oneLine(task as unknown as JsonObject) : task,
+    );
+    return { ...template, dag: { ...template.dag, tasks } };
+  });
+  return { ...rest, spec: { ...spec, templates } } as unknown as JsonObject;
 }

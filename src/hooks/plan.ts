@@ -17,6 +17,7 @@ export function toPlanPayload(plan: StepPlan): Plan {
   return {
     name: plan.name,
     pipeline: plan.pipeline,
+    projectDir: plan.shared.project,
     description: plan.description,
     steps: plan.steps.map((step): PlanStep => ({
       id: step.id,
@@ -36,6 +37,9 @@ export function applyPlan(plan: StepPlan, answer: Value | undefined, fail: (why:
   const after = parsed.output;
   for (const key of ["name", "pipeline"] as const) {
     if (after[key] !== plan[key]) throw fail(`${key} cannot be changed here; run_config.pipeline_name sets the name`);
+  }
+  if (after.projectDir !== plan.shared.project) {
+    throw fail("projectDir cannot be changed here; run_config.project_dir sets the folder");
   }
   const { image, imagePullPolicy, serviceAccount, ttlSeconds } = after.pods;
   if (image !== plan.pods.image && (image === null || plan.pods.image === null)) {

@@ -4,15 +4,25 @@
  * no file holds costs nothing.
  */
 import * as v from "valibot";
-import type { AuthTarget, ExtraStep, Finding, LintSubject, Value, ValueMap, Variable } from "../../hooks/contract.ts";
+import type {
+  AuthTarget,
+  ExtraStep,
+  Finding,
+  LintSubject,
+  Plan,
+  Value,
+  ValueMap,
+  Variable,
+} from "../../hooks/contract.ts";
 import { extraStepsSchema, findingsSchema, headersSchema, valueMapSchema } from "../../schemas/hooks.ts";
 import type { Plain } from "../config/plain.ts";
 import { type MapNode, toPlain } from "../config/tree.ts";
+import { KfkError } from "../error.ts";
 import type { Model } from "../pipeline/model.ts";
 import { findNewSecrets } from "../secrets.ts";
 import type { StepPlan } from "../steps/step.ts";
 import { applyDocuments, toDocumentsPayload } from "./documents.ts";
-import { addExtraSteps } from "./extra.ts";
+import { addExtraSteps, checkExtraStep } from "./extra.ts";
 import { hookSpot, wrongResult } from "./failure.ts";
 import { describeIssue } from "./issue.ts";
 import type { ContextData } from "./message.ts";
@@ -33,6 +43,8 @@ export interface ProjectHooks {
   readonly resolve: (name: string, args: readonly Plain[]) => Promise<Plain>;
   readonly model: (model: Model) => Promise<Model>;
   readonly steps: (plan: StepPlan) => Promise<StepPlan>;
+  /** Steps that start before and run after those of the plan, in order. */
+  readonly extraSteps: (plan: StepPlan) => Promise<readonly ExtraStep[]>;
   /** Text of the documents of a plan as it was written → with extra steps and changes, as it goes to the server. */
   readonly documents: (plan: StepPlan, text: string) => Promise<string>;
   readonly lint: (subject: LintParts) => Promise<readonly Finding[]>;
@@ -84,6 +96,15 @@ export function projectHooks(
     if (secret === undefined) return;
     throw failure(file, hook)(`it holds the value of ${secret}, which would be in the document for all to read`);
   };
+  const extraSteps = async (plan: StepPlan, take: (file: LoadedFile, steps: ExtraStep[]) => void): Promise<void> => {
+    for (const file of having("extraSteps")) {
+      const answer = await ask(file, "extraSteps", toPlanPayload(plan) as unknown as Value, false);
+      const parsed = v.safeParse(extraStepsSchema, answer ?? []);
+      if (!parsed.success) throw failure(file, "extraSteps")(describeIssue(parsed.issues[0]));
+      checkSecrets(file, "extraSteps", null, answer);
+      take(file, parsed.output as ExtraStep[]);
+    }
+  };
   return {
     files: session.files,
     resolvers: new Set(having("resolvers").flatMap(({ hooks }) => hooks.get("resolvers") ?? [])),
@@ -129,15 +150,20 @@ export function projectHooks(
       await series("steps", plan, toPlanPayload, (value, answer, file) =>
         applyPlan(value, answer, failure(file, "steps")),
       ),
+    extraSteps: async (plan) => {
+      const all: ExtraStep[] = [];
+      await extraSteps(plan, (file, steps) => {
+        for (const step of steps) checkExtraStep(step, failure(file, "extraSteps"));
+        // of several files the later one's start steps come first, as in a document
+        all.unshift(...steps);
+      });
+      return all;
+    },
     documents: async (plan, text) => {
       let more = text;
-      for (const file of having("extraSteps")) {
-        const answer = await ask(file, "extraSteps", toPlanPayload(plan) as unknown as Value, false);
-        const parsed = v.safeParse(extraStepsSchema, answer ?? []);
-        if (!parsed.success) throw failure(file, "extraSteps")(describeIssue(parsed.issues[0]));
-        checkSecrets(file, "extraSteps", null, answer);
-        more = addExtraSteps(more, parsed.output as ExtraStep[], plan.pods, failure(file, "extraSteps"));
-      }
+      await extraSteps(plan, (file, steps) => {
+        more = addExtraSteps(more, steps, plan.pods, failure(file, "extraSteps"));
+      });
       return await series("documents", more, toDocumentsPayload, (value, answer, file) =>
         applyDocuments(value, answer, failure(file, "documents")),
       );
@@ -164,6 +190,20 @@ export function projectHooks(
       }
       return undefined;
     },
+  };
+}
+
+/** The hooks with steps that ship with kfk: next to the plan's own, inside those of the project's files. */
+export function withShippedSteps(hooks: ProjectHooks, shipped: (plan: Plan) => readonly ExtraStep[]): ProjectHooks {
+  const fail = (why: string): Error =>
+    new KfkError("CONFIG_KUBEFLOW", `the steps of MLflow have no place in this pipeline: ${why}`, {
+      hint: "mlflow: {mode: off} in kubeflow.yaml leaves them out",
+    });
+  const stepsOf = (plan: StepPlan): readonly ExtraStep[] => shipped(toPlanPayload(plan));
+  return {
+    ...hooks,
+    extraSteps: async (plan) => [...(await hooks.extraSteps(plan)), ...stepsOf(plan)],
+    documents: async (plan, text) => await hooks.documents(plan, addExtraSteps(text, stepsOf(plan), plan.pods, fail)),
   };
 }
 

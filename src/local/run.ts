@@ -29,6 +29,8 @@ export interface LocalOptions {
   readonly graceMs?: number;
   /** Configuration folder (`--conf-source`) instead of the project's own. */
   readonly conf?: string;
+  /** Variables of every step, beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Called with all states, in plan order, whenever one changes. */
   readonly onChange?: (states: readonly StepState[]) => void;
 }
@@ -88,6 +90,21 @@ export async function runLocally(world: World, plan: StepPlan, options: LocalOpt
   }
 }
 
+/** Makes the folder of a run, which git is told to leave alone. */
+export function prepareFolder(world: World, project: string, folder: string): void {
+  const ignore = join(project, ".kfk", ".gitignore");
+  if (world.files.readText(ignore) === undefined) world.files.write(ignore, "*\n");
+  world.files.makeFolder(join(folder, "logs"));
+}
+
+/** The environment that a step begins with. */
+export function childEnv(env: World["env"]): Record<string, string> {
+  const kept = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("BUN_"),
+  );
+  return { ...Object.fromEntries(kept), ...CHILD_ENV };
+}
+
 // --- internal ---
 
 const TAIL_LINES = 40;
@@ -102,12 +119,6 @@ const CHILD_ENV: Readonly<Record<string, string>> = {
   KEDRO_DISABLE_TELEMETRY: "1",
   DO_NOT_TRACK: "1",
 };
-
-function prepareFolder(world: World, project: string, folder: string): void {
-  const ignore = join(project, ".kfk", ".gitignore");
-  if (world.files.readText(ignore) === undefined) world.files.write(ignore, "*\n");
-  world.files.makeFolder(join(folder, "logs"));
-}
 
 type Stop = "failed" | "timeout" | "interrupted" | "terminated";
 
@@ -194,7 +205,7 @@ class LocalRun {
     const log = new StepLog(this.world, join(this.folder, "logs", `${step.id}.log`));
     const child = this.world.spawn([this.options.python, "-c", runnerText, ...this.runnerArguments(step)], {
       cwd: this.options.project,
-      env: childEnv(this.world.env),
+      env: { ...childEnv(this.world.env), ...this.options.env },
       onLine: (line) => log.add(line),
       endGroup: true,
     });
@@ -292,13 +303,6 @@ class StepLog {
     }
     this.held = [];
   }
-}
-
-function childEnv(env: World["env"]): Record<string, string> {
-  const kept = Object.entries(env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("BUN_"),
-  );
-  return { ...Object.fromEntries(kept), ...CHILD_ENV };
 }
 
 /** The runner's last line, without its prefix; undefined when it did not come so far. */

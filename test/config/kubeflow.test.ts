@@ -21,6 +21,7 @@ describe("buildKubeflow", () => {
       kfpVersion: null,
       from: null,
       hooks: [],
+      mlflowIapClientId: null,
       auth: null,
       tls: null,
       ui: null,

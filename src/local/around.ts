@@ -1,0 +1,156 @@
+/**
+ * Steps around a run on this machine: start steps one after the other, then the plan, then every exit step, however the
+ * run ended. Comes in: what `runLocally` takes and the steps of hooks that say `local`. Goes out: the run's result; a
+ * start step that failed is a failure of the run, and nothing else is started.
+ *
+ * An exit step is told the status the way a server says it, and `Cancelled` where a person ended the run. Its own
+ * failure changes no result and is told to the caller. The environment is the one that steps have.
+ * Rules: hooks/contract.ts, `ExtraStep`.
+ */
+import { join } from "node:path";
+import type { StepPlan } from "../steps/step.ts";
+import type { Child, ChildEnd, World } from "../world.ts";
+import {
+  childEnv,
+  localFolder,
+  type LocalFailure,
+  type LocalOptions,
+  type LocalResult,
+  prepareFolder,
+  runLocally,
+} from "./run.ts";
+
+/** What is used of a hook's `ExtraStep`. */
+export interface ExtraStep {
+  readonly id: string;
+  readonly place: "start" | "exit";
+  readonly command: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly gives?: { readonly env: string };
+}
+
+export interface ExtraOptions extends LocalOptions {
+  /** Called for each exit step that failed. */
+  readonly onExitFailure: (failure: LocalFailure) => void;
+}
+
+/** Runs the plan with `steps` around it. Errors: those of `runLocally`, after the exit steps. */
+export async function runWithExtras(
+  world: World,
+  plan: StepPlan,
+  steps: readonly ExtraStep[],
+  options: ExtraOptions,
+): Promise<LocalResult> {
+  const given: Record<string, string> = {};
+  let status = "Failed";
+  if (steps.length > 0) prepareFolder(world, options.project, localFolder(options.project, options.runId));
+  try {
+    for (const step of steps.filter(({ place }) => place === "start")) {
+      const ended = await runExtra(world, step, status, given, options, options.timeoutMs);
+      if (ended.outcome !== "succeeded") {
+        if (ended.outcome === "interrupted" || ended.outcome === "terminated") status = "Cancelled";
+        return notStarted(plan, ended, options);
+      }
+      if (step.gives) given[step.gives.env] = ended.output;
+    }
+    const result = await runLocally(world, plan, { ...options, env: { ...options.env, ...given } });
+    if (result.outcome === "succeeded") status = "Succeeded";
+    if (result.outcome === "interrupted" || result.outcome === "terminated") status = "Cancelled";
+    return result;
+  } finally {
+    for (const step of steps.filter(({ place }) => place === "exit")) {
+      const ended = await runExtra(world, step, status, {}, options, EXIT_MS);
+      if (ended.failure !== null) options.onExitFailure(ended.failure);
+    }
+  }
+}
+
+// --- internal ---
+
+/** For one exit step: whoever waits for the end of a run should see it. */
+const EXIT_MS = 300_000;
+const GRACE_MS = 10_000;
+const TAIL_LINES = 40;
+
+interface ExtraEnd {
+  readonly outcome: LocalResult["outcome"];
+  readonly output: string;
+  readonly failure: LocalFailure | null;
+}
+
+async function runExtra(
+  world: World,
+  step: ExtraStep,
+  status: string,
+  given: Readonly<Record<string, string>>,
+  options: LocalOptions,
+  timeoutMs: number | undefined,
+): Promise<ExtraEnd> {
+  const folder = localFolder(options.project, options.runId);
+  const log = join(folder, "logs", `${step.id}.log`);
+  const outputFile = join(folder, `${step.id}.out`);
+  const words: Readonly<Record<string, string>> = {
+    "{{workflow.name}}": options.runId,
+    "{{workflow.uid}}": options.runId,
+    "{{workflow.namespace}}": "",
+    ...(step.place === "exit" ? { "{{workflow.status}}": status } : {}),
+  };
+  const fill = (text: string): string => text.replaceAll(/\{\{workflow\.\w+\}\}/g, (word) => words[word] ?? word);
+  const [program = "", ...args] = step.command.map(fill);
+  const own = Object.entries(step.env ?? {}).map(([name, value]) => [name, fill(value)] as const);
+  const lines: string[] = [];
+  const stop = new AbortController();
+  let why: LocalResult["outcome"] = "failed";
+  const child = world.spawn([program === "python" ? options.python : program, ...args], {
+    cwd: options.project,
+    env: {
+      ...childEnv(world.env),
+      ...options.env,
+      ...given,
+      ...Object.fromEntries(own),
+      ...(step.gives ? { KFK_OUTPUT: outputFile } : {}),
+    },
+    onLine: (line) => void lines.push(line),
+    endGroup: true,
+  });
+  const unlisten = world.onSignal((signal) => {
+    why = signal === "SIGINT" ? "interrupted" : "terminated";
+    end(world, child, stop.signal, options.graceMs);
+  });
+  if (timeoutMs !== undefined) {
+    void world.clock.sleep(timeoutMs, stop.signal).then(() => {
+      if (stop.signal.aborted) return;
+      why = "timeout";
+      end(world, child, stop.signal, options.graceMs);
+    });
+  }
+  let ended: ChildEnd;
+  try {
+    ended = await child.ended;
+  } finally {
+    stop.abort();
+    unlisten();
+  }
+  world.files.write(log, lines.map((line) => `${line}\n`).join(""));
+  const output = step.gives ? world.files.readText(outputFile)?.replace(/\r?\n$/, "") : "";
+  if (ended.code === 0 && output !== undefined) return { outcome: "succeeded", output, failure: null };
+  if (ended.code === 0) lines.push(`kfk: the step "${step.id}" wrote nothing to the file that KFK_OUTPUT names`);
+  const failure = { step: step.id, node: null, end: ended, log, tail: lines.slice(-TAIL_LINES) };
+  return { outcome: why, output: "", failure };
+}
+
+function end(world: World, child: Child, ended: AbortSignal, graceMs = GRACE_MS): void {
+  child.kill("SIGTERM");
+  void world.clock.sleep(graceMs, ended).then(() => {
+    if (!ended.aborted) child.kill("SIGKILL");
+  });
+}
+
+function notStarted(plan: StepPlan, ended: ExtraEnd, options: LocalOptions): LocalResult {
+  return {
+    outcome: ended.outcome,
+    states: plan.steps.map(({ id }) => ({ id, phase: "skipped", startedMs: null, endedMs: null, message: null })),
+    failures: ended.failure === null ? [] : [ended.failure],
+    folder: localFolder(options.project, options.runId),
+  };
+}

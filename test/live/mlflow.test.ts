@@ -1,0 +1,280 @@
+/**
+ * MLflow for real: the built kfk, a project with kedro-mlflow, and an MLflow server of the same version on loopback,
+ * judged through its REST API. Needs `KFK_LIVE_VENVS` with environments `mlflow-<kedro>` (`scripts/live`).
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { venvs } from "./projects.ts";
+
+const KFK = join(import.meta.dir, "../../dist/kfk");
+const PROGRAM = readFileSync(join(import.meta.dir, "../../hooks/mlflow_run.py"), "utf8");
+const top = mkdtempSync(join(tmpdir(), "kfk-live-mlflow-"));
+afterAll(() => rmSync(top, { recursive: true, force: true }));
+
+const CASES = ["0.18.14", "0.19.15", "1.0.0", "1.7.0"] as const;
+
+for (const kedro of CASES) {
+  const python = venvs === null ? "" : join(venvs, `mlflow-${kedro}`, "bin", "python");
+  describe.skipIf(!existsSync(python) || !existsSync(KFK))(`MLflow with Kedro ${kedro}`, () => {
+    let server: Server;
+    beforeAll(async () => {
+      server = await startServer(python, join(top, `server-${kedro}`));
+    }, 300_000);
+    afterAll(async () => await server?.stop());
+
+    const setUp = (name: string): Project => {
+      const folder = join(top, `${kedro}-${name}`);
+      layProject(folder, kedro, server.url, name);
+      return { folder, experiment: name, ...starter(folder, python) };
+    };
+
+    test("one run with everything of both branches, and FINISHED", async () => {
+      const project = setUp("success");
+      expect(await project.run([])).toBe(0);
+      const [id] = project.runIds();
+      const [run, ...others] = await server.runs(project.experiment);
+      expect(others).toEqual([]);
+      // newer versions of kedro-mlflow give it the name of the pipeline
+      expect(run?.status).toBe("FINISHED");
+      expect(run?.endTime).toBeGreaterThan(run?.startTime ?? Infinity);
+      expect(run?.tags["kubeflow_run_id"]).toBe(id as string);
+      expect(run?.metrics).toEqual({ m_a: 0.5, m_b: 1 });
+      expect(run?.params).toEqual({ boom: "False", model: "{'alpha': 0.5}", seconds: "0" });
+    }, 120_000);
+
+    test("another run of the pipeline is another run, in one step too, with other values", async () => {
+      const project = setUp("again");
+      expect(await project.run(["--merge", "full"])).toBe(0);
+      expect(await project.run(["--merge", "full", "--param", "seconds=1"])).toBe(0);
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status, params }) => [status, params["seconds"]]).toSorted()).toEqual([
+        ["FINISHED", "0"],
+        ["FINISHED", "1"],
+      ]);
+      expect(runs.map(({ tags }) => tags["kubeflow_run_id"]).toSorted()).toEqual(project.runIds().toSorted());
+    }, 180_000);
+
+    test("a failed branch stays FAILED when its neighbour ends later and well", async () => {
+      const project = setUp("failure");
+      expect(await project.run(["--param", "boom=true", "--param", "seconds=8"], 1)).toBe(1);
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FAILED", { m_a: 0.5, m_b: 1 }]]);
+    }, 120_000);
+
+    test("a run that is interrupted is KILLED", async () => {
+      const project = setUp("cancel");
+      const child = project.start(["--param", "seconds=600"]);
+      while (!existsSync(join(project.folder, "data/waiting")) && child.exitCode === null) await Bun.sleep(100);
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(130);
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status }) => status)).toEqual(["KILLED"]);
+    }, 120_000);
+
+    test("a start step that is tried again finds its run, and the end may be written twice", async () => {
+      const project = setUp("retry");
+      const call = (command: string, value: string): string => {
+        const output = join(project.folder, "out");
+        const done = Bun.spawnSync([python, "-c", PROGRAM, command, project.folder, "local", "run-7", value], {
+          env: { ...process.env, KFK_OUTPUT: output },
+          stdout: "pipe",
+          stderr: "pipe",
+        });
+        expect({ code: done.exitCode, err: done.exitCode === 0 ? "" : done.stderr.toString() }).toEqual({
+          code: 0,
+          err: "",
+        });
+        return readFileSync(output, "utf8");
+      };
+      const id = call("start", "first");
+      expect(call("start", "second")).toBe(id);
+      call("finish", "Failed");
+      call("finish", "Succeeded");
+      expect((await server.runs(project.experiment)).map(({ status }) => status)).toEqual(["FINISHED"]);
+    }, 120_000);
+  });
+}
+
+// --- internal ---
+
+interface Project {
+  readonly folder: string;
+  readonly experiment: string;
+  readonly run: (more: readonly string[], wanted?: number) => Promise<number>;
+  readonly start: (more: readonly string[]) => Bun.Subprocess<"ignore", "ignore", Bun.BunFile>;
+  readonly runIds: () => string[];
+}
+
+function starter(folder: string, python: string): Pick<Project, "run" | "start" | "runIds"> {
+  const log = join(folder, "kfk.log");
+  const start: Project["start"] = (more) =>
+    Bun.spawn([KFK, "run-once", "--local", "--python", python, ...more], {
+      cwd: folder,
+      // a test says where MLflow is, not the surroundings
+      env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MLFLOW_"))),
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: Bun.file(log),
+    });
+  return {
+    start,
+    run: async (more, wanted = 0) => {
+      const code = await start(more).exited;
+      if (code > wanted) process.stderr.write(readFileSync(log, "utf8"));
+      return code;
+    },
+    runIds: () => readdirSync(join(folder, ".kfk/runs")),
+  };
+}
+
+interface Run {
+  readonly status: string;
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+interface Server {
+  readonly url: string;
+  readonly runs: (experiment: string) => Promise<readonly Run[]>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Another program may take the port that was free a moment ago: then on another one. */
+async function startServer(python: string, folder: string, tries = 3): Promise<Server> {
+  try {
+    return await startServerOnce(python, folder);
+  } catch (error) {
+    if (tries <= 1) throw error;
+    return await startServer(python, folder, tries - 1);
+  }
+}
+
+async function startServerOnce(python: string, folder: string): Promise<Server> {
+  mkdirSync(folder, { recursive: true });
+  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
+  const { port } = probe;
+  probe.stop(true);
+  const url = `http://127.0.0.1:${port}`;
+  const flags = ["--host", "127.0.0.1", "--port", String(port), "--workers", "1"];
+  const stores = ["--backend-store-uri", `sqlite:///${folder}/mlflow.db`, "--artifacts-destination", `${folder}/files`];
+  const child = Bun.spawn([python, "-m", "mlflow", "server", ...flags, ...stores], {
+    cwd: folder,
+    detached: true,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: Bun.file(join(folder, "log")),
+  });
+  const stop = async (): Promise<void> => {
+    process.kill(-child.pid, "SIGKILL");
+    await child.exited;
+  };
+  const isUp = async (): Promise<boolean> =>
+    await fetch(`${url}/health`)
+      .then((answer) => answer.ok)
+      .catch(() => false);
+  for (let tries = 0; !(await isUp()); tries++) {
+    if (tries > 450 || child.exitCode !== null) {
+      if (child.exitCode === null) await stop();
+      throw new Error(`no MLflow server: ${readFileSync(join(folder, "log"), "utf8")}`);
+    }
+    await Bun.sleep(200);
+  }
+  const ask = async (path: string, body?: object): Promise<Answer> => {
+    const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(`${url}/api/2.0/mlflow/${path}`, { ...init, headers });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Answer;
+  };
+  return {
+    url,
+    stop,
+    runs: async (name) => {
+      const { experiment } = await ask(`experiments/get-by-name?experiment_name=${name}`);
+      const { runs = [] } = await ask("runs/search", { experiment_ids: [experiment?.experiment_id] });
+      return runs.map(({ info, data }) => ({
+        status: info.status,
+        startTime: Number(info.start_time),
+        endTime: Number(info.end_time),
+        tags: Object.fromEntries((data.tags ?? []).map(({ key, value }) => [key, value])),
+        params: Object.fromEntries((data.params ?? []).map(({ key, value }) => [key, value])),
+        metrics: Object.fromEntries((data.metrics ?? []).map(({ key, value }) => [key, value])),
+      }));
+    },
+  };
+}
+
+/** What is used of MLflow's answers. */
+interface Answer {
+  readonly experiment?: { readonly experiment_id: string };
+  readonly runs?: readonly {
+    readonly info: Readonly<Record<"status" | "start_time" | "end_time", string>>;
+    readonly data: {
+      readonly tags?: readonly { readonly key: string; readonly value: string }[];
+      readonly params?: readonly { readonly key: string; readonly value: string }[];
+      readonly metrics?: readonly { readonly key: string; readonly value: number }[];
+    };
+  }[];
+}
+
+/** Two branches after one node: one logs late, the other may fail. */
+function layProject(folder: string, kedro: string, url: string, experiment: string): void {
+  const put = (path: string, text: string): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  const key = kedro.startsWith("0.18") ? "project_version" : "kedro_init_version";
+  put(
+    "pyproject.toml",
+    `[tool.kedro]\npackage_name = "demo"\nproject_name = "Demo"\n${key} = "${kedro}"\nsource_dir = "src"\n`,
+  );
+  put("src/requirements.in", "kedro\nKedro_MLflow>=0.11 # tracks runs\n");
+  put("src/demo/__init__.py", "");
+  const loader = "from kedro.config import OmegaConfigLoader\nCONFIG_LOADER_CLASS = OmegaConfigLoader\n";
+  put("src/demo/settings.py", kedro.startsWith("0.18") ? loader : "");
+  put("src/demo/pipeline_registry.py", REGISTRY);
+  put("conf/base/parameters.yml", "model:\n  alpha: 0.5\nboom: false\nseconds: 0\n");
+  put("conf/base/catalog.yml", "{}\n");
+  put(
+    "conf/base/mlflow.yml",
+    `server:\n  mlflow_tracking_uri: ${url}\ntracking:\n  experiment:\n    name: ${experiment}\n`,
+  );
+  put("conf/local/.gitkeep", "");
+  put("data/.gitkeep", "");
+}
+
+const REGISTRY = `import time
+from kedro.pipeline import node, pipeline
+import mlflow
+
+
+def first(model):
+    mlflow.log_metric("m_a", model["alpha"])
+    return model["alpha"]
+
+
+def late(value, seconds):
+    open("data/waiting", "w").close()
+    time.sleep(seconds)
+    mlflow.log_metric("m_b", value * 2)
+    return value
+
+
+def either(value, boom):
+    if boom:
+        raise ValueError("boom")
+    return value
+
+
+def register_pipelines():
+    return {"__default__": pipeline([
+        node(first, "params:model", "made", name="first"),
+        node(late, ["made", "params:seconds"], "one", name="late"),
+        node(either, ["made", "params:boom"], "other", name="either"),
+    ])}
+`;
