@@ -56,10 +56,10 @@ export interface Hooks {
   /** Rules of your own: what is wrong with the model, the steps or the documents. Rule: all. */
   lint?: (subject: LintSubject, context: HookContext) => Answer<readonly Finding[] | void>;
   /**
-   * Gives the headers that log in to the server, such as `{ Authorization: "Bearer …" }`; undefined leaves it to the
-   * next file. Values are never shown. Rule: first.
+   * Logs in to the server: headers such as `{ Authorization: "Bearer …" }`, or a `Login` that also says how long they
+   * hold; undefined leaves it to the next file, then to what ships with kfk. Values are never shown. Rule: first.
    */
-  auth?: (server: AuthTarget, context: HookContext) => Answer<Record<string, string> | undefined>;
+  auth?: (server: AuthTarget, context: HookContext & AuthContext) => Answer<Login | Record<string, string> | undefined>;
   /** Longest time for one call of a hook of this file, in seconds. Default 60; KFK_HOOKS_TIMEOUT goes before it. */
   timeoutSeconds?: number;
 }
@@ -255,7 +255,92 @@ export interface Finding {
 
 /** Payload of `auth`. */
 export interface AuthTarget {
-  /** Scheme, name and port, without a slash at the end. */
+  /** Scheme, name and port, without a slash at the end. What logs in there is sent nowhere else. */
   readonly origin: string;
   readonly namespace: string | null;
+  /** `first`; `expiring`: what was given before ends soon; `refused`: the server does not take it any more. */
+  readonly why: "first" | "expiring" | "refused";
+}
+
+/** What logs in, and for how long. */
+export interface Login {
+  /** Header names and texts. */
+  readonly headers: Record<string, string>;
+  /** Milliseconds since 1970 in UTC after which it is no longer taken; absent: unknown, or never. */
+  readonly expiresAtMs?: number;
+  /** False: ask again before every request; for what is cheap to read, such as a file that is rotated. */
+  readonly keep?: boolean;
+  /** The one origin it may be sent to; absent: the server that was asked about. Another one is an error. */
+  readonly origin?: string;
+  /** Who that is, and for whom the token is meant; both are shown by `kfk auth status`. */
+  readonly principal?: string;
+  readonly audience?: string;
+  /** Client certificate and key in PEM form. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/**
+ * A way to log in, as those that ship with kfk are written (`hooks/auth/`). They are asked in a fixed order; the first
+ * that applies is the one, and when it fails nothing is sent at all.
+ */
+export interface AuthProvider {
+  /** Lower-case words with dashes: `auth: NAME` in kubeflow.yaml and KFK_AUTH ask for it. */
+  readonly name: string;
+  /** What it is, in a few words. */
+  readonly title: string;
+  /** Keys that it reads below `auth:`. */
+  readonly settings: readonly string[];
+  /** Looks at the environment and files, never at the network. Undefined: nothing here is for it. */
+  readonly applies: (server: AuthTarget, context: AuthContext) => AuthReason | undefined;
+  readonly login: (server: AuthTarget, context: AuthContext) => Answer<Login>;
+}
+
+export interface AuthReason {
+  /**
+   * `given`: for this command, as an option or variable that names a credential; `ambient`: it lies around on this
+   * machine, so a host that only the project names does not get it unless it is trusted.
+   */
+  readonly how: "given" | "ambient";
+  /** Where it comes from: "KFK_TOKEN is set". */
+  readonly because: string;
+}
+
+/** The world as a provider sees it. */
+export interface AuthContext {
+  /** An environment variable. */
+  readonly env: (name: string) => string | undefined;
+  /** What `auth:` says beside the name. */
+  readonly settings: ValueMap;
+  /** A file's text; undefined when there is none. Paths are absolute, or start at the folder of the command. */
+  readonly readText: (path: string) => string | undefined;
+  /** Milliseconds since 1970 in UTC. */
+  readonly nowMs: () => number;
+  /** One request that follows no redirect. https alone, but for this machine, the cluster and the metadata server. */
+  readonly fetch: (url: string, init: AuthRequest) => Promise<AuthResponse>;
+  /** Runs a program without a shell to its end. */
+  readonly run: (
+    command: readonly string[],
+    env?: Record<string, string>,
+  ) => Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
+}
+
+/** An answer, read to its end. */
+export interface AuthResponse {
+  readonly status: number;
+  readonly headers: { readonly get: (name: string) => string | null; readonly getSetCookie: () => string[] };
+  readonly text: () => Promise<string>;
+}
+
+export interface AuthRequest {
+  readonly method?: "GET" | "POST";
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly timeoutMs?: number;
+  readonly tls?: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly serverName?: string;
+    readonly rejectUnauthorized?: boolean;
+  };
 }

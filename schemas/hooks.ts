@@ -148,3 +148,16 @@ export const headersSchema = mapping(
   v.pipe(v.string("text"), v.regex(/^[\t\x20-\x7e]*$/, "a header's text: printable ASCII, one line")),
   "a mapping of header names to text",
 );
+
+export const loginSchema = v.strictObject(
+  {
+    headers: headersSchema,
+    expiresAtMs: v.optional(v.pipe(v.number("a time in milliseconds"), v.finite("a time in milliseconds"))),
+    keep: v.optional(v.boolean("true or false")),
+    origin: v.optional(text),
+    principal: v.optional(text),
+    audience: v.optional(text),
+    tls: v.optional(v.strictObject({ cert: text, key: text }, "{cert, key}")),
+  },
+  "headers, or a mapping with headers, expiresAtMs, keep, origin, principal, audience, tls",
+);

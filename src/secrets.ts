@@ -1,9 +1,10 @@
 /**
- * Takes values of the environment that look secret out of texts: a hook's own message or output may hold one.
- * What looks secret is decided by the name of the variable.
+ * Takes secrets out of texts: values of the environment that look secret (by the name of their variable), what was
+ * told to be one, and what has the form of one. One redactor stands before everything that kfk writes: errors, traces,
+ * progress, lines of logs, answers of servers that repeat what they were sent.
  */
 
-export const SECRET_NAME = /token|passw|secret|credential|private|api_?key|access_?key|authorization/i;
+export const SECRET_NAME = /token|passw|secret|credential|private|api_?key|access_?key|authorization|cookie/i;
 
 /** Whether text under this key of a configuration is likely to be a secret: `db_password`, `apiKey`; not `tokenizer`. */
 export function isSecretKey(key: string): boolean {
@@ -34,7 +35,65 @@ export function findNewSecrets(env: Environment, before: string, after: string):
   return [...new Set(found.map(([, name]) => name))].toSorted();
 }
 
+export interface Redactor {
+  /** From now on this text is never shown, nor its usual encodings. */
+  readonly hide: (text: string) => void;
+  /** For what people read: everything that is known, or looks like a secret. */
+  readonly forPeople: (text: string) => string;
+  /** For data, which must stay as it is otherwise: only what was told. */
+  readonly forData: (text: string) => string;
+}
+
+/** A redactor that knows the environment's secrets. */
+export function makeRedactor(env: Environment): Redactor {
+  const told = new Set<string>();
+  let order: readonly string[] = [];
+  const ofEnvironment = buildRedactor(
+    Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name))),
+  );
+  const forData = (text: string): string => order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
+  return {
+    hide: (text) => {
+      if (text.trim().length < SHORTEST_TOLD || told.has(text)) return;
+      for (const form of encodings(text)) told.add(form);
+      order = [...told].toSorted((a, b) => b.length - a.length);
+    },
+    forData,
+    forPeople: (text) => hideForms(ofEnvironment(forData(text))),
+  };
+}
+
 // --- internal ---
+
+/** Told secrets are hidden even when they are short. */
+const SHORTEST_TOLD = 4;
+/** Variables that say where a secret is. */
+const NAMES_A_PLACE =
+  /(_FILE|_PATH|_DIR|_URL|_URI|_HOST|_ENDPOINT|_USER|_USERNAME|_ID)$|^GOOGLE_APPLICATION_CREDENTIALS$/i;
+
+function encodings(text: string): readonly string[] {
+  const bytes = new TextEncoder().encode(text);
+  return [
+    text,
+    encodeURIComponent(text),
+    new URLSearchParams({ a: text }).toString().slice(2),
+    bytes.toBase64(),
+    bytes.toBase64({ alphabet: "base64url", omitPadding: true }),
+    JSON.stringify(text).slice(1, -1),
+  ];
+}
+
+/** What has the form of a secret, wherever it comes from. */
+function hideForms(text: string): string {
+  if (!/eyJ|bearer|basic|cookie|ya29|PRIVATE|:\/\//i.test(text)) return text;
+  return text
+    .replaceAll(/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, SHOWN)
+    .replaceAll(/\b(bearer|basic)(\s+)[\w.~+/=-]{12,}/gi, `$1$2${SHOWN}`)
+    .replaceAll(/\b((?:set-)?cookie["']?:\s*["']?)[^"'\n]+/gi, `$1${SHOWN}`)
+    .replaceAll(/\bya29\.[\w.-]+/g, SHOWN)
+    .replaceAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, SHOWN)
+    .replaceAll(/(:\/\/[^/\s:@]*):(?!\d+[/?#])[^\s@]+@/g, `$1:${SHOWN}@`);
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -51,6 +51,8 @@ export interface World {
   readonly onSignal: (handler: (signal: Signal) => void) => () => void;
   /** CPU cores that this process may use. */
   readonly cores: number;
+  /** Asks a person and gives the line; undefined where nobody is there to answer. Absent: nobody ever is. */
+  readonly ask?: (question: string) => Promise<string | undefined>;
 }
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
@@ -137,7 +139,10 @@ export function realWorld(): World {
     env,
     files: realFiles,
     clock: realClock,
-    fetch: (url, init) => fetch(url, init),
+    fetch: (url, init) => {
+      leaveOutProxy();
+      return fetch(url, init);
+    },
     spawn: spawnChild,
     newId: () => crypto.randomUUID(),
     parseToml: (text) => Bun.TOML.parse(text),
@@ -157,6 +162,7 @@ export function realWorld(): World {
       },
     },
     onSignal: onSignal,
+    ask: askPerson,
     get cores() {
       return Math.max(1, navigator.hardwareConcurrency);
     },
@@ -168,6 +174,32 @@ export function realWorld(): World {
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
   return code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR";
+}
+
+/** This machine and the metadata server of a cloud; Bun 1.4.5 asks the proxy even for loopback, unless NO_PROXY says not to. */
+const DIRECT = ["localhost", "127.0.0.1", "::1", "169.254.169.254", "metadata.google.internal"];
+
+function leaveOutProxy(): void {
+  const { env } = process;
+  if (!["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].some((name) => env[name]))
+    return;
+  for (const name of ["NO_PROXY", "no_proxy"]) {
+    const listed = (env[name] ?? "").split(",").filter((each) => each !== "");
+    if (!listed.includes(DIRECT[0] as string)) env[name] = [...listed, ...DIRECT].join(",");
+  }
+}
+
+/** On stderr and stdin, when both are terminals; a prompt without one would wait for ever. */
+async function askPerson(question: string): Promise<string | undefined> {
+  const { isatty } = require("node:tty") as typeof import("node:tty");
+  if (!isatty(0) || !isatty(2)) return undefined;
+  const { createInterface } = await import("node:readline/promises");
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } finally {
+    lines.close();
+  }
 }
 
 /** `undefined` for what is not there; a KfkError with the path for what cannot be read. */

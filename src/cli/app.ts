@@ -2,13 +2,16 @@
  * The table of verbs, and the way from argv to an exit status: parse, help, run, errors.
  */
 import { KfkError } from "../error.ts";
+import { makeRedactor, type Redactor } from "../secrets.ts";
 import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
+import { auth } from "./auth.ts";
 import { cancel } from "./cancel.ts";
 import { compile } from "./compile.ts";
 import { completion } from "./completion.ts";
 import { config } from "./config.ts";
+import { doctor } from "./doctor.ts";
 import { hooks } from "./hooks.ts";
 import { init } from "./init.ts";
 import { listPipelines } from "./list-pipelines.ts";
@@ -44,6 +47,8 @@ export const VERBS: readonly Verb[] = [
   schedule,
   config,
   hooks,
+  auth,
+  doctor,
   schema,
   completion,
   versionVerb,
@@ -51,11 +56,13 @@ export const VERBS: readonly Verb[] = [
 
 /** Runs a command line to its exit status; throws only what is a bug. */
 export async function runCommandLine(
-  world: World,
+  real: World,
   argv: readonly string[],
   version: string,
   commit: string,
 ): Promise<number> {
+  const redactor = makeRedactor(real.env);
+  const world = withRedactor(real, redactor);
   let colour = false;
   const endings: (() => Promise<void>)[] = [];
   try {
@@ -73,6 +80,7 @@ export async function runCommandLine(
       positionals,
       verb: verb.name,
       atEnd: (work) => endings.push(work),
+      hide: redactor.hide,
       version,
       commit,
       colour,
@@ -88,13 +96,42 @@ export async function runCommandLine(
     return status;
   } catch (error) {
     await endAll(endings);
-    if (!(error instanceof KfkError)) throw error;
+    if (!(error instanceof KfkError)) {
+      if (error instanceof Error && error.stack !== undefined) error.stack = redactor.forPeople(error.stack);
+      throw error;
+    }
     world.err.write(renderError(error, colour));
     return error.status;
   }
 }
 
 // --- internal ---
+
+/** Nothing reaches a stream but through the redactor; what the terminal is like is asked when it is needed. */
+function withRedactor(world: World, redactor: Redactor): World {
+  const { out, err } = world;
+  return {
+    ...world,
+    out: {
+      write: (text) => out.write(redactor.forData(text)),
+      get isClosed() {
+        return out.isClosed ?? false;
+      },
+    },
+    err: {
+      write: (text) => err.write(redactor.forPeople(text)),
+      get isTerminal() {
+        return err.isTerminal;
+      },
+      get columns() {
+        return err.columns;
+      },
+      get rows() {
+        return err.rows;
+      },
+    },
+  };
+}
 
 /** Each once, the last first. */
 async function endAll(endings: (() => Promise<void>)[]): Promise<void> {

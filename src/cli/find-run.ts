@@ -78,7 +78,12 @@ async function projectAround(call: Call, isHostNamed: boolean): Promise<Around |
   const { openProject } = await import("./open.ts");
   try {
     const { configuration, hooks } = await openProject(call);
-    return { kubeflow: isHostNamed ? undefined : configuration.kubeflow(), hooks };
+    try {
+      return { kubeflow: configuration.kubeflow(), hooks };
+    } catch (error) {
+      if (!isHostNamed || !isKfkError(error)) throw error;
+      return { kubeflow: undefined, hooks };
+    }
   } catch (error) {
     if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
     if (isHostNamed || error.code === "PROJECT_NOT_FOUND") return undefined;

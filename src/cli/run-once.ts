@@ -166,7 +166,11 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
       description: plan.description ?? undefined,
       commit: nameCommit(commit),
     },
-    experiment: options.text("experiment-name") ?? kubeflow?.run.experimentName ?? project.name,
+    experiment:
+      world.env["KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME"] ||
+      (options.text("experiment-name") ?? kubeflow?.run.experimentName) ||
+      world.env["KF_PIPELINES_DEFAULT_EXPERIMENT_NAME"] ||
+      project.name,
     runName: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
     parameters,
     origin: { project: project.name, env: project.env, commit: nameCommit(commit) },

@@ -11,7 +11,7 @@ import { formerNames } from "./find-run.ts";
 import { openProject, type OpenProject } from "./open.ts";
 import { serverName } from "./read.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
-import { connectServer } from "./server.ts";
+import { connectServer, namedHost } from "./server.ts";
 import type { Call } from "./verb.ts";
 
 /** Every schedule of the namespace. Errors: USAGE_ARGUMENT, those of `request`. */
@@ -88,7 +88,7 @@ interface Reached {
 
 /** The server that options or the project around name; where an option names the host, a project is not needed. */
 async function reach(call: Call): Promise<Reached> {
-  const isNamed = [call.options.text("host"), call.world.env["KFK_HOST"]].some(Boolean);
+  const isNamed = namedHost(call) !== undefined;
   let read: OpenProject | undefined;
   try {
     read = await openProject(call);

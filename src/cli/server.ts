@@ -1,36 +1,64 @@
 /**
  * Command line and configuration → a connected server.
  */
-import { resolve } from "node:path";
-import type { LoginHeaders } from "../cluster/request.ts";
-import { makeSecret } from "../cluster/secret.ts";
-import { connect, type ConnectOptions, type Server } from "../cluster/server.ts";
+import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { isKfkError, KfkError } from "../error.ts";
+import { KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import { parseDuration } from "./options.ts";
 import type { Call } from "./verb.ts";
 
-/** Connects to the host that option, environment or kubeflow.yaml name. Errors: SERVER_*, HOOK_* of the hook auth. */
+/** Connects to the host that option, environment or kubeflow.yaml name. Errors: SERVER_*, CONFIG_*, HOOK_* of the hook auth. */
 export async function connectServer(
   call: Call,
   kubeflow: KubeflowConfig | undefined,
   hooks?: ProjectHooks,
 ): Promise<Server> {
-  const { world, options } = call;
-  const host = namedHost(call) ?? kubeflow?.host;
-  if (host === undefined || host === null || host === "") throw noHost();
-  const tokenFile = options.text("token-file");
+  const { options } = call;
+  const { typed: host, isProjects } = findHost(call, kubeflow);
   const timeout = options.text("request-timeout");
-  return await connect(world, {
+  const { findNamespace, planLogin } = await import("./login.ts");
+  const namespace = findNamespace(call);
+  const plan = await planLogin(call, {
     host,
-    ui: kubeflow?.ui ?? undefined,
-    namespace: options.text("namespace"),
-    login: hooks?.has("auth") ? hookLogin(hooks, options.text("namespace") ?? null) : undefined,
-    tokenFile: tokenFile === undefined ? undefined : resolve(world.cwd, tokenFile),
-    ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
-    version: call.version,
+    isProjects,
+    namespace: namespace ?? null,
+    kubeflow,
+    hooks,
   });
+  try {
+    return await connect(plan.world, {
+      host,
+      ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]),
+      namespace,
+      login: plan.login,
+      ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
+      version: call.version,
+    });
+  } catch (error) {
+    throw plan.explain(error);
+  }
+}
+
+export interface FoundHost {
+  /** As written. */
+  readonly typed: string;
+  /** True: only the project's files name it. */
+  readonly isProjects: boolean;
+  /** What names it. */
+  readonly from: string;
+}
+
+/** The host that option, environment or kubeflow.yaml name, in this order. Errors: SERVER_HOST. */
+export function findHost({ world, options }: Call, kubeflow: KubeflowConfig | undefined): FoundHost {
+  const option = nonEmpty(options.text("host"));
+  if (option !== undefined) return { typed: option, isProjects: false, from: "--host" };
+  for (const from of ["KFK_HOST", "KF_PIPELINES_ENDPOINT"]) {
+    const typed = nonEmpty(world.env[from]);
+    if (typed !== undefined) return { typed, isProjects: false, from };
+  }
+  if (!kubeflow?.host) throw noHost();
+  return { typed: kubeflow.host, isProjects: true, from: "kubeflow.yaml" };
 }
 
 /** The host that the option or the environment names; an empty variable names none. */
@@ -41,21 +69,8 @@ export function namedHost({ world, options }: Call): string | undefined {
 
 // --- internal ---
 
-/** Headers of the hook `auth`, asked once, and again when the server does not take them any more. */
-function hookLogin(hooks: ProjectHooks, namespace: string | null): NonNullable<ConnectOptions["login"]> {
-  let known: { readonly headers: LoginHeaders | undefined } | undefined;
-  return async (origin, again) => {
-    if (known !== undefined && !again) return known.headers;
-    try {
-      const given = await hooks.auth({ origin, namespace });
-      const secrets = given && Object.entries(given).map(([name, text]) => [name, makeSecret(text)] as const);
-      known = { headers: secrets && Object.fromEntries(secrets) };
-    } catch (error) {
-      // later, what the server says of the old headers decides: a run may have been started with them
-      if (known === undefined || !isKfkError(error)) throw error;
-    }
-    return known.headers;
-  };
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 /** All attempts of one request together may take twice what one may. */

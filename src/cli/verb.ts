@@ -18,6 +18,8 @@ export interface Call {
   readonly verb: string;
   /** Work for when the verb has ended, however it ended. */
   readonly atEnd: (work: () => Promise<void>) => void;
+  /** Told a secret: nothing that is written from now on shows it. */
+  readonly hide: (secret: string) => void;
   readonly version: string;
   readonly commit: string;
   /** A line for people, on stderr; nothing with `--quiet`. */

@@ -188,7 +188,9 @@ function shortText(status: number, body: string): string {
 const MAX_MESSAGE = 600;
 
 function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, " ").trim();
+  // what a server sends must not steer a terminal
+  // oxlint-disable-next-line no-control-regex
+  const line = text.replace(/[\s\u0000-\u001F\u007F-\u009F]+/g, " ").trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
 }
 

@@ -60,6 +60,13 @@ export function buildLink(ui: string, target: LinkTarget): string {
   }
 }
 
+/** True for names and addresses that only this machine or this cluster can mean; `.kubeflow` is no public domain. */
+export function isPrivateHost(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1\]|host\.docker\.internal|[^.:[\]]+|[^.:[\]]+\.kubeflow|.*\.(localhost|svc|svc\.cluster\.local))$/i.test(
+    host,
+  );
+}
+
 // --- internal ---
 
 function findBases(pathname: string): readonly string[] {
@@ -72,22 +79,17 @@ function findBases(pathname: string): readonly string[] {
   return path === "" ? ["", "/pipeline"] : [path];
 }
 
-/** Names and addresses that only this machine or this cluster can mean. */
 function isPrivate(text: string): boolean {
-  const host = text.replace(/[/?#].*$/s, "").replace(/:\d*$/, "");
-  return /^(localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1\]|host\.docker\.internal|[^.]+|.*\.(localhost|svc|svc\.cluster\.local))$/i.test(
-    host,
-  );
+  return isPrivateHost(text.replace(/[/?#].*$/s, "").replace(/:\d*$/, ""));
 }
-
 function readUrl(text: string): URL | undefined {
   if (/[\s\\]/.test(text)) return undefined;
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** For messages: a password may stand before the `@`. */
+/** For messages: a password may stand before the last `@`, with slashes in it too. */
 function withoutUser(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/{0,2})?[^/?#]*@/i, "$1");
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1");
 }
 
 function hostError(message: string): KfkError {

@@ -14,6 +14,7 @@ import * as v from "valibot";
 import { type Code, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import { type Answer, readAnswer, readFailure, readTextAnswer } from "./answer.ts";
+import { wantsLogin } from "./gate.ts";
 import { makeSecret, type Secret } from "./secret.ts";
 
 /** Where requests go and how: what `connect` makes once. */
@@ -83,7 +84,7 @@ export async function request(link: Link, ask: Ask): Promise<Result> {
       rereads--;
       continue; // the token was replaced while the request was under way
     }
-    if (answer.kind === "login" && answer.status === 401 && rereads > 0 && login) {
+    if (wantsLogin(answer) && rereads > 0 && login) {
       rereads--;
       const fresh = await link.login?.(true);
       if (fresh !== undefined && !isSameLogin(login, fresh)) {

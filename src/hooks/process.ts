@@ -6,8 +6,9 @@
  * Answers are copied to plain data here, because functions, dates and classes cannot cross over and must be refused
  * with the place inside the answer.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
-import type { Value } from "../../hooks/contract.ts";
+import type { AuthContext, Value } from "../../hooks/contract.ts";
 import type { ExportedHook, Problem, Reply, Request } from "./message.ts";
 
 /** Serves requests until kfk closes the channel. */
@@ -16,6 +17,8 @@ export async function serveHooks(): Promise<void> {
     name: "kfk",
     setup: (build) => {
       build.module("kfk", () => ({ exports: { defineHooks }, loader: "object" }));
+      // what a way to log in is mostly made of; loaded where a file asks for it
+      build.module("jose", async () => ({ exports: { ...(await import("jose")) }, loader: "object" }));
     },
   });
   const files = new Map<string, Record<string, unknown>>();
@@ -65,13 +68,42 @@ async function serve(files: Map<string, Record<string, unknown>>, request: Reque
     const held = files.get(path)?.[request.hook];
     const call = request.member === null ? held : (held as Record<string, unknown>)[request.member];
     const args: unknown[] = [...request.args];
-    if (request.context) args.push({ ...request.context, env: (name: string) => process.env[name] });
+    if (request.context) {
+      const tools = request.hook === "auth" ? authTools() : {};
+      args.push({ ...request.context, env: (name: string) => process.env[name], ...tools });
+    }
     const result: unknown = await (call as (...args: unknown[]) => unknown)(...args);
     const kept = result === undefined && request.keep ? args[0] : result;
     return { id, value: kept === undefined ? undefined : copy(kept, []) };
   } catch (error) {
     return { id, problem: error instanceof NotPlain ? shapeProblem(error) : describe(error, path) };
   }
+}
+
+/** What a way to log in that ships with kfk is given, for a project's own. */
+function authTools(): Omit<AuthContext, "env"> {
+  return {
+    settings: {},
+    readText: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
+    nowMs: () => Date.now(),
+    fetch: async (url, { timeoutMs, ...init }) =>
+      await fetch(url, {
+        ...init,
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs ?? 30_000),
+      } as RequestInit),
+    run: async (command, env) => {
+      const child = Bun.spawn([...command], {
+        env: { ...process.env, ...env },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+      await child.exited;
+      return { code: child.exitCode, out: out.trimEnd(), err: err.trimEnd() };
+    },
+  };
 }
 
 function describeExport(name: string, value: unknown): ExportedHook {

@@ -9,12 +9,13 @@ import type {
   ExtraStep,
   Finding,
   LintSubject,
+  Login,
   Plan,
   Value,
   ValueMap,
   Variable,
 } from "../../hooks/contract.ts";
-import { extraStepsSchema, findingsSchema, headersSchema, valueMapSchema } from "../../schemas/hooks.ts";
+import { extraStepsSchema, findingsSchema, headersSchema, loginSchema, valueMapSchema } from "../../schemas/hooks.ts";
 import type { Plain } from "../config/plain.ts";
 import { type MapNode, toPlain } from "../config/tree.ts";
 import { KfkError } from "../error.ts";
@@ -48,8 +49,8 @@ export interface ProjectHooks {
   /** Text of the documents of a plan as it was written → with extra steps and changes, as it goes to the server. */
   readonly documents: (plan: StepPlan, text: string) => Promise<string>;
   readonly lint: (subject: LintParts) => Promise<readonly Finding[]>;
-  /** Headers that log in; their values must never be shown. */
-  readonly auth: (target: AuthTarget) => Promise<Readonly<Record<string, string>> | undefined>;
+  /** What logs in; its values must never be shown. */
+  readonly auth: (target: AuthTarget) => Promise<Login | undefined>;
 }
 
 /** What the verb has made so far. */
@@ -182,11 +183,13 @@ export function projectHooks(
       for (const file of having("auth")) {
         const answer = await ask(file, "auth", { ...target }, false);
         if (answer === undefined) continue;
-        const parsed = v.safeParse(headersSchema, answer);
+        const isLogin = typeof (answer as { headers?: unknown } | null)?.headers === "object";
+        const parsed = v.safeParse<v.GenericSchema>(isLogin ? loginSchema : headersSchema, answer);
         if (!parsed.success) throw failure(file, "auth")(describeIssue(parsed.issues[0]));
-        const wrong = Object.keys(parsed.output).find((name) => !/^[\w!#$%&'*+.^`|~-]+$/.test(name));
+        const login = (isLogin ? parsed.output : { headers: parsed.output }) as Login;
+        const wrong = Object.keys(login.headers).find((name) => !/^[\w!#$%&'*+.^`|~-]+$/.test(name));
         if (wrong !== undefined) throw failure(file, "auth")(`"${wrong}" is not the name of a header`);
-        return parsed.output;
+        return login;
       }
       return undefined;
     },

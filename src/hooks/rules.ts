@@ -20,7 +20,7 @@ export const HOOKS: Readonly<Record<HookName, HookRule>> = {
   extraSteps: { combine: "all", form: "function", payload: "steps of one run → more at start and exit" },
   documents: { combine: "series", form: "function", payload: "documents for the server" },
   lint: { combine: "all", form: "function", payload: "model, steps, documents → findings" },
-  auth: { combine: "first", form: "function", payload: "server → headers" },
+  auth: { combine: "first", form: "function", payload: "server → headers, how long they hold" },
 };
 
 /** True for the name of a hook. */

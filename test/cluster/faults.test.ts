@@ -277,6 +277,7 @@ function callIn(world: World): Call {
     positionals: [],
     verb: "run-once",
     atEnd: () => {},
+    hide: () => {},
     version: "1.2.3",
     commit: "",
     colour: false,

@@ -46,6 +46,12 @@ const BROKEN: readonly (readonly [string, Readonly<Record<string, string>>])[] =
   ["a broken catalog", { "conf/local/catalog.yml": `a:\n  password: ${MARK}-frame\n  type: 1\n` }],
   ["broken credentials", { "conf/local/credentials.yml": `db: [\n  ${MARK}-frame\n` }],
   ["a broken kubeflow.yaml", { "conf/local/kubeflow.yaml": `host: https://me:${MARK}-host@x\nrun_config: 3\n` }],
+  [
+    "a broken registry",
+    {
+      "src/spaceflights/pipeline_registry.py": `TOKEN = "${MARK}-source"\nimport os\nraise ValueError(os.environ["KFK_TOKEN"])\n`,
+    },
+  ],
 ];
 
 test.skipIf(!existsSync(KFK)).each(BROKEN)("secrets stay where they are with %s", (name, more) => {

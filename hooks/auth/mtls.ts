@@ -1,0 +1,44 @@
+/**
+ * A client certificate: KFK_CLIENT_CERT and KFK_CLIENT_KEY (also `--client-cert`, `--client-key`), files in PEM form,
+ * read again when they are asked for. It is used together with another way to log in, or alone.
+ */
+import type { AuthContext, AuthProvider, Login } from "../contract.ts";
+import { badFile, refused } from "./failure.ts";
+import { filled } from "./token.ts";
+
+export const mtls: AuthProvider = {
+  name: "mtls",
+  title: "client certificate",
+  settings: [],
+  applies: (_server, context) =>
+    (filled(context.env("KFK_CLIENT_CERT")) ?? filled(context.env("KFK_CLIENT_KEY")))
+      ? { how: "given", because: "KFK_CLIENT_CERT is set" }
+      : undefined,
+  login: (_server, context): Login => {
+    const cert = filled(context.env("KFK_CLIENT_CERT"));
+    const key = filled(context.env("KFK_CLIENT_KEY"));
+    if (cert === undefined || key === undefined) {
+      throw refused(
+        "a client certificate needs its key, and only one of the two is named",
+        "give both --client-cert and --client-key",
+      );
+    }
+    return {
+      headers: {},
+      tls: {
+        cert: readPem(cert, /-----BEGIN CERTIFICATE-----/, "certificate", context),
+        key: readPem(key, /-----BEGIN [A-Z ]*PRIVATE KEY-----/, "private key", context),
+      },
+      principal: `the certificate in ${cert}`,
+    };
+  },
+};
+
+// --- internal ---
+
+function readPem(file: string, form: RegExp, what: string, context: AuthContext): string {
+  const text = context.readText(file);
+  if (text === undefined) throw badFile(`the ${what} ${file} is not there`, "check --client-cert and --client-key");
+  if (!form.test(text)) throw badFile(`${file} holds no ${what} in PEM form`, "check --client-cert and --client-key");
+  return text;
+}

@@ -1,0 +1,140 @@
+import type { KfkError } from "../error.ts";
+import type { Around, Reach } from "./reach.ts";
+import type { Call, Verb } from "./verb.ts";
+
+export const doctor: Verb = {
+  name: "doctor",
+  summary: "What the server is, and what stands in the way",
+  details:
+    "Looks at this machine, the project and the server, names whatever stands before the API and the next thing to do. " +
+    "Creates nothing. Status 0: nothing stands in the way; else that of the first thing that does.",
+  options: {
+    output: {
+      type: "enum",
+      alias: ["o"],
+      options: ["text", "json"],
+      default: "text",
+      description: "Form of the result",
+    },
+  },
+  examples: ["kfk doctor", "kfk doctor --host https://kubeflow.example.org", "kfk doctor -o json"],
+  run: async (call) => {
+    const { openAround } = await import("./reach.ts");
+    const around = await openAround(call);
+    const findings = [...lookAround(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
+    if (call.options.text("output") === "json") {
+      call.world.out.write(`${JSON.stringify(findings.map(({ error: _error, ...rest }) => rest))}\n`);
+    } else call.world.out.write(findings.map(render).join(""));
+    return findings.find(({ verdict }) => verdict === "no")?.error?.status ?? 0;
+  },
+};
+
+// --- internal ---
+
+interface Finding {
+  readonly about: "machine" | "project" | "host" | "login" | "server" | "identity";
+  readonly verdict: "ok" | "warn" | "no" | "skipped";
+  readonly text: string;
+  /** The one next thing to do. */
+  readonly next: string | null;
+  readonly error?: KfkError;
+}
+
+const MARK = { ok: "ok  ", warn: "warn", no: "NO  ", skipped: "-   " } as const;
+
+function render({ about, verdict, text, next }: Finding): string {
+  return `${MARK[verdict]}  ${about.padEnd(8)}  ${text}\n${next === null ? "" : `                next: ${next}\n`}`;
+}
+
+function ok(about: Finding["about"], text: string): Finding {
+  return { about, verdict: "ok", text, next: null };
+}
+
+function no(about: Finding["about"], error: KfkError): Finding {
+  const notes = error.notes.map(({ message }) => `; ${message}`).join("");
+  return { about, verdict: "no", text: `${error.message}${notes}`, next: error.hint ?? null, error };
+}
+
+/** Variables that make Bun, which kfk is built with, do something else. Checked with Bun 1.4.5. */
+const DISTURBING: Readonly<Record<string, string>> = {
+  BUN_OPTIONS: "can load other code into kfk",
+  BUN_INSPECT: "opens a debugger",
+  BUN_CONFIG_VERBOSE_FETCH: "prints tokens in clear",
+  NODE_TLS_REJECT_UNAUTHORIZED: "turns off the check of certificates when it is 0",
+};
+
+function lookAround({ world, version }: Call): Finding[] {
+  const found = Object.keys(DISTURBING).filter((name) => (world.env[name] ?? "") !== "");
+  const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"].find((name) => world.env[name]);
+  return [
+    ok("machine", `kfk ${version}${proxy === undefined ? "" : `; requests go through the proxy of ${proxy}`}`),
+    ...found.map((name): Finding => ({
+      about: "machine",
+      verdict: "warn",
+      text: `${name} is set, which ${DISTURBING[name]}`,
+      next: `unset ${name}`,
+    })),
+  ];
+}
+
+function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around): Finding[] {
+  if (error !== null) return [no("project", error)];
+  if (project === null) return [{ about: "project", verdict: "skipped", text: "no Kedro project here", next: null }];
+  const names = (call.world.files.list(project.root) ?? []).map(({ name }) => name);
+  const keys = names.filter((name) => /^gha-creds-.*\.json$/.test(name));
+  const count = hooks?.files.length ?? 0;
+  return [
+    ok(
+      "project",
+      `${project.name}, Kedro ${project.kedroVersion}${count === 0 ? "" : `, ${count} hook ${count === 1 ? "file" : "files"}`}`,
+    ),
+    ...(kubeflow === undefined
+      ? [
+          {
+            about: "project",
+            verdict: "warn",
+            text: "there is no kubeflow.yaml",
+            next: "kfk init URL writes one",
+          } as const,
+        ]
+      : []),
+    ...keys.map((name): Finding => ({
+      about: "project",
+      verdict: "warn",
+      text: `${name} holds a credential of this job and lies in the project`,
+      next: "add gha-creds-*.json to .gitignore and .dockerignore",
+    })),
+  ];
+}
+
+async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
+  const [{ reachServer }, { isKfkError }] = await Promise.all([import("./reach.ts"), import("../error.ts")]);
+  try {
+    return describeReach(await reachServer(call, around));
+  } catch (error) {
+    if (!isKfkError(error)) throw error;
+    return [no("host", error)];
+  }
+}
+
+function describeReach(reach: Reach): Finding[] {
+  const { host, origin, login, server, error, isKnown } = reach;
+  const rows: Finding[] = [ok("host", `${origin ?? host.typed}, from ${host.from}`)];
+  const ways = login?.ways ?? [];
+  if (login !== null && login.asked > 0) {
+    const until =
+      login.expiresAtMs === null ? "" : `, until ${new Date(login.expiresAtMs).toISOString().slice(0, 19)}Z`;
+    const as = login.principal === null ? "" : ` as ${login.principal}`;
+    const text = ways.map(({ name, because }) => `${name} (${because})`).join(" and ");
+    if (ways.length > 0 && login.principal !== undefined) rows.push(ok("login", `${text}${as}${until}`));
+    else rows.push({ about: "login", verdict: "skipped", text: "nothing to log in with here", next: null });
+  }
+  if (server !== null) {
+    const many = server.namespace === null ? "for one user" : `for many users, namespace ${server.namespace}`;
+    rows.push(ok("server", `Kubeflow Pipelines ${server.version ?? "of an unknown version"}, ${many}`));
+    rows.push(ok("server", server.keepsRunId ? "speaks v1beta1 and v2beta1" : "speaks v1beta1 alone"));
+  }
+  if (error !== null) rows.push(no(server === null ? "server" : "identity", error));
+  if (isKnown) rows.push(ok("identity", "the server lets you list experiments"));
+  return rows;
+}

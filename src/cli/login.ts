@@ -1,0 +1,323 @@
+/**
+ * Command line, environment, kubeflow.yaml and the person's own configuration → the way to log in to a host, and the
+ * transport that carries it: client certificate, private CA, what the gate's answers show.
+ *
+ * Which way: KFK_AUTH, else `auth:` of kubeflow.yaml, else `auth:` of the person's configuration, else the first that
+ * applies. The project's hook `auth` goes before all of them.
+ */
+import { resolve } from "node:path";
+import type { AuthContext, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
+import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
+import { authContext, mayBePlain } from "../cluster/auth-context.ts";
+import { buildChain, type Chain, type WantedAuth } from "../cluster/auth.ts";
+import { type Gate, recogniseGate } from "../cluster/gate.ts";
+import { parseHost } from "../cluster/host.ts";
+import type { LoginHeaders } from "../cluster/request.ts";
+import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { isPlainMap, type Plain } from "../config/plain.ts";
+import { KfkError } from "../error.ts";
+import type { ProjectHooks } from "../hooks/project.ts";
+import type { World } from "../world.ts";
+import { isListed, readUserConfig, type UserConfig } from "./user-config.ts";
+import type { Call } from "./verb.ts";
+
+export interface LoginPlan {
+  readonly chain: Chain;
+  /** Headers for the next request to the server. */
+  readonly login: (origin: string, again: boolean) => Promise<LoginHeaders | undefined>;
+  /** The world whose requests to the server carry certificates and are looked at. */
+  readonly world: World;
+  readonly origin: string;
+  /** What stood before the API in the last answer that was none of it. */
+  readonly gate: () => Gate | undefined;
+  /** An error of the server with the advice that fits the gate. */
+  readonly explain: (error: unknown) => unknown;
+}
+
+export interface LoginOptions {
+  /** As typed. */
+  readonly host: string;
+  /** True: only the project's files name it. */
+  readonly isProjects: boolean;
+  readonly namespace: string | null;
+  readonly kubeflow: KubeflowConfig | undefined;
+  readonly hooks: ProjectHooks | undefined;
+}
+
+/** Prepares the login; nobody is asked yet. Errors: SERVER_HOST, SERVER_LOGIN, CONFIG_YAML, SERVER_TOKEN_FILE. */
+export async function planLogin(call: Call, options: LoginOptions): Promise<LoginPlan> {
+  const { world } = call;
+  refuseOpenTls(world);
+  const { origin } = parseHost(options.host);
+  const user = await readUserConfig(world);
+  const more = optionVariables(call);
+  const ca = await readCa(call);
+  const chain = buildChain({
+    clock: world.clock,
+    origin,
+    namespace: options.namespace,
+    providers: SHIPPED,
+    beside: BESIDE,
+    hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
+    wanted: findWanted(world, options.kubeflow, user),
+    context: (settings) => authContext(world, settings, more, ca),
+    isTrusted: onceOnly((what) => isTrusted(call, origin, what, options.isProjects, user)),
+    hide: call.hide,
+    tell: (text) => call.warn([{ message: text }]),
+  });
+  let seen: Gate | undefined;
+  const carried = transport(call, chain, origin, ca, (gate) => {
+    seen = gate;
+  });
+  const isOpen = new URL(origin).protocol === "http:" && !mayBePlain(new URL(origin));
+  let isTold = false;
+  return {
+    chain,
+    origin,
+    world: carried,
+    gate: () => seen,
+    login: async (_origin, again) => {
+      const headers = await chain.login(again);
+      if (headers === undefined || (Object.keys(headers).length === 0 && chain.tls() === undefined)) return headers;
+      if (isOpen && (world.env["KFK_ALLOW_HTTP"] ?? "") !== "1") throw plainHttp(origin);
+      if (!isTold) call.say(describeWay(chain));
+      isTold = true;
+      return headers;
+    },
+    explain: (error) => explain(error, seen, chain, origin),
+  };
+}
+
+/**
+ * The namespace that nobody has to name: `--namespace`, KFK_NAMESPACE, the pod's own where it has a token for Kubeflow,
+ * what the kfp SDK keeps. A server for one user ignores it. Source: kfp SDK 2.17 `client/client.py`.
+ */
+export function findNamespace({ world, options }: Call): string | undefined {
+  const named = options.text("namespace") ?? world.env["KFK_NAMESPACE"];
+  if (named !== undefined && named !== "") return named;
+  const hasToken = (world.env["KF_PIPELINES_SA_TOKEN_PATH"] ?? "") !== "";
+  const ofPod = hasToken ? readQuietly(world, "/var/run/secrets/kubernetes.io/serviceaccount/namespace") : undefined;
+  if (ofPod !== undefined) return ofPod;
+  const kept = readQuietly(world, `${world.env["HOME"] ?? ""}/.config/kfp/context.json`);
+  const name = /"namespace":\s*"([a-z0-9-]+)"/.exec(kept ?? "")?.[1];
+  return name;
+}
+
+/** What is there to log in with on this machine, for the verb that lists the ways. */
+export function loginContext(call: Call): AuthContext {
+  return authContext(call.world, {}, optionVariables(call));
+}
+
+// --- internal ---
+
+/** A file that says more, if it can be read. */
+function readQuietly(world: World, path: string): string | undefined {
+  try {
+    return world.files.readText(path)?.trim() || undefined;
+  } catch {
+    return undefined; // a help, and no need
+  }
+}
+
+/** Options stand for variables, so that a provider looks in one place. */
+function optionVariables(call: Call): Readonly<Record<string, string | undefined>> {
+  const path = (name: string): string | undefined => {
+    const text = call.options.text(name);
+    return text === undefined ? undefined : resolve(call.world.cwd, text);
+  };
+  return {
+    KFK_TOKEN_FILE: path("token-file"),
+    KFK_CLIENT_CERT: path("client-cert"),
+    KFK_CLIENT_KEY: path("client-key"),
+  };
+}
+
+function findWanted(
+  world: World,
+  kubeflow: KubeflowConfig | undefined,
+  user: UserConfig,
+): readonly WantedAuth[] | null {
+  const ofProject = readWanted(kubeflow?.auth ?? null, true);
+  const ofUser = readWanted(user.auth, false);
+  const named = (world.env["KFK_AUTH"] ?? "")
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  if (named.length > 0) {
+    const settings = [...(ofUser ?? []), ...(ofProject ?? [])];
+    return named
+      .filter((name) => name !== "none")
+      .map((name) => settings.find((each) => each.name === name) ?? { name, settings: {}, isProjects: false });
+  }
+  const exec = ofProject?.find(({ name }) => name === "exec");
+  if (exec !== undefined) throw execInProject(user.file);
+  return ofProject ?? ofUser;
+}
+
+/** `name`, `[name, …]`, `{type: name, …}` or `{name: {…}}`. */
+function readWanted(auth: unknown, isProjects: boolean): readonly WantedAuth[] | null {
+  if (auth === null || auth === undefined) return null;
+  if (Array.isArray(auth)) return auth.flatMap((each) => readWanted(each, isProjects) ?? []);
+  if (typeof auth === "string") return auth === "none" ? [] : [{ name: auth, settings: {}, isProjects }];
+  const map = toRecord(auth);
+  if (map === undefined) throw badAuth();
+  const { type, ...rest } = map;
+  if (typeof type === "string") return type === "none" ? [] : [{ name: type, settings: rest as ValueMap, isProjects }];
+  return Object.entries(map).map(([name, settings]) => {
+    const inside = settings === null ? {} : toRecord(settings);
+    if (inside === undefined) throw badAuth();
+    return { name, settings: inside as ValueMap, isProjects };
+  });
+}
+
+function toRecord(value: unknown): Record<string, unknown> | undefined {
+  if (value instanceof Map) {
+    return isPlainMap(value as Plain)
+      ? Object.fromEntries([...value].map(([key, item]) => [String(key), item as unknown]))
+      : undefined;
+  }
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}
+
+function hookLogin(hooks: ProjectHooks): (target: AuthTarget) => Promise<Login | undefined> {
+  return async (target) => await hooks.auth(target);
+}
+
+function onceOnly(ask: (what: string) => Promise<boolean>): (what: string) => Promise<boolean> {
+  let answer: Promise<boolean> | undefined;
+  return async (what) => await (answer ??= ask(what));
+}
+
+async function isTrusted(
+  call: Call,
+  origin: string,
+  what: string,
+  isProjects: boolean,
+  user: UserConfig,
+): Promise<boolean> {
+  if (!isProjects) return true;
+  const { world } = call;
+  const listed = [...(world.env["KFK_TRUST_HOSTS"] ?? "").split(/[,\s]+/), ...user.trustHosts];
+  if (
+    isListed(
+      listed.filter((each) => each !== ""),
+      origin,
+    )
+  )
+    return true;
+  const answer = await world.ask?.(
+    `kubeflow.yaml of this project names ${origin}.\nMay it get ${what}? [y/N] (KFK_TRUST_HOSTS=${new URL(origin).host} answers yes) `,
+  );
+  return /^\s*y(es)?\s*$/i.test(answer ?? "");
+}
+
+const PEEK_BYTES = 65_536;
+
+function transport(
+  call: Call,
+  chain: Chain,
+  origin: string,
+  ca: readonly string[] | undefined,
+  onGate: (gate: Gate) => void,
+): World {
+  const { world } = call;
+  let isSkewTold = false;
+  return {
+    ...world,
+    fetch: async (url, init) => {
+      if (!url.startsWith(`${origin}/`)) return await world.fetch(url, init);
+      const own = chain.tls();
+      const tls = { ...(ca === undefined ? {} : { ca }), ...own };
+      const response = await world.fetch(url, Object.keys(tls).length === 0 ? init : ({ ...init, tls } as RequestInit));
+      const { status, headers } = response;
+      const isPage = status === 200 && /html/i.test(headers.get("content-type") ?? "");
+      if (!isPage && !(status >= 300 && status < 404)) return response;
+      const body = await response.clone().text();
+      const gate = recogniseGate(status, headers, body.slice(0, PEEK_BYTES));
+      if (gate !== undefined) onGate(gate);
+      const skewMs = Date.parse(headers.get("date") ?? "") - world.clock.nowMs();
+      if (status === 401 && Math.abs(skewMs) > SKEW_MS && !isSkewTold) {
+        isSkewTold = true;
+        call.warn([{ message: describeSkew(skewMs) }]);
+      }
+      return response;
+    },
+  };
+}
+
+const SKEW_MS = 120_000;
+
+function describeSkew(skewMs: number): string {
+  const minutes = Math.round(Math.abs(skewMs) / 60_000);
+  return `this machine's clock is ${minutes} min ${skewMs > 0 ? "behind" : "ahead of"} the server's, which can make tokens invalid`;
+}
+
+/** A private CA beside the public ones: what Bun 1.4.5 is given takes their place, so they are given too. */
+async function readCa(call: Call): Promise<readonly string[] | undefined> {
+  const named = call.options.text("ca-cert") ?? call.world.env["KFK_CA_FILE"];
+  if (named === undefined || named === "") return undefined;
+  const file = resolve(call.world.cwd, named);
+  const text = call.world.files.readText(file);
+  if (text === undefined || !text.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new KfkError(
+      "SERVER_TOKEN_FILE",
+      `${file} ${text === undefined ? "is not there" : "holds no certificate in PEM form"}`,
+      {
+        hint: "name the certificate of the CA with --ca-cert",
+      },
+    );
+  }
+  const { rootCertificates } = await import("node:tls");
+  return [...rootCertificates, text];
+}
+
+function describeWay(chain: Chain): string {
+  const { ways, principal } = chain.state();
+  const names = ways.map(({ name, because }) => `${name} (${because})`).join(" and ");
+  return `logging in by ${names}${principal === null ? "" : ` as ${principal}`}`;
+}
+
+/** The server's error with what the gate's answer shows; the same error when it shows nothing. */
+function explain(error: unknown, gate: Gate | undefined, chain: Chain, origin: string): unknown {
+  if (!(error instanceof KfkError) || !["SERVER_GATE", "SERVER_LOGIN"].includes(error.code)) return error;
+  const { keptBack, ways } = chain.state();
+  const notes = [...error.notes];
+  if (gate !== undefined) notes.push({ message: `what answers is ${gate.name}` });
+  if (ways.length > 0) notes.push({ message: `logged in by ${ways.map(({ name }) => name).join(" and ")}` });
+  const [kept] = keptBack;
+  if (kept !== undefined) {
+    return new KfkError(error.code, error.message, {
+      notes: [...notes, { message: `not sent, as only the project names this host: ${kept}` }],
+      hint: `if the host is yours: set KFK_TRUST_HOSTS=${new URL(origin).host}, or give --host yourself`,
+    });
+  }
+  if (gate === undefined) return error;
+  return new KfkError(error.code, error.message, { notes, hint: gate.advice });
+}
+
+function refuseOpenTls(world: World): void {
+  if (world.env["NODE_TLS_REJECT_UNAUTHORIZED"] !== "0") return;
+  throw new KfkError("SERVER_LOGIN", "NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the check of certificates", {
+    hint: "unset it, and name a private CA with --ca-cert",
+  });
+}
+
+function plainHttp(origin: string): KfkError {
+  return new KfkError("SERVER_LOGIN", `${origin} would get the login over plain http, where others can read it`, {
+    hint: "write https:// in the host; KFK_ALLOW_HTTP=1 sends it all the same",
+  });
+}
+
+function execInProject(file: string): KfkError {
+  return new KfkError("SERVER_LOGIN", "auth: exec in kubeflow.yaml would run a program that the project names", {
+    hint: `write it into your own ${file}`,
+  });
+}
+
+function badAuth(): KfkError {
+  return new KfkError("CONFIG_KUBEFLOW", "auth: must be a name, a list of names, or a mapping with type:", {
+    hint: "for example auth: dex, or auth: {type: iap, client_id: …}",
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * The world as a provider of logins may use it: files by name, one request that follows no redirect, a program without
+ * a shell. Refused: plain http to anything but this machine, the cluster and the metadata server of a cloud; answers
+ * over 1 MiB. A program gets the environment without what is kfk's or Bun's own.
+ */
+import { resolve } from "node:path";
+import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts";
+import { isKfkError } from "../error.ts";
+import type { World } from "../world.ts";
+import { isPrivateHost } from "./host.ts";
+
+/** `more`: variables that go before the environment's, as options do. `ca`: all roots, where a private one is named. */
+export function authContext(
+  world: World,
+  settings: ValueMap,
+  more: Readonly<Record<string, string | undefined>> = {},
+  ca?: readonly string[],
+): AuthContext {
+  return {
+    env: (name) => more[name] ?? world.env[name],
+    settings,
+    readText: (path) => readFile(world, path),
+    nowMs: () => world.clock.nowMs(),
+    fetch: (url, init) => send(world, url, init, ca),
+    run: (command, env) => runProgram(world, command, env ?? {}),
+  };
+}
+
+/** True for an address to which a credential may go without TLS. */
+export function mayBePlain(url: URL): boolean {
+  return (
+    url.hostname === "metadata.google.internal" || url.hostname === "169.254.169.254" || isPrivateHost(url.hostname)
+  );
+}
+
+// --- internal ---
+
+const TIMEOUT_MS = 30_000;
+const PROGRAM_TIMEOUT_MS = 60_000;
+const MAX_BYTES = 1024 * 1024;
+
+function readFile(world: World, path: string): string | undefined {
+  const home = world.env["HOME"];
+  const full = path.startsWith("~/") && home !== undefined ? resolve(home, path.slice(2)) : resolve(world.cwd, path);
+  try {
+    return world.files.readText(full);
+  } catch (error) {
+    if (!isKfkError(error)) throw error;
+    throw failure("file", error.message, "check the rights of the file");
+  }
+}
+
+async function send(
+  world: World,
+  address: string,
+  init: AuthRequest,
+  ca: readonly string[] | undefined,
+): Promise<Response> {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  const shown = url === undefined ? "the address" : url.origin;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw failure("refused", `${shown} is not an https address without user name`, "correct the address");
+  }
+  if (url.protocol === "http:" && !mayBePlain(url) && world.env["KFK_ALLOW_HTTP"] !== "1") {
+    throw failure("refused", `${shown} is asked for a login without TLS`, "use an https address");
+  }
+  const ended = new AbortController();
+  const late = new AbortController();
+  const timeoutMs = init.timeoutMs ?? TIMEOUT_MS;
+  void world.clock.sleep(timeoutMs, ended.signal).then(() => {
+    if (!ended.signal.aborted) late.abort(new DOMException("too late", "TimeoutError"));
+  });
+  try {
+    const tls = { ...(ca === undefined ? {} : { ca }), ...init.tls };
+    const response = await world.fetch(address, {
+      method: init.method ?? "GET",
+      headers: init.headers ?? {},
+      ...(init.body === undefined ? {} : { body: init.body }),
+      ...(Object.keys(tls).length === 0 ? {} : { tls }),
+      redirect: "manual",
+      signal: late.signal,
+    } as RequestInit);
+    const bytes = await response.arrayBuffer();
+    if (bytes.byteLength > MAX_BYTES) throw failure("refused", `${shown} answers with too much`, "check the address");
+    // a body that is all here: whoever reads it later waits for nothing
+    const empty = [101, 204, 205, 304].includes(response.status);
+    return new Response(empty ? null : bytes, { status: response.status, headers: response.headers });
+  } catch (error) {
+    if (error instanceof Error && "kind" in error) throw error;
+    const code = (error as { code?: unknown }).code;
+    const why = late.signal.aborted
+      ? `no answer within ${timeoutMs / 1000} s`
+      : typeof code === "string"
+        ? code
+        : "no answer";
+    throw failure(
+      "unreachable",
+      `cannot reach ${shown}: ${why}`,
+      `check that ${shown} can be reached from here, then try again`,
+    );
+  } finally {
+    ended.abort();
+  }
+}
+
+async function runProgram(
+  world: World,
+  command: readonly string[],
+  more: Readonly<Record<string, string>>,
+): ReturnType<AuthContext["run"]> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const kept = Object.entries(world.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !/^(KFK_|BUN_|DEX_|KFK$)/.test(entry[0]),
+  );
+  const name = command[0] ?? "";
+  try {
+    const child = world.spawn(command, {
+      cwd: world.cwd,
+      env: { ...Object.fromEntries(kept), ...more },
+      onLine: (line, stream) => void (stream === "stdout" ? out : err).push(line),
+      endGroup: true,
+    });
+    const stop = new AbortController();
+    let isLate = false;
+    void world.clock.sleep(PROGRAM_TIMEOUT_MS, stop.signal).then(() => {
+      if (stop.signal.aborted) return;
+      isLate = true;
+      child.kill("SIGKILL");
+    });
+    const { code } = await child.ended;
+    stop.abort();
+    if (isLate) {
+      const hint = `run ${name} yourself: it must end by itself and ask nothing`;
+      throw failure("refused", `${name} did not end within ${PROGRAM_TIMEOUT_MS / 1000} s`, hint);
+    }
+    return { code, out: out.join("\n"), err: err.join("\n") };
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") throw error;
+    throw failure("refused", `there is no program ${name}`, `install ${name}, or put it on the PATH`);
+  }
+}
+
+/** As `hooks/auth/failure.ts` makes them; this side of the contract knows their form alone. */
+function failure(kind: "refused" | "unreachable" | "file", message: string, hint: string): Error {
+  return Object.assign(new Error(message), { kind, hint });
+}

@@ -1,0 +1,335 @@
+/**
+ * The chain of ways to log in: which one is taken for a server, what it gives, for how long, and when it is asked
+ * again. Comes in: providers (`hooks/auth/`, the project's hook `auth` first), what configuration asks for, whether
+ * the host is trusted. Goes out: the headers for the next request, or the error that ends the command.
+ *
+ * Rules: what was given for this command goes before what lies around on the machine; what lies around is kept back
+ * from a host that only the project names, unless a person trusts it. When the chosen way fails nothing is sent (it
+ * never falls through to the next). A login is renewed 60 s before its end, or at half of a shorter life; callers at
+ * the same time share one renewal. What was renewed, or could not be, is left alone for ten seconds; until then the
+ * server judges the old login, because a run may have been started with it.
+ */
+import type { AuthContext, AuthProvider, AuthReason, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
+import { isKfkError, KfkError, suggest } from "../error.ts";
+import type { Clock } from "../world.ts";
+import type { LoginHeaders } from "./request.ts";
+import { makeSecret } from "./secret.ts";
+
+/** A way that configuration asks for by name. */
+export interface WantedAuth {
+  readonly name: string;
+  readonly settings: ValueMap;
+  /** True: only the project's files ask for it. */
+  readonly isProjects: boolean;
+}
+
+export interface ChainOptions {
+  readonly clock: Clock;
+  readonly origin: string;
+  readonly namespace: string | null;
+  /** In the order in which they are asked. */
+  readonly providers: readonly AuthProvider[];
+  /** Asked as well, and joined to whichever is chosen. */
+  readonly beside: readonly AuthProvider[];
+  /** The project's hook; undefined as an answer: it leaves it to the others. */
+  readonly hook?: ((target: AuthTarget) => Promise<Login | undefined>) | undefined;
+  /** null: nothing asks for one; an empty list: for none at all. */
+  readonly wanted: readonly WantedAuth[] | null;
+  readonly context: (settings: ValueMap) => AuthContext;
+  /** Asked at most once, and only when something would be sent that lies around on the machine. */
+  readonly isTrusted: (what: string) => Promise<boolean>;
+  /** Told every text that must never be shown. */
+  readonly hide: (text: string) => void;
+  readonly tell: (text: string) => void;
+}
+
+/** What is known of the login in use; nothing in it is secret. */
+export interface ChainState {
+  readonly ways: readonly { readonly name: string; readonly title: string; readonly because: string }[];
+  readonly principal: string | null;
+  readonly audience: string | null;
+  readonly expiresAtMs: number | null;
+  /** Ways that would apply, and are kept back because nobody trusts the host. */
+  readonly keptBack: readonly string[];
+  /** How often a way was asked to log in. */
+  readonly asked: number;
+}
+
+export interface Chain {
+  /** Headers for the next request; undefined: there is nothing to log in with. Errors: SERVER_CREDENTIALS and others. */
+  readonly login: (again: boolean) => Promise<LoginHeaders | undefined>;
+  /** Client certificate and key of the login in use. */
+  readonly tls: () => Login["tls"];
+  readonly state: () => ChainState;
+}
+
+/** A chain that has asked nobody yet. */
+export function buildChain(options: ChainOptions): Chain {
+  let plan: Promise<Plan> | undefined;
+  let held: Held | undefined;
+  let pending: Promise<Held> | undefined;
+  let failedAtMs: number | undefined;
+  let lastTrouble = "";
+  let asked = 0;
+  let keptBack: readonly string[] = [];
+  let ways: readonly Way[] = [];
+  const now = options.clock.nowMs;
+  const steady = options.clock.monotonicMs;
+
+  const renew = async (why: AuthTarget["why"]): Promise<Held> => {
+    const target = { origin: options.origin, namespace: options.namespace, why };
+    if (plan === undefined) plan = choose(options, target);
+    const chosen = await plan;
+    ({ keptBack, ways } = chosen);
+    asked++;
+    const logins = chosen.first?.splice(0) ?? [];
+    if (logins.length === 0) for (const way of ways) logins.push(await askWay(way, target, options));
+    return hold(logins, options, { nowMs: now(), atMs: steady(), why });
+  };
+
+  const renewOnce = async (why: AuthTarget["why"]): Promise<Held> => {
+    pending ??= renew(why).finally(() => {
+      pending = undefined;
+    });
+    return await pending;
+  };
+
+  return {
+    login: async (again) => {
+      const before = held;
+      if (before !== undefined && !again && !isDue(before, now())) return before.headers;
+      if (before?.isEmpty) return undefined;
+      // turned away although it was just renewed: another one would be too; or another request has just brought it
+      const isNew = before !== undefined && before.why !== "first" && steady() - before.atMs < RETRY_MS;
+      if (again && isNew && before.renewAtMs > 0) return before.headers;
+      const why = before === undefined ? "first" : again ? "refused" : "expiring";
+      if (before !== undefined && failedAtMs !== undefined && steady() - failedAtMs < RETRY_MS) return before.headers;
+      try {
+        held = await renewOnce(why);
+        failedAtMs = undefined;
+      } catch (error) {
+        if (before === undefined) {
+          plan = undefined;
+          throw error;
+        }
+        if (!isKfkError(error)) throw error;
+        failedAtMs = steady();
+        if (error.message !== lastTrouble) options.tell(`cannot renew the login: ${error.message}`);
+        lastTrouble = error.message;
+        return before.headers;
+      }
+      return held.isEmpty ? undefined : held.headers;
+    },
+    tls: () => held?.tls,
+    state: () => ({
+      ways: ways.map(({ provider, reason }) => ({
+        name: provider.name,
+        title: provider.title,
+        because: reason.because,
+      })),
+      principal: held?.principal ?? null,
+      audience: held?.audience ?? null,
+      expiresAtMs: held?.expiresAtMs ?? null,
+      keptBack,
+      asked,
+    }),
+  };
+}
+
+// --- internal ---
+
+const MARGIN_MS = 60_000;
+const RETRY_MS = 10_000;
+
+interface Way {
+  readonly provider: AuthProvider;
+  readonly reason: AuthReason;
+  readonly context: AuthContext;
+}
+
+interface Plan {
+  readonly ways: readonly Way[];
+  readonly keptBack: readonly string[];
+  /** Logins that choosing already brought; taken once. */
+  readonly first?: Login[];
+}
+
+interface Held {
+  readonly headers: LoginHeaders;
+  readonly tls: Login["tls"];
+  readonly principal: string | undefined;
+  readonly audience: string | undefined;
+  readonly expiresAtMs: number | undefined;
+  /** By the wall clock; 0: at once. */
+  readonly renewAtMs: number;
+  /** When it was got, by the steady clock. */
+  readonly atMs: number;
+  readonly why: AuthTarget["why"];
+  readonly isEmpty: boolean;
+}
+
+async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> {
+  if (options.hook) {
+    const login = await options.hook(target);
+    if (login !== undefined) {
+      return { ways: [hookWay(options.hook, options.context({}))], keptBack: [], first: [login] };
+    }
+  }
+  const beside = options.beside.flatMap((provider) => findWay(provider, target, options.context({})));
+  if (options.wanted !== null) {
+    const ways: Way[] = [];
+    for (const wanted of options.wanted) ways.push(await findWanted(wanted, target, options));
+    return { ways: [...ways, ...beside], keptBack: [] };
+  }
+  const found = options.providers.flatMap((provider) => findWay(provider, target, options.context({})));
+  const given = found.find(({ reason }) => reason.how === "given");
+  if (given !== undefined) return { ways: [given, ...beside], keptBack: [] };
+  const [ambient] = found;
+  if (ambient === undefined) return { ways: beside, keptBack: [] };
+  const isTrusted = await options.isTrusted(ambient.reason.because);
+  return isTrusted
+    ? { ways: [ambient, ...beside], keptBack: [] }
+    : { ways: beside, keptBack: [ambient.reason.because] };
+}
+
+function findWay(provider: AuthProvider, target: AuthTarget, context: AuthContext): Way[] {
+  const reason = provider.applies(target, context);
+  return reason === undefined ? [] : [{ provider, reason, context }];
+}
+
+async function findWanted(wanted: WantedAuth, target: AuthTarget, options: ChainOptions): Promise<Way> {
+  const known = [...options.providers, ...options.beside];
+  const provider = known.find(({ name }) => name === wanted.name);
+  if (provider === undefined) throw unknownWay(wanted.name, known);
+  for (const key of Object.keys(wanted.settings)) {
+    if (!provider.settings.includes(key)) throw unknownSetting(provider, key);
+  }
+  const context = options.context(wanted.settings);
+  const found = provider.applies(target, context);
+  const reason: AuthReason = found ?? { how: "ambient", because: `auth: ${provider.name}` };
+  // what the project's files alone ask for is no consent of the person
+  if (reason.how === "ambient" && !(await options.isTrusted(reason.because))) {
+    throw untrusted(options.origin, reason.because);
+  }
+  return { provider, reason, context };
+}
+
+function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext): Way {
+  const login = async (target: AuthTarget): Promise<Login> => (await hook(target)) ?? { headers: {} };
+  const provider = { name: "hook", title: "the project's hook auth", settings: [], applies: () => undefined, login };
+  return { provider, reason: { how: "given", because: "the project's hook auth answered" }, context };
+}
+
+async function askWay({ provider, context }: Way, target: AuthTarget, options: ChainOptions): Promise<Login> {
+  try {
+    return await provider.login(target, context);
+  } catch (error) {
+    if (isKfkError(error)) throw error;
+    throw failed(provider, error, options);
+  }
+}
+
+function hold(
+  logins: readonly Login[],
+  options: ChainOptions,
+  got: Pick<Held, "atMs" | "why"> & { readonly nowMs: number },
+): Held {
+  const { nowMs, atMs, why } = got;
+  const headers: Record<string, ReturnType<typeof makeSecret>> = {};
+  for (const login of logins) {
+    if (login.origin !== undefined && login.origin !== options.origin) throw elsewhere(login.origin, options.origin);
+    for (const [name, text] of Object.entries(login.headers)) {
+      hideHeader(text, options.hide);
+      const key = name.toLowerCase();
+      if (headers[key] !== undefined && headers[key].reveal() !== text) {
+        if (key !== "cookie") throw twice(name);
+        headers[key] = makeSecret(`${headers[key].reveal()}; ${text}`);
+      } else headers[key] = makeSecret(text);
+    }
+    if (login.tls) options.hide(login.tls.key);
+  }
+  const ends = logins.map(({ expiresAtMs }) => expiresAtMs).filter((each) => each !== undefined);
+  const expiresAtMs = ends.length === 0 ? undefined : Math.min(...ends);
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) throw overAlready(expiresAtMs, nowMs);
+  const isRead = logins.some(({ keep }) => keep === false);
+  return {
+    headers,
+    tls: logins.find(({ tls }) => tls !== undefined)?.tls,
+    principal: logins.find(({ principal }) => principal !== undefined)?.principal,
+    audience: logins.find(({ audience }) => audience !== undefined)?.audience,
+    expiresAtMs,
+    renewAtMs: isRead
+      ? 0
+      : expiresAtMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : expiresAtMs - Math.min(MARGIN_MS, (expiresAtMs - nowMs) / 2),
+    atMs,
+    why,
+    isEmpty: logins.length === 0,
+  };
+}
+
+function isDue(held: Held, nowMs: number): boolean {
+  return nowMs >= held.renewAtMs;
+}
+
+/** The whole text, the token alone, and each cookie of it. */
+function hideHeader(text: string, hide: (text: string) => void): void {
+  hide(text);
+  const token = /^(?:bearer|basic|negotiate)\s+(.+)$/i.exec(text)?.[1];
+  if (token !== undefined) hide(token);
+  for (const [, value = ""] of text.matchAll(/(?:^|;\s*)[^=;\s]+=([^;]+)/g)) hide(value);
+}
+
+function failed(provider: AuthProvider, error: unknown, options: ChainOptions): KfkError {
+  const { message, hint, kind } = error as { message?: string; hint?: string; kind?: string };
+  const code = kind === "unreachable" ? "SERVER_UNREACHABLE" : kind === "file" ? "SERVER_TOKEN_FILE" : "SERVER_LOGIN";
+  const what =
+    kind === "file" && provider.name === "token" ? "" : `cannot log in to ${options.origin} (${provider.name}): `;
+  return new KfkError(code, `${what}${message ?? String(error)}`, {
+    hint: hint ?? `this looks like a fault of kfk; another way to log in is auth: token with KFK_TOKEN`,
+  });
+}
+
+function unknownWay(name: string, known: readonly AuthProvider[]): KfkError {
+  const names = [...known.map((each) => each.name), "none"];
+  const near = suggest(name, names);
+  return new KfkError("SERVER_LOGIN", `there is no way to log in called "${name}"`, {
+    hint: near === undefined ? `use one of ${names.join(", ")}` : `did you mean ${near}?`,
+  });
+}
+
+function unknownSetting(provider: AuthProvider, key: string): KfkError {
+  const near = suggest(key, provider.settings);
+  const list = provider.settings.length === 0 ? "it takes none" : `it takes ${provider.settings.join(", ")}`;
+  return new KfkError("SERVER_LOGIN", `auth: ${provider.name} has no setting "${key}"`, {
+    hint: near === undefined ? list : `did you mean ${near}?`,
+  });
+}
+
+function untrusted(origin: string, what: string): KfkError {
+  return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
+    hint: `if it is yours: set KFK_TRUST_HOSTS=${new URL(origin).host}, or give --host yourself`,
+  });
+}
+
+function elsewhere(bound: string, origin: string): KfkError {
+  return new KfkError("SERVER_LOGIN", `the login is for ${bound}, and the server is ${origin}`, {
+    hint: "log in for this server",
+  });
+}
+
+function twice(name: string): KfkError {
+  return new KfkError("SERVER_LOGIN", `two ways to log in both set the header ${name}`, {
+    hint: "leave one of them out of auth:",
+  });
+}
+
+function overAlready(expiresAtMs: number, nowMs: number): KfkError {
+  const show = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return new KfkError(
+    "SERVER_LOGIN",
+    `the login that was given ended ${show(expiresAtMs)}, and it is ${show(nowMs)} by this machine's clock`,
+    { hint: "set the clock of this machine, then try again" },
+  );
+}
