@@ -61,6 +61,7 @@ export function planForCluster(
         }),
     parameters: given,
     follows: followsOf(read),
+    asRead: read.asRead,
   });
   return {
     ...plan,
@@ -91,6 +92,7 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     merge,
     parameters: given,
     follows: followsOf(read),
+    asRead: read.asRead,
   });
   return { ...plan, warnings: [...warnings, ...inputs, ...plan.warnings] };
 }

@@ -95,7 +95,7 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
       },
     );
   }
-  return { facts, model, configuration, plainEnvs, hasHooks: true };
+  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: true };
 }
 
 // --- internal ---
@@ -141,7 +141,7 @@ function fromAnswer(
     warnings: [],
     dependsOn: () => [],
   };
-  return { facts, model, configuration, plainEnvs, hasHooks: true };
+  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: true };
 }
 
 /** Where configuration lies, as far as it can be read; else Kedro's own. */

@@ -26,6 +26,8 @@ import type { Call } from "./verb.ts";
 export interface ReadProject {
   readonly facts: ProjectFacts;
   readonly model: Model;
+  /** The same before hooks of the project change it: what the image has. */
+  readonly asRead: Model;
   readonly configuration: Configuration;
   /** Environments that need no mention in names. */
   readonly plainEnvs: readonly string[];
@@ -94,7 +96,7 @@ export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
         })),
     ],
   });
-  return { facts, model, configuration, plainEnvs, hasHooks: settings.hasHooks };
+  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: settings.hasHooks };
 }
 
 /** Configuration for the run environment; `settings` come from the project or are Kedro's own. Errors: CONFIG_*. */

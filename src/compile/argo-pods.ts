@@ -132,6 +132,7 @@ function parametersArgument(step: Step): string {
 
 /** The runner's first argument. */
 function sharedArgument(shared: RunnerShared): string {
+  const { follows, runOnly, state } = shared;
   const text = encodeJson(
     new Map<string, Plain>([
       ["kfk", BigInt(shared.kfk)],
@@ -141,6 +142,18 @@ function sharedArgument(shared: RunnerShared): string {
       ["store", shared.store],
       ["carried", shared.carried],
       ["parameters", new Map<string, Plain>(Object.entries(shared.parameters))],
+      ...(follows === undefined ? [] : [["follows", new Map<string, Plain>(Object.entries(follows))] as const]),
+      ...(runOnly === undefined ? [] : [["runOnly", runOnly] as const]),
+      ...(state === undefined
+        ? []
+        : [
+            [
+              "state",
+              new Map<string, Plain>(
+                Object.entries(state).map(([name, [count, digest]]) => [name, [BigInt(count), digest]]),
+              ),
+            ] as const,
+          ]),
     ]),
   );
   return checkArgument(text, "what all steps share");

@@ -37,6 +37,8 @@ export interface StepSettings {
   readonly exitPipeline?: string;
   /** Values given for this run, by pipeline parameter name or Kedro key; already typed. */
   readonly parameters: ReadonlyMap<string, Plain>;
+  /** The model as it was read, for the runner to compare all nodes with; absent: only those of a step are compared. */
+  readonly asRead?: Model;
   /** What else changes with a parameter; absent: nothing. */
   readonly follows?: Follows;
 }
@@ -129,6 +131,7 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
       store: carried.length > 0 ? settings.store : null,
       carried,
       ...shareParameters(parameters, model.parameters, follows),
+      ...shareState(settings.asRead, [pipeline, ...(exit === undefined ? [] : [exit.pipeline])]),
     },
     pods:
       settings.pods.volume?.init && podSettings
@@ -315,6 +318,19 @@ function shareParameters(
     ...(follows.length === 0 ? {} : { follows: Object.fromEntries(follows) }),
     ...(runOnly.length === 0 ? {} : { runOnly }),
   };
+}
+
+/** What the runner compares the image's whole pipelines with: a node too many or too few is another state too. */
+function shareState(model: Model | undefined, pipelines: readonly string[]): Pick<RunnerShared, "state"> {
+  const state = pipelines.flatMap((name): [string, readonly [number, string]][] => {
+    const nodes = model?.pipelines.get(name)?.nodes;
+    if (nodes === undefined) return [];
+    const lines = nodes.map((node) =>
+      [node.name, node.inputs.toSorted(byCodePoint).join(), node.outputs.toSorted(byCodePoint).join()].join("|"),
+    );
+    return [[name, [nodes.length, digestOf(lines.toSorted(byCodePoint).join("\n"))]]];
+  });
+  return state.length === 0 ? {} : { state: Object.fromEntries(state) };
 }
 
 function digestOf(text: string): string {

@@ -181,7 +181,7 @@ def run(shared, nodes, values, watch, scratch):
         raise Refused(NO_PROJECT, "this Python (%s) cannot import Kedro" % sys.executable) from error
     used = {name for _, inputs, outputs in nodes for name in list(inputs) + list(outputs)}
     store = make_store(shared["store"], used.intersection(shared["carried"]))
-    check = Check(shared["pipeline"], nodes, kedro.__version__)
+    check = Check(shared["pipeline"], nodes, kedro.__version__, shared.get("state", {}).get(shared["pipeline"]))
     try:
         start = open_project(project, shared, scratch)
     except Exception as error:
@@ -400,8 +400,9 @@ def set_parameters(loader, values):
 class Check:
     """What the graph says of the nodes, against what the project says."""
 
-    def __init__(self, pipeline, nodes, version):
+    def __init__(self, pipeline, nodes, version, state=None):
         self.pipeline = pipeline
+        self.state = state
         self.nodes = nodes
         self.names = [name for name, _, _ in nodes]
         self.version = version
@@ -425,6 +426,12 @@ class Check:
             twins = ", ".join(quote(other) for other in sorted(have) if have[other] == want)
             same = "; of the same inputs and outputs there is %s" % twins if twins else ""
             problems.append("there is no node %s%s" % (quote(name), same))
+        if self.state is not None and not problems:
+            lines = sorted("|".join([name, ",".join(have[name][0]), ",".join(have[name][1])]) for name in have)
+            digest = hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()[:8]
+            if [len(lines), digest] != self.state:
+                counts = (self.state[0], len(lines))
+                problems.append("it has other nodes: %d in the pipeline, %d here (see kfk model --verify)" % counts)
         if problems:
             self.refuse(problems)
 

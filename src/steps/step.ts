@@ -93,6 +93,8 @@ export interface RunnerShared {
   >;
   /** Kedro key → the keys that its value follows from; absent: none. */
   readonly follows?: Readonly<Record<string, readonly string[]>>;
+  /** Registered pipeline → how many nodes it has and a digest of them (`stateOf`); absent: hooks may have changed them. */
+  readonly state?: Readonly<Record<string, readonly [number, string]>>;
   /** Keys that are no parameters, only run parameters; absent: none. */
   readonly runOnly?: readonly string[];
 }

@@ -59,10 +59,6 @@ for (const version of ["0.19.15", "1.0.0", "1.7.0"] as const) {
       const project = join(top, version);
       layProbe(version, project);
       writeFileSync(join(project, "conf/base/parameters.yml"), NASTY);
-      writeFileSync(
-        join(project, "conf/base/kubeflow.yaml"),
-        "host: http://localhost\nrun_config:\n  image: probe:1\n  volume: {size: 1Gi, access_modes: [ReadWriteMany]}\n",
-      );
       const seen = (): Record<string, string> =>
         JSON.parse(readFileSync(join(project, "data/seen.json"), "utf8")) as Record<string, string>;
       run([python as string, "-m", "kedro", "run", "--nodes", "show.it"], project);
@@ -70,16 +66,7 @@ for (const version of ["0.19.15", "1.0.0", "1.7.0"] as const) {
       rmSync(join(project, "data/seen.json"));
       expect(Object.keys(want).length).toBeGreaterThan(30);
 
-      const document = run([KFK, "compile", "--pipeline", "combo", "-o", "-"], project).toString();
-      const task = /name: (show-it[\w-]*)/.exec(document)?.[1] ?? "";
-      const argv = [...podArgv(parse(document) as PodWorkflow, task)];
-      // The pod mounts the project and the volume elsewhere.
-      const at = argv.findIndex((text) => text.startsWith('{"kfk"'));
-      const shared = JSON.parse(argv[at] ?? "") as { project: string; store: string };
-      argv[0] = python as string;
-      argv[at] = JSON.stringify({ ...shared, project, store: join(project, "data/.kfk") });
-      mkdirSync(join(project, "data"), { recursive: true });
-      run(argv, project);
+      run(podCommand(project, python as string), project);
       expect(seen()).toEqual(want);
     }, 120_000);
 
@@ -98,6 +85,9 @@ for (const version of ["0.19.15", "1.0.0", "1.7.0"] as const) {
         const argv = params.flatMap((param) => ["--param", param]);
         run([KFK, "run-once", "--local", "--nodes", "show.it", "--python", python as string, ...argv], project);
         expect(seen()).toEqual(want);
+        const typed = Object.fromEntries(params.map((param) => param.split("=") as [string, string]));
+        run(podCommand(project, python as string, typed), project);
+        expect(seen()).toEqual(want);
       }
       expect(seen()).toEqual({ ratio: "5", nested: "{'also': 5}", free: "'text'" });
     }, 120_000);
@@ -111,4 +101,21 @@ function run(command: readonly string[], cwd: string): Buffer {
   });
   if (done.exitCode !== 0) throw new Error(`${command[0]} ${command[1]}: ${done.stderr.toString().slice(-2000)}`);
   return done.stdout;
+}
+
+/** What the pod of the probe's first node is started with, the project and the volume being here. */
+function podCommand(project: string, python: string, typed: Readonly<Record<string, string>> = {}): string[] {
+  writeFileSync(
+    join(project, "conf/base/kubeflow.yaml"),
+    "host: http://localhost\nrun_config:\n  image: probe:1\n  volume: {size: 1Gi, access_modes: [ReadWriteMany]}\n",
+  );
+  const document = run([KFK, "compile", "--pipeline", "combo", "-o", "-"], project).toString();
+  const task = /name: (show-it[\w-]*)/.exec(document)?.[1] ?? "";
+  const argv = [...podArgv(parse(document) as PodWorkflow, task, typed)];
+  const at = argv.findIndex((text) => text.startsWith('{"kfk"'));
+  const shared = JSON.parse(argv[at] ?? "") as { project: string; store: string };
+  argv[0] = python;
+  argv[at] = JSON.stringify({ ...shared, project, store: join(project, "data/.kfk") });
+  mkdirSync(join(project, "data"), { recursive: true });
+  return argv;
 }

@@ -290,6 +290,10 @@ for (const version of VERSIONS) {
         status: 91,
         last: `kfk: step "a-step": the image is not of the same state as this pipeline (of pipeline "gone", with Kedro ${version}): there is no pipeline "gone"; there are: __default__, combo`,
       });
+      expect(start([SHOW], [], { state: { combo: [7, "00000000"] } })).toMatchObject({
+        status: 91,
+        last: `${state}it has other nodes: 7 in the pipeline, 8 here (see kfk model --verify)`,
+      });
       expect(existsSync(join(project, "data", "seen.json"))).toBe(false);
     }, 60_000);
   });
