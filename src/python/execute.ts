@@ -19,6 +19,7 @@ import {
   doubtCount,
   isObj,
   list,
+  placeOfSite,
   PyRaise,
   typeName,
   unknown,
@@ -552,6 +553,13 @@ function assumeInstalled(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeTyp
   });
   if (!isOpen) return;
   const doubt = unknown("it depends on whether a library is installed", { source: frame.module.source, node });
+  if (node.body.some((item) => item.nodeType !== "Import" && item.nodeType !== "ImportFrom")) {
+    vm.warnings.push({
+      message: "this try block is read as if what it imports were installed",
+      at: placeOfSite({ source: frame.module.source, node }),
+      hint: "kfk model --verify compares with what Python says",
+    });
+  }
   const imported = new Set(
     node.body.flatMap((item) =>
       item.nodeType === "Import" || item.nodeType === "ImportFrom"
