@@ -7,6 +7,7 @@
  * several documents, tags other than the standard ones, the same text key twice, keys that are no scalars, aliases
  * that contain themselves or multiply beyond a limit.
  * Source: OmegaConf 2.3.1 `get_yaml_loader`, PyYAML 6.0.3 `resolver.py` and `constructor.py`.
+ * Long, because a third of it is the wording of its problems.
  */
 import {
   isAlias,

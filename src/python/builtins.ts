@@ -1,5 +1,6 @@
 /**
  * Python's builtins, one row each. What is not here and exists in Python is an unknown (`UNFOLLOWED`).
+ * Long, because it is a table: a row for each builtin.
  */
 import { KfkError } from "../error.ts";
 import { attributeOf, setAttribute } from "./attributes.ts";

@@ -2,6 +2,7 @@
  * Statements. Each gives undefined to go on, or how the block ends: `return` with its value, `break`, `continue`.
  * A branch or a loop that depends on something unknown is not run: every name it assigns and every value it may
  * change becomes unknown (`poison.ts`).
+ * Long, because each kind of statement is one case of one switch.
  */
 import { attributeOf, setAttribute } from "./attributes.ts";
 import { callValue, makeFunction } from "./call.ts";

@@ -1,6 +1,7 @@
 /**
  * The parts of Python's standard library that pipeline code uses, by dotted name. What is not here is external: an
  * unknown with its path. `logging`, `warnings` and the like do nothing.
+ * Long, because it is a table: a row for each function.
  */
 import { posix } from "node:path";
 import { attributeOf } from "./attributes.ts";

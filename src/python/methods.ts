@@ -1,6 +1,7 @@
 /**
  * Methods of str, list, dict, set, tuple and iterators, as one table for each type. Names that Python has and that
  * are not in a table give an unknown when they are called.
+ * Long, because it is a table: a row for each method.
  */
 import { attributeOf } from "./attributes.ts";
 import { callValue } from "./call.ts";

@@ -1,6 +1,7 @@
 /**
  * Operators, comparison, truth, iteration, subscripts: what Python does with values, unknown wherever an operand is.
  * Goes in: values and a site for messages. Raises TypeError, KeyError, IndexError, ZeroDivisionError as Python does.
+ * Long, because each operator treats each pair of types, and all share one notion of equality and truth.
  */
 import { byCodePoint } from "../config/plain.ts";
 import { KfkError } from "../error.ts";

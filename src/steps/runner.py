@@ -3,7 +3,7 @@
 SHARED and STEP are JSON (RunnerShared and RunnerStep in step.ts). PARAMS is base64 of a JSON object from server
 parameter name to text, with the parameters of this step only. STATUS and FAILURES tell the last step of a run how the
 run ended; its nodes read them as parameters. Standard library only, syntax of Python 3.6, and no
-text that Argo, KFP, Kubernetes or a shell would expand, because it is embedded in templates.
+text that Argo, KFP, Kubernetes or a shell would expand, because it is embedded in templates; one file for that reason.
 
 Exit status:
   0    every node of the step succeeded
