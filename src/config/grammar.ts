@@ -6,7 +6,6 @@
  * `GrammarError` with the offset in the text.
  * Source: OmegaConf 2.3.1, grammar of the documentation and behaviour of the released parser (`test/config` holds the
  * cases that were compared). Longer than 500 lines because lexer modes and parser depend on each other.
- * Long, because it holds a whole grammar with its errors.
  */
 
 /** A text is its parts in order. One part that is an interpolation keeps its value's type; else parts are joined. */
