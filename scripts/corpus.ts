@@ -59,7 +59,26 @@ const LEFT_OUT_BY_KEDRO: Readonly<Record<string, string>> = {
 };
 
 /** `repo/subdir` → why kfk refuses it although its graph follows from its sources. */
-const REFUSED: Readonly<Record<string, string>> = {};
+const REFUSED: Readonly<Record<string, string>> = {
+  "Azankiev/Kedro-pipeline": "Kedro refuses it too: a node name twice",
+  "datajoely/modular-spaceflights": "Jinja in the catalog",
+  "Fortune-Adekogbe/Zindi-ZA-COVID19-Vulnerablity-Map": "Kedro 0.15",
+  "Franjpeca/TFG/proyecto-ola": "reads sys.argv",
+  "Galileo-Galilei/kedro-mlflow-tutorial": "pipeline_ml_factory of kedro-mlflow",
+  "getindata/quickstart-ml-blueprints/recommender_gnn": "assigns to a slice",
+  "kayjan/test-kedro": "adds to sys.path",
+  "laurids-reichardt/kedro-examples/spaceflight": "Pipeline.decorate",
+  "laurids-reichardt/kedro-examples/text-classification": "pipeline_ml of kedro-mlflow",
+  "Minyus/causallift": "Kedro 0.15",
+  "MLDERES/phantasyfootballer": "a pipeline property of the context class",
+  "Namonsasip/c360_pr": "Kedro 0.15",
+  "nasa/ML-airport-configuration": "asks the context object",
+  "nasa/ML-airport-taxi-in": "its .kedro.yml is not in the repository",
+  "neotree/neotree-data-pipeline-kedro": "requirements of 0.18 for a registry of 0.17",
+  "noklam/kedro-example/kedro-debug-runner-demo": "names no Kedro version",
+  "noklam/kedro-example/template_config_loader_demo": "a config loader of its own",
+  "PaulEmmanuelSotir/DeepCV": "runs code of a module that star imports do not bring",
+};
 
 const STARTERS = "kedro-org/kedro-starters";
 const MAX_BYTES = 5 * 1024 * 1024;

@@ -124,7 +124,8 @@ export function readType(
   const { tree, count } = reader.read(type);
   const dependsOn = [...reader.asked].toSorted();
   if (count === 0 && type !== "globals") return { value: undefined, reason: "it has no files", dependsOn };
-  if (reader.runParams.length > 0) return { value: undefined, reason: "it asks for a parameter of the run", dependsOn };
+  if (reader.runParams.some(({ isMissing }) => isMissing))
+    return { value: undefined, reason: "it asks for a parameter of the run", dependsOn };
   return { value: toPlain(tree), reason: "a part of it comes from Python", dependsOn };
 }
 
