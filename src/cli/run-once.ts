@@ -201,12 +201,17 @@ async function start(call: Call, server: Server, wanted: RunRequest): Promise<st
   const file = asked === undefined ? undefined : resolve(world.cwd, asked);
   if (file !== undefined) world.files.write(file, ""); // a file that cannot be written stops here, before there is a run
   const tell = (known: string): void => {
-    try {
-      world.out.write(`${known}\n`);
-      if (file !== undefined) world.files.write(file, `${known}\n`);
-    } catch (error) {
-      if (!isKfkError(error)) throw error;
-      call.warn([{ message: `the run is ${known}; ${error.message}` }]); // it is there, and it is waited for
+    const places = [
+      () => file !== undefined && world.files.write(file, `${known}\n`),
+      () => world.out.write(`${known}\n`),
+    ];
+    for (const write of places) {
+      try {
+        write();
+      } catch (error) {
+        if (!isKfkError(error)) throw error;
+        world.err.write(`warning: the run is ${known}; ${error.message}\n`); // it is there, and it is waited for
+      }
     }
   };
   let signal: string | undefined;
@@ -230,7 +235,6 @@ async function start(call: Call, server: Server, wanted: RunRequest): Promise<st
     const run = await Promise.race([createRun(server, { ...wanted, id, signal: stop.signal }), late]);
     tell(run.id);
     call.say(`started ${run.name}: ${linkTo(server, { page: "run", id: run.id })}`);
-    if (run.resent) call.say(`a workflow without a run may be there too: its label is pipeline/runid=${id}`);
     if (signal !== undefined) throw interrupted(`stopped; the run ${run.id} was started and goes on`);
     return run.id;
   } catch (error) {

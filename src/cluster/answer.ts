@@ -59,8 +59,9 @@ export function readAnswer(status: number, headers: Headers, body: string): Answ
   if (status === 401 || status === 403) return { kind: "login", ...refusal };
   if (status === 429) return { kind: "busy", ...refusal };
   // 503 and 504 of KFP: it lost patience with Kubernetes or a database, which may yet do what was asked
-  const said = error !== undefined && (status === 500 || status === 501);
-  if (status >= 500 || status === 408) return { kind: "failed", ...refusal, said };
+  const said = error?.isKfps === true && (status === 500 || status === 501);
+  // 499: the gateway gave up on a request that the server may have carried out
+  if (status >= 500 || status === 408 || status === 499) return { kind: "failed", ...refusal, said };
   if (html) return { kind: "gate", status, message };
   return { kind: "refused", ...refusal };
 }
@@ -112,15 +113,20 @@ export function mayHaveActed(answer: Answer): boolean {
   }
 }
 
-/** True when the server knows nothing by that id. */
-export function isMissing(answer: Answer): boolean {
+/** True when nothing is at that address, whoever says so. */
+export function isNowhere(answer: Answer): boolean {
   return answer.kind === "refused" && answer.status === 404;
+}
+
+/** True when KFP itself says that it knows nothing by that id; a 404 of something in front of it is no such word. */
+export function isMissing(answer: Answer): boolean {
+  return answer.kind === "refused" && answer.status === 404 && answer.code === GRPC.notFound;
 }
 
 // --- internal ---
 
 /** gRPC codes (google.rpc.Code). */
-const GRPC = { alreadyExists: 6, internal: 13 };
+const GRPC = { notFound: 5, alreadyExists: 6, internal: 13 };
 
 /** Codes of Bun 1.4.5's fetch and of Node's network layer. */
 const NETWORK: Readonly<Record<string, { readonly message: string; readonly unsent: boolean }>> = {
@@ -138,16 +144,20 @@ const NETWORK: Readonly<Record<string, { readonly message: string; readonly unse
 /** Certificates, and EPROTO: the port does not speak TLS at all. */
 const TLS = /CERT|TLS|SSL|SIGNATURE|ISSUER|EPROTO/;
 
-function readError(json: unknown): { readonly code: number | null; readonly message: string } | undefined {
+/** `isKfps`: in a form that the server's own code writes; gateways answer `{"message": …}` too. */
+function readError(
+  json: unknown,
+): { readonly code: number | null; readonly message: string; readonly isKfps: boolean } | undefined {
   const parsed = v.safeParse(errorSchema, json);
   if (!parsed.success) return undefined;
   const { code, message, error, error_message, details } = parsed.output;
-  if (error_message !== undefined) return { code: code ?? null, message: explainUpload(oneLine(error_message)) };
+  if (error_message !== undefined)
+    return { code: code ?? null, message: explainUpload(oneLine(error_message)), isKfps: true };
   const whole = message ?? error;
   if (whole === undefined) return undefined;
   // for code 13 the short text is always "Internal Server Error" (2.0.5 to 2.17.0)
   const short = code === GRPC.internal ? undefined : (details[0]?.message ?? details[0]?.error_message);
-  return { code: code ?? null, message: oneLine(short ?? whole) };
+  return { code: code ?? null, message: oneLine(short ?? whole), isKfps: code != null };
 }
 
 /** From 2.15 on the upload handlers keep the reason to themselves. */

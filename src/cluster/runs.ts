@@ -4,7 +4,7 @@
  * The server makes the Workflow first and the row second, so the same request sent twice starts two Workflows, even
  * with the same id (reference/kfp-api.md 7.2, recordings `run.v1.create.own-id-again`). So a lost answer is followed
  * by questions, never at once by a second request: by the id that kfk chose where the server keeps it (2.0 and newer),
- * else by a mark in the run's description. Only after `SEARCH_MS` of clear "no such run" is it sent once more.
+ * else by a mark in the run's description. It is never sent again: a first request may be at work for minutes.
  * Refused before sending, because the failing request would leave a Workflow behind: names over 255 characters,
  * parameters over 10,000 bytes.
  */
@@ -49,8 +49,6 @@ interface CreatedRun {
   readonly name: string;
   /** True when the answer was lost and the run was found by asking. */
   readonly recovered: boolean;
-  /** True when it had to be sent twice: a workflow without a run may have been left behind. */
-  readonly resent: boolean;
 }
 
 export interface RunInfo {
@@ -103,27 +101,18 @@ export async function createRun(server: Server, wanted: RunRequest): Promise<Cre
     attemptMs: CREATE_MS,
     signal: wanted.signal,
   } as const;
-  for (let sends = 1; ; sends++) {
-    const result = await request(server, ask);
-    const { answer } = result;
-    const made = isV2 ? readV2(result) : readDetail(result);
-    if (made !== undefined) return created(made, false, sends);
-    if (wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
-    const unclear = mayHaveActed(answer) || answer.kind === "ok";
-    if (!unclear) {
-      if (sends === 1) throw failedRequest(result);
-      throw outcomeUnknown(server, wanted, id, result); // the first may yet have made one
-    }
-    // KFP's own words about a failure are final, but may come after the row was made
-    const final = (answer.kind === "failed" && answer.said) || answer.kind === "gate";
-    const search = await searchRun(server, wanted, id, final ? 0 : SEARCH_MS);
-    if (search.kind === "found") return created(search.run, true, sends);
-    if (search.kind === "unclear") {
-      throw outcomeUnknown(server, wanted, id, result);
-    }
-    if (final && sends === 1) throw failedRequest(result);
-    if (sends >= MOST_SENDS || wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
-  }
+  const result = await request(server, ask);
+  const { answer } = result;
+  const made = isV2 ? readV2(result) : readDetail(result);
+  if (made !== undefined) return created(made, false);
+  if (wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
+  if (!mayHaveActed(answer) && answer.kind !== "ok") throw failedRequest(result);
+  // KFP's own words about a failure may come after the row was made; other answers say nothing about what goes on behind
+  const isSaid = answer.kind === "failed" && answer.said;
+  const search = await searchRun(server, wanted, id, isSaid ? SAID_MS : SEARCH_MS);
+  if (search.kind === "found") return created(search.run, true);
+  // never sent again: the first request may be at work for minutes, and two workflows would report to one run
+  throw outcomeUnknown(server, wanted, id, result);
 }
 
 /** A run by its id. Errors: RUN_UNKNOWN; those of `request`. */
@@ -203,7 +192,7 @@ export async function findLatestRun(
     sort_by: "created_at desc",
   };
   for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, "20")) {
-    const found = page.find((each) => each.description.startsWith(MARK) && each.description.includes(mark));
+    const found = page.find(({ description }) => isOf(description, mark));
     if (found !== undefined) return summarize(found);
   }
   return undefined;
@@ -223,8 +212,9 @@ const PATH = "/apis/v1beta1/runs";
 const CREATE_MS = 120_000;
 /** How long a lost run is looked for. */
 const SEARCH_MS = 30_000;
+/** The same after KFP itself said that it failed. */
+const SAID_MS = 3000;
 const SEARCH_PAUSE_MS = 2000;
-const MOST_SENDS = 2;
 /** varchar(255): longer ones fail after the Workflow was made. */
 const LONGEST_NAME = 255;
 /** MAX_PARAMETER_BYTES of servers. */
@@ -277,6 +267,17 @@ const LONGEST_DESCRIPTION = 255;
 
 function runMark(id: string): string {
   return `${MARK}${id}`;
+}
+
+/** The mark stands right behind the id: another project's name may end like this one's. */
+function isOf(description: string, mark: string): boolean {
+  return (
+    description.startsWith(MARK) &&
+    description
+      .slice(MARK.length)
+      .replace(/^[^ ]*/, "")
+      .startsWith(mark)
+  );
 }
 
 function originMark(origin: { readonly project: string; readonly env: string }): string {
@@ -371,8 +372,8 @@ function readV2(result: Result): Made | undefined {
 
 type Made = Pick<RawRun, "id" | "name">;
 
-function created(run: Made, recovered: boolean, sends: number): CreatedRun {
-  return { id: run.id, name: run.name, recovered, resent: sends > 1 };
+function created(run: Made, recovered: boolean): CreatedRun {
+  return { id: run.id, name: run.name, recovered };
 }
 
 function checkRun(wanted: RunRequest): void {

@@ -11,7 +11,7 @@ import * as v from "valibot";
 import { healthSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import type { World } from "../world.ts";
-import { isMissing } from "./answer.ts";
+import { isNowhere } from "./answer.ts";
 import { buildLink, type LinkTarget, parseHost } from "./host.ts";
 import { failedRequest, type Link, type LoginHeaders, request, type Result } from "./request.ts";
 
@@ -85,7 +85,7 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
     if (!isElsewhere(result)) break;
   }
   if (first === undefined) throw new Error("a host has at least one base");
-  throw first.answer.kind === "ok" || isMissing(first.answer) ? notKfp(first) : failedRequest(first);
+  throw first.answer.kind === "ok" || isNowhere(first.answer) ? notKfp(first) : failedRequest(first);
 }
 
 /** Address of a page of the server's UI. */
@@ -113,7 +113,7 @@ function readHealth(result: Result): Health | undefined {
 
 function isElsewhere(result: Result): boolean {
   const { answer } = result;
-  if (answer.kind === "ok" || isMissing(answer)) return true;
+  if (answer.kind === "ok" || isNowhere(answer)) return true;
   return answer.kind === "gate" && (answer.status < 300 || answer.status >= 400);
 }
 
