@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/kedro": ["src/error.ts", "src/python", "src/pipeline", "src/config"],
   "src/config": ["src/error.ts", "src/secrets.ts", "src/world.ts", "src/kedro", "schemas"],
   "src/pipeline": ["src/error.ts", "src/config", "hooks"],
-  "src/steps": ["src/error.ts", "src/config", "src/pipeline", "src/compile"],
+  "src/steps": ["src/error.ts", "src/secrets.ts", "src/config", "src/pipeline", "src/compile"],
   "src/compile": ["src/error.ts", "src/config", "src/pipeline", "src/steps"],
   "src/cluster": ["hooks", "src/error.ts", "src/world.ts", "src/steps", "src/compile", "schemas"],
   "src/hooks": [

@@ -4,15 +4,24 @@
  * progress, lines of logs, answers of servers that repeat what they were sent.
  */
 
-export const SECRET_NAME = /token|passw|secret|credential|private|api_?key|access_?key|authorization|cookie/i;
+export const SECRET_NAME =
+  /token|passw|passphrase|passcode|secret|credential|private|authorization|cookie|_pass$|(?:^|_)(?:pwd|pw|pat|dsn)(?:_|$)|_key$|api_?key|access_?key|account_?key|conn(?:ection)?_?str|^DEX_/i;
 
 /** Whether text under this key of a configuration is likely to be a secret: `db_password`, `apiKey`; not `tokenizer`. */
 export function isSecretKey(key: string): boolean {
   const words = key.replaceAll(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
-  return /(?:^|[^a-z])(?:token|passwo?r?d|passwd|passphrase|secrets?|credentials?|(?:private|api|access|secret)[^a-z]?key)(?:[^a-z]|$)/.test(
+  return /(?:^|[^a-z])(?:token|pass|passw(?:or)?d|passphrase|passcode|pwd|pw|secrets?|credentials?|authorization|dsn|conn(?:ection)?[^a-z]?str(?:ing)?|(?:private|api|access|secret|account|encryption|signing|ssh|sa|shared|storage)[^a-z]?key)(?:[^a-z]|$)/.test(
     words,
   );
 }
+
+/** Whether a text has the form of a secret, whatever it is called: a login in a URL, a key, a token. */
+export function hasSecretForm(text: string): boolean {
+  return SECRET_FORM.test(text);
+}
+
+const SECRET_FORM =
+  /:\/\/[^/\s:@"'\\]*:[^\s@"'\\]+@[\w[]|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]+\.eyJ[\w-]+\.|\bBearer [\w.~+/-]{8,}|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bya29\.[\w-]{10,}|[?&](?:sig|token|access_token|password)=[^&\s"'\\]{4,}|\b(?:Password|Pwd|AccountKey)=[^;\s"'\\]{3,}|--(?:password|token)[= ][^\s"'\\]{3,}/;
 
 /** Shorter values would tear holes into ordinary words. */
 const SHORTEST = 6;

@@ -22,7 +22,9 @@ export const iap: AuthProvider = {
   settings: ["client_id", "impersonate"],
   applies: (_server, context) => {
     const name = VARIABLES.find((each) => filled(context.env(each)));
-    if (name !== undefined) return { how: "given", because: `${name} is set` };
+    // the id of the client is public: only a key that is named as well says that it is meant for this command
+    const isMeant = filled(context.env("GOOGLE_APPLICATION_CREDENTIALS")) !== undefined;
+    if (name !== undefined) return { how: isMeant ? "given" : "ambient", because: `${name} is set` };
     return given(context, "client_id") === undefined
       ? undefined
       : { how: "ambient", because: "Google credentials of this machine" };

@@ -88,6 +88,12 @@ async function readCluster(context: AuthContext): Promise<Cluster> {
       "set HTTPS_PROXY instead of proxy-url",
     );
   }
+  if (spec["insecure-skip-tls-verify"] === true) {
+    throw refused(
+      `the cluster "${found.cluster}" of kubeconfig turns the check of certificates off`,
+      "give certificate-authority there instead of insecure-skip-tls-verify",
+    );
+  }
   const ca = pem(context, spec["certificate-authority-data"], spec["certificate-authority"], folder);
   const user = found.user ? find(files, (each) => each.users, found.user, "user") : undefined;
   const own = user?.value.user
@@ -102,7 +108,6 @@ async function readCluster(context: AuthContext): Promise<Cluster> {
         ...(ca === undefined ? {} : { ca }),
         ...own?.tls,
         ...(filled(spec["tls-server-name"]) ? { serverName: filled(spec["tls-server-name"]) as string } : {}),
-        ...(spec["insecure-skip-tls-verify"] === true ? { rejectUnauthorized: false } : {}),
       },
     },
   };

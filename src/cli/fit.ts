@@ -5,7 +5,7 @@
 import { type ArgoDocument, compileArgoDocument } from "../compile/argo.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { MERGE_MODES, type MergeMode } from "../steps/merge.ts";
-import { findNewSecrets } from "../secrets.ts";
+import { findNewSecrets, hasSecretForm } from "../secrets.ts";
 import type { StepPlan } from "../steps/step.ts";
 import type { OpenProject } from "./open.ts";
 import { planForCluster } from "./plan.ts";
@@ -26,7 +26,9 @@ export async function compileProject(
   const document = compileFitting(plan, (merge) => planForCluster(call, read, given, merge));
   const text = await read.hooks.documents(plan, document.text);
   const [secret] = findNewSecrets(call.world.env, "", text);
-  if (secret !== undefined) throw secretInside(secret);
+  if (secret !== undefined) throw secretInside(`the value of the environment variable ${secret}`);
+  const line = text.split("\n").find(hasSecretForm);
+  if (line !== undefined) throw secretInside(`something that looks like a secret (${keyIn(line)})`);
   return { plan, document: { ...document, text } };
 }
 
@@ -78,8 +80,13 @@ function stepsThatFit(planWith: (merge: MergeMode) => StepPlan, mode: MergeMode)
   }
 }
 
-function secretInside(name: string): KfkError {
-  return new KfkError("STEP_SECRET", `the document would hold the value of the environment variable ${name}`, {
+/** What a line of the document is about, without its value. */
+function keyIn(line: string): string {
+  return /^[\s-]*["']?([\w./-]+)/.exec(line)?.[1] ?? "a value";
+}
+
+function secretInside(what: string): KfkError {
+  return new KfkError("STEP_SECRET", `the document would hold ${what}`, {
     hint: "hand it to the steps as a Kubernetes secret: run_config.env: [{name: …, secret: {name: …, key: …}}]",
   });
 }

@@ -143,13 +143,16 @@ function findWanted(
     .split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");
+  const exec = ofProject?.find(({ name }) => name === "exec");
+  const isOwn = ofUser?.some(({ name }) => name === "exec") === true;
+  // a program is never taken from a project, whatever names it
+  if (exec !== undefined && !isOwn && (named.length === 0 || named.includes("exec"))) throw execInProject(user.file);
   if (named.length > 0) {
     const settings = [...(ofUser ?? []), ...(ofProject ?? [])];
     return named
       .filter((name) => name !== "none")
       .map((name) => settings.find((each) => each.name === name) ?? { name, settings: {}, isProjects: false });
   }
-  const exec = ofProject?.find(({ name }) => name === "exec");
   if (exec !== undefined) throw execInProject(user.file);
   return ofProject ?? ofUser;
 }

@@ -8,7 +8,7 @@
 import type { Place } from "../error.ts";
 import type { Plain, PlainKey } from "./plain.ts";
 import { pythonStr } from "./python-text.ts";
-import { isSecretKey } from "../secrets.ts";
+import { hasSecretForm, isSecretKey } from "../secrets.ts";
 import { findOpaque, placeOf, toPlain, type ConfigNode, type MapNode } from "./tree.ts";
 
 export interface Parameters {
@@ -82,7 +82,7 @@ export function buildParameters(tree: MapNode): Parameters {
 
 // --- internal ---
 
-/** Text under a key that looks like that of a secret: parameters are public on a server. */
+/** Text that looks like a secret, by itself or by its key: parameters are public on a server. */
 function findSecret(
   node: ConfigNode,
   path: readonly PlainKey[],
@@ -90,7 +90,8 @@ function findSecret(
   if (node.kind === "scalar") {
     const key = path.at(-1);
     const isText = typeof node.value === "string" && node.value !== "";
-    return isText && typeof key === "string" && isSecretKey(key) ? { node, path } : undefined;
+    const isSecret = isText && ((typeof key === "string" && isSecretKey(key)) || hasSecretForm(node.value as string));
+    return isSecret ? { node, path } : undefined;
   }
   if (node.kind === "opaque") return undefined;
   const children =

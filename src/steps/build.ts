@@ -6,9 +6,10 @@
  * Rules: design section 4; reference/compile-targets.md D, H, I.
  */
 import { createHash } from "node:crypto";
-import { byCodePoint, type Plain, type PlainMap } from "../config/plain.ts";
+import { byCodePoint, isPlainList, isPlainMap, type Plain, type PlainMap } from "../config/plain.ts";
 import { KfkError, type Place, suggest, type Warning } from "../error.ts";
 import { parameterName } from "../compile/names.ts";
+import { isSecretKey } from "../secrets.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { groupNodes, type MergeMode, type NodeGroup } from "./merge.ts";
 import { buildPod, type PodSettings, warnUnmatched } from "./pod.ts";
@@ -364,9 +365,20 @@ function buildParameters(
     }
     const name = parameterName(key);
     const own = given.has(name) ? (given.get(name) as Plain) : given.has(key) ? (given.get(key) as Plain) : value;
+    if (holdsSecret(key, own)) {
+      warnings.push({ message: `parameter "${key}" stays in the image's conf: a part of it looks like a secret` });
+      continue;
+    }
     parameters.push({ name, key, value: own, ...encodeParameter(own) });
   }
   return fitParameters(parameters, nodes, defaults, warnings);
+}
+
+/** Text that looks like a secret by its key; by its form it is found in the document. */
+function holdsSecret(key: string, value: Plain): boolean {
+  if (isPlainMap(value)) return [...value].some(([inner, item]) => holdsSecret(String(inner), item));
+  if (isPlainList(value)) return value.some((item) => holdsSecret(key, item));
+  return typeof value === "string" && value !== "" && isSecretKey(key);
 }
 
 /** Leaves out parameters until the rest fits: first those that no step uses, then the largest. */

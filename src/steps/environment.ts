@@ -7,6 +7,7 @@
  */
 import type { KubeflowEnv } from "../config/kubeflow.ts";
 import { KfkError, type Place, type Warning } from "../error.ts";
+import { hasSecretForm, SECRET_NAME } from "../secrets.ts";
 import type { PodVariable } from "./step.ts";
 
 /**
@@ -27,7 +28,7 @@ export function buildEnvironment(
     if (entry.from === "secret") return { name: entry.name, secret: entry.secret, key: entry.key };
     const value = entry.from === "value" ? entry.value : env(entry.name);
     if (value === undefined) throw notSet(entry.name, at);
-    if (SECRET_NAME.test(entry.name) || hasPassword(value)) throw secret(entry.name, at);
+    if (SECRET_NAME.test(entry.name) || hasSecretForm(value)) throw secret(entry.name, at);
     return { name: entry.name, value: podText(entry.name, value, at) };
   });
 }
@@ -51,14 +52,6 @@ const OLD_COPIES = /^(?:KEDRO_CONFIG_[A-Za-z0-9_]+|IAP_CLIENT_ID)$/;
 
 /** Set by kfk or its runner. */
 const RESERVED: ReadonlySet<string> = new Set(["KUBEFLOW_RUN_ID", "KEDRO_ENV"]);
-
-const SECRET_NAME =
-  /PASS(?:WORD|WD|PHRASE)?(?:_|$)|PASSWORD|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|ACCOUNT|SHARED|AUTH|ENCRYPTION)_?KEY|CONNECTION_STRING|^DEX_/i;
-
-/** `scheme://user:password@host`, a private key, a signed token. */
-function hasPassword(value: string): boolean {
-  return /:\/\/[^/\s:@]+:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|^eyJ[\w-]+\.eyJ[\w-]+\./.test(value);
-}
 
 /** Kubernetes makes one dollar of two and expands `$(NAME)`; two dollars undo both. */
 function podText(name: string, value: string, at: Place | undefined): string {

@@ -6,7 +6,7 @@ import { type Plain, type PlainKey, isPlainList, isPlainMap } from "../config/pl
 import { pythonStr } from "../config/python-text.ts";
 import { type ConfigNode, type MapNode, placeOf, toPlain } from "../config/tree.ts";
 import { emitJson, emitYaml } from "../compile/emit.ts";
-import { buildRedactor, SECRET_NAME } from "../secrets.ts";
+import { buildRedactor, hasSecretForm, SECRET_NAME } from "../secrets.ts";
 
 export interface ConfigView {
   /** Name file and line of each value. */
@@ -71,11 +71,19 @@ function originOf(node: ConfigNode): string | null {
 }
 
 function maskValue(path: readonly PlainKey[], value: Plain, redact: (text: string) => string): Plain {
-  if (isPlainMap(value))
+  if (isPlainMap(value)) {
+    const name = value.get("name");
+    // an entry of `env`: what its name says of its value
+    if (typeof name === "string" && SECRET_NAME.test(name) && value.has("value")) {
+      return new Map([...value].map(([key, item]) => [key, key === "value" ? MASK : item]));
+    }
     return new Map([...value].map(([key, item]) => [key, maskValue([...path, key], item, redact)]));
+  }
   if (isPlainList(value)) return value.map((item) => maskValue(path, item, redact));
   if (value !== null && isSecretKey(path)) return MASK;
-  return typeof value === "string" ? redact(value).replace(USER_INFO, `$1${MASK}@`) : value;
+  if (typeof value !== "string") return value;
+  const shown = redact(value).replace(USER_INFO, `$1${MASK}@`);
+  return hasSecretForm(shown) ? MASK : shown;
 }
 
 /** `https://user:password@host` */

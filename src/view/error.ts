@@ -2,7 +2,7 @@
  * Errors and warnings → text for people: what is wrong, where (with the lines around it), what to do.
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
-import { SECRET_NAME, withoutUser } from "../secrets.ts";
+import { hasSecretForm, isSecretKey, SECRET_NAME, withoutUser } from "../secrets.ts";
 
 /** An error as it is shown on stderr, ending in a newline. */
 export function renderError(error: KfkError, colour: boolean): string {
@@ -65,5 +65,23 @@ function renderPlace(at: Place | undefined, colour: boolean): string[] {
 /** A line of configuration whose key looks like that of a secret, without the value: frames are shown in CI logs. */
 function withoutSecret(line: string): string {
   const [, key, value] = /^(\s*(?:- )?["']?[\w.-]+["']?\s*[:=]\s*)(\S.*)$/.exec(line) ?? [];
-  return key !== undefined && value !== undefined && SECRET_NAME.test(key) ? `${key}[redacted]` : withoutUser(line);
+  const isNested = value !== undefined && /^[{[&!|>]/.test(value);
+  if (key !== undefined && value !== undefined && !isNested && isSecretName(key)) return `${key}[redacted]`;
+  // several pairs in one line: a value behind a key that looks secret, or `value:` beside such a name
+  const hasName = /\bname["']?\s*:\s*["']?([\w.-]+)/.exec(line)?.[1];
+  const hidesValue = hasName !== undefined && isSecretName(hasName);
+  const shown = line.replaceAll(PAIR, (pair: string, name: string, gap: string) =>
+    isSecretName(name) || (hidesValue && name === "value") ? `${name}${gap}[redacted]` : pair,
+  );
+  return hasSecretForm(shown)
+    ? withoutUser(shown).replaceAll(/\S*[^\s{}[\],:]{12,}\S*/g, "[redacted]")
+    : withoutUser(shown);
+}
+
+/** `key: value` inside of brackets. */
+const PAIR = /([\w.-]+)(["']?\s*:\s*)("[^"]*"|'[^']*'|[^\s,{}[\]#][^,}\]#]*)/g;
+
+function isSecretName(name: string): boolean {
+  const bare = name.replaceAll(/[^\w.-]/g, "");
+  return isSecretKey(bare) || SECRET_NAME.test(bare);
 }

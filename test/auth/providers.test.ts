@@ -215,7 +215,7 @@ const CASES: readonly Case[] = [
     }),
     gives: ["Authorization", { audience: IAP_CLIENT, email: ACCOUNT }],
     principal: ACCOUNT,
-    how: "given",
+    how: "ambient",
   },
   {
     name: "the browser login of the kfp SDK",
@@ -228,7 +228,7 @@ const CASES: readonly Case[] = [
     }),
     gives: ["Authorization", { audience: IAP_CLIENT, email: "someone@example.org" }],
     principal: "someone@example.org",
-    how: "given",
+    how: "ambient",
   },
   {
     name: "the client that the project names",
