@@ -15,6 +15,7 @@ import {
   type Node,
   type Pipeline,
   type Source,
+  withoutTranscoding,
 } from "./model.ts";
 
 /** Reads a file's text. `shown`: its path for people; `classify`: where a dataset of a snapshot lives. Errors: PROJECT_FILE. */
@@ -174,7 +175,25 @@ function mapOf(reader: Reader): [string, Reader][] {
 }
 
 function readPipeline(reader: Reader): Pipeline {
-  return { nodes: reader.get("nodes").list().map(readNode) };
+  return { nodes: checked(reader, reader.get("nodes").list().map(readNode)) };
+}
+
+/** What Kedro holds of every pipeline: names once, outputs once, and each node behind those that it needs. */
+function checked(reader: Reader, nodes: readonly Node[]): readonly Node[] {
+  const outputs = new Map(
+    nodes.flatMap((node) => node.outputs.map((name) => [withoutTranscoding(name), node] as const)),
+  );
+  const count = nodes.reduce((sum, node) => sum + new Set(node.outputs.map(withoutTranscoding)).size, 0);
+  if (new Set(nodes.map(({ name }) => name)).size < nodes.length) throw reader.fail("has two nodes of one name");
+  if (outputs.size < count) throw reader.fail("has an output that two nodes make");
+  const before = new Set<Node>();
+  for (const node of nodes) {
+    const needed = node.inputs.map((name) => outputs.get(withoutTranscoding(name)));
+    const late = needed.find((other) => other !== undefined && !before.has(other));
+    if (late !== undefined) throw reader.fail(`has "${node.name}" before "${late.name}", which it needs`);
+    before.add(node);
+  }
+  return nodes;
 }
 
 function readNode(reader: Reader): Node {
@@ -215,7 +234,10 @@ function readSnapshot(root: Reader, env: string, classify: (dataset: string) => 
     root
       .get("pipelines")
       .list()
-      .map((pipeline) => [pipeline.get("name").text(), { nodes: pipeline.get("nodes").list().map(snapshotNode) }]),
+      .map((pipeline) => [
+        pipeline.get("name").text(),
+        { nodes: checked(pipeline, pipeline.get("nodes").list().map(snapshotNode)) },
+      ]),
   );
   const names = new Set<string>();
   for (const { nodes } of pipelines.values()) {
