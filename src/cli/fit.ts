@@ -27,7 +27,7 @@ export async function compileProject(
   const text = await read.hooks.documents(plan, document.text);
   const [secret] = findNewSecrets(call.world.env, "", text);
   if (secret !== undefined) throw secretInside(`the value of the environment variable ${secret}`);
-  const line = text.split("\n").find(hasSecretForm);
+  const line = hasSecretForm(text) ? text.split("\n").find(hasSecretForm) : undefined;
   if (line !== undefined) throw secretInside(`something that looks like a secret (${keyIn(line)})`);
   return { plan, document: { ...document, text } };
 }

@@ -6,7 +6,13 @@ import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
-import { readConfiguration, readKubeflow, type Configuration, type ConfigurationRequest } from "../config/read.ts";
+import {
+  readConfiguration,
+  readKubeflow,
+  type Configuration,
+  type ConfigurationRequest,
+  type KubeflowFiles,
+} from "../config/read.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
@@ -58,14 +64,15 @@ export async function readProject(call: Call): Promise<ReadProject> {
 
 /** kubeflow.yaml alone, for verbs that do not look at pipelines. Errors: PROJECT_*, PY_*, CONFIG_*. */
 export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
-  return kubeflowOf(call, findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? ".")));
+  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
+  return kubeflowFiles(call, facts).kubeflow();
 }
 
 /** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
 export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
   const host = hostOf(call, facts);
   const identity = identityOf(facts);
-  const settings = readSettings(host, identity);
+  const settings = settingsOf(call, facts);
   const { configuration, runEnv, plainEnvs } = configure(call, facts, settings);
   // steps run with KEDRO_ENV set to their environment
   const env = (name: string): string | undefined => (name === "KEDRO_ENV" ? runEnv : host.env(name));
@@ -247,17 +254,27 @@ function isOpen(error: unknown): error is KfkError {
 /** The key `from`, as far as kubeflow files can be read; verbs that need them find out what is wrong with them. */
 function fromKey(call: Call, facts: ProjectFacts): string | undefined {
   try {
-    return kubeflowOf(call, facts)?.from ?? undefined;
+    const kubeflow = kubeflowFiles(call, facts);
+    // checking and resolving a whole file takes longer than seeing that it has no such key
+    const isThere = kubeflow.kubeflowLayers().some(({ tree }) => tree?.entries.has("from"));
+    return isThere ? (kubeflow.kubeflow()?.from ?? undefined) : undefined;
   } catch (error) {
     if (error instanceof KfkError) return undefined;
     throw error;
   }
 }
 
-function kubeflowOf(call: Call, facts: ProjectFacts): KubeflowConfig | undefined {
-  const settings = readSettings(projectHost(call.world, facts), identityOf(facts));
-  const { request } = requestFor(call, facts, settings);
-  return readKubeflow(request, call.world.files, (name) => call.world.env[name]).kubeflow();
+function kubeflowFiles(call: Call, facts: ProjectFacts): KubeflowFiles {
+  const { request } = requestFor(call, facts, settingsOf(call, facts));
+  return readKubeflow(request, call.world.files, (name) => call.world.env[name]);
+}
+
+const settingsRead = new WeakMap<ProjectFacts, Settings>(); // evaluated once for each reading of a project
+
+function settingsOf(call: Call, facts: ProjectFacts): Settings {
+  const known = settingsRead.get(facts) ?? readSettings(hostOf(call, facts), identityOf(facts));
+  settingsRead.set(facts, known);
+  return known;
 }
 
 /** `a,b` → a, b; commas inside brackets belong to an automatic name. */

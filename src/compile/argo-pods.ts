@@ -113,10 +113,13 @@ function groupShapes(steps: readonly Step[]): Shape[] {
   }));
 }
 
+/** Put in by the build: `runnerText`, shortened. */
+declare const KFK_RUNNER: string | undefined;
+
 let command: readonly string[] | undefined; // shortened once for all templates
 
 function runnerCommand(): readonly string[] {
-  command ??= ["python", "-c", shortenPython(runnerText)];
+  command ??= ["python", "-c", typeof KFK_RUNNER === "string" ? KFK_RUNNER : shortenPython(runnerText)];
   return command;
 }
 
