@@ -13,7 +13,7 @@ import type { Step, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeJson } from "../steps/transport.ts";
 import { buildDags, countPods, dependencies } from "./argo-dag.ts";
 import { buildPods, CLAIM, EXIT, INIT, NO_CACHE, plainText, taskArguments, tooLarge } from "./argo-pods.ts";
-import { emitYaml, type JsonObject } from "./emit.ts";
+import { emitYaml, type JsonObject, MAX_DOCUMENT } from "./emit.ts";
 import { workflowBase } from "./names.ts";
 import type { Nesting } from "./nest.ts";
 
@@ -100,9 +100,6 @@ export function compileArgoDocument(plan: StepPlan): ArgoDocument {
 // --- internal ---
 
 const CREATE = "data-volume-create";
-
-/** etcd takes 1.5 MiB, Argo 1 MiB with its status; below this servers never complain (reference/kfp-api.md 7.4). */
-const MAX_DOCUMENT = 1_000_000;
 
 /** Tasks that come before every step, one after the other. */
 function volumeTasks(volume: VolumePlan | null): JsonObject[] {

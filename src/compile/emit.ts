@@ -11,6 +11,9 @@ import { KfkError } from "../error.ts";
 import type { Plain, PlainKey } from "../config/plain.ts";
 import { encodeFloat } from "../config/plain.ts";
 
+/** Bytes of a document: etcd takes 1.5 MiB, Argo 1 MiB with its status; below this servers never complain (reference/kfp-api.md 7.4). */
+export const MAX_DOCUMENT = 1_000_000;
+
 /** What a document is made of. A key whose value is undefined is left out. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
 export interface JsonObject {

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { parseAllDocuments } from "yaml";
 import type { Value, ValueMap } from "../../hooks/contract.ts";
 import { documentsSchema } from "../../schemas/hooks.ts";
-import { emitYaml, type JsonObject } from "../compile/emit.ts";
+import { emitYaml, type JsonObject, MAX_DOCUMENT } from "../compile/emit.ts";
 import { describeIssue } from "./issue.ts";
 import { isSameValue } from "./value.ts";
 
@@ -37,9 +37,6 @@ export function applyDocuments(text: string, answer: Value | undefined, fail: (w
 }
 
 // --- internal ---
-
-/** As in `compile/argo.ts`: etcd takes 1.5 MiB, Argo 1 MiB with its status. */
-const MAX_DOCUMENT = 1_000_000;
 
 /** Documents hold JSON's numbers; the emitter takes nothing else. */
 function checkNumbers(value: Value, fail: (why: string) => Error): void {

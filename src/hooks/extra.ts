@@ -8,7 +8,7 @@
  */
 import { parse } from "yaml";
 import type { ExtraStep } from "../../hooks/contract.ts";
-import { emitYaml, type JsonObject, oneLine } from "../compile/emit.ts";
+import { emitYaml, type JsonObject, MAX_DOCUMENT, oneLine } from "../compile/emit.ts";
 import type { PodDefaults } from "../steps/step.ts";
 
 interface Parameter {
@@ -88,9 +88,6 @@ export function checkExtraStep(step: ExtraStep, fail: (why: string) => Error): v
 // --- internal ---
 
 const EXIT = "extra-exit";
-
-/** As in `compile/argo.ts`: etcd takes 1.5 MiB, Argo 1 MiB with its status. */
-const MAX_DOCUMENT = 1_000_000;
 
 /** Where a start step writes what it gives; in the container's own file system, as every executor can read it there. */
 const OUTPUT = "/tmp/kfk-output";
