@@ -1,17 +1,15 @@
 /**
- * Schedules as KFP answers them on v1beta1 (`jobs`), as far as kfk reads them: defaults in place of what servers leave
- * out, new fields let through. Source: recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0 (steps `job.v1.*`).
+ * Schedules as KFP answers them, as far as kfk reads them: `jobs` of v1beta1, `recurringruns` of v2beta1, and of their
+ * runs what tells whether they have ended. Defaults in place of what servers leave out, new fields let through. Source:
+ * recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0 (steps `job.v1.*`, `recurring.v2.*`).
  */
 import * as v from "valibot";
 
 const text = v.optional(v.string(), "");
 const absent = v.optional(v.nullable(v.string()), null);
 
-export const scheduleSchema = v.looseObject({
-  id: v.string(),
-  name: text,
+const common = {
   description: text,
-  enabled: v.optional(v.boolean(), false),
   no_catchup: v.optional(v.boolean(), false),
   max_concurrency: v.optional(v.union([v.string(), v.number()]), "1"),
   created_at: text,
@@ -22,10 +20,26 @@ export const scheduleSchema = v.looseObject({
           v.nullable(v.looseObject({ cron: text, start_time: absent, end_time: absent })),
           null,
         ),
+        periodic_schedule: v.optional(
+          v.nullable(v.looseObject({ interval_second: v.optional(v.union([v.string(), v.number()]), "0") })),
+          null,
+        ),
       }),
     ),
     null,
   ),
+};
+
+const references = v.optional(
+  v.array(v.looseObject({ key: v.optional(v.looseObject({ type: text, id: text }), {}) })),
+  [],
+);
+
+export const scheduleSchema = v.looseObject({
+  ...common,
+  id: v.string(),
+  name: text,
+  enabled: v.optional(v.boolean(), false),
   pipeline_spec: v.optional(
     v.looseObject({
       pipeline_id: text,
@@ -33,13 +47,51 @@ export const scheduleSchema = v.looseObject({
     }),
     {},
   ),
-  resource_references: v.optional(
-    v.array(v.looseObject({ key: v.optional(v.looseObject({ type: text, id: text }), {}) })),
-    [],
-  ),
+  resource_references: references,
 });
 
 export const scheduleListSchema = v.looseObject({
   next_page_token: text,
   jobs: v.optional(v.array(scheduleSchema), []),
+});
+
+export const recurringRunSchema = v.looseObject({
+  ...common,
+  recurring_run_id: v.string(),
+  display_name: text,
+  /** `ENABLED` or `DISABLED`. */
+  status: text,
+  /** `ENABLE` or `DISABLE`. */
+  mode: text,
+  experiment_id: text,
+  pipeline_version_reference: v.optional(
+    v.nullable(v.looseObject({ pipeline_id: text, pipeline_version_id: text })),
+    null,
+  ),
+  runtime_config: v.optional(
+    v.nullable(v.looseObject({ parameters: v.optional(v.record(v.string(), v.unknown()), {}) })),
+    null,
+  ),
+});
+
+/** The one field that the API writes in camel case. */
+export const recurringRunListSchema = v.looseObject({
+  next_page_token: text,
+  recurringRuns: v.optional(v.array(recurringRunSchema), []),
+});
+
+export const scheduledRunListSchema = v.looseObject({
+  next_page_token: text,
+  runs: v.optional(
+    v.array(v.looseObject({ id: v.string(), status: text, created_at: text, resource_references: references })),
+    [],
+  ),
+});
+
+export const scheduledRunListV2Schema = v.looseObject({
+  next_page_token: text,
+  runs: v.optional(
+    v.array(v.looseObject({ run_id: v.string(), state: text, created_at: text, recurring_run_id: text })),
+    [],
+  ),
 });

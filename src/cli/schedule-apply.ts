@@ -5,10 +5,13 @@
  * `--param` then gives values, typed as the defaults are. Refuses when nothing was uploaded.
  */
 import { ensureExperiment } from "../cluster/experiments.ts";
-import { applySchedule } from "../cluster/schedules.ts";
+import { type Schedule, scheduleApi } from "../cluster/schedule-api.ts";
+import { isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
+import { type Applied, applySchedule, describeStage, type Stage } from "../cluster/schedules.ts";
 import type { Cron } from "../cluster/cron.ts";
+import type { Server } from "../cluster/server.ts";
 import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { openProject } from "./open.ts";
@@ -37,10 +40,11 @@ export async function applyFromProject(call: Call): Promise<number> {
   );
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
   const name = kubeflow?.run.scheduledRunName ?? plan.name;
-  const applied = await applySchedule(server, {
+  const applied = await applyOrStop(call, server, {
     name,
     experimentId: experiment.id,
     pipelineId: uploaded.pipelineId,
+    formerIds: uploaded.formerIds,
     versionIds: uploaded.versionIds,
     settings: {
       versionId: uploaded.versionId,
@@ -53,6 +57,8 @@ export async function applyFromProject(call: Call): Promise<number> {
     },
   });
   tell(call, name, applied, times.cron);
+  tellBeside(call, name, applied);
+  await tellOthers(call, server, name, uploaded);
   call.say(`${server.ui}/#/recurringrun/details/${encodeURIComponent(applied.id)}`);
   tellTimes(call, times);
   const shown = { name, ...applied, cron: times.cron.expression, pipeline: uploaded.pipelineName };
@@ -62,6 +68,50 @@ export async function applyFromProject(call: Call): Promise<number> {
 }
 
 // --- internal ---
+
+/** How long the change may go on after a signal: half a change is worse than a late end. */
+const GRACE_MS = 5000;
+
+/** Errors: those of `applySchedule`; INTERRUPTED, TERMINATED with what holds on the server when a signal came. */
+async function applyOrStop(call: Call, server: Server, wanted: WantedSchedule): Promise<Applied> {
+  const { clock, onSignal } = call.world;
+  let stage: Stage = { at: "untouched" };
+  let signal: string | undefined;
+  let isLate = false;
+  const done = new AbortController();
+  const cut = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const stopped = (): KfkError =>
+    new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", `stopped; ${describeStage(stage)}`, {
+      hint: "give the same command again: it goes on from what the server has",
+    });
+  const stop = (): void => {
+    isLate = true;
+    late.reject(stopped());
+    cut.abort();
+  };
+  const unlisten = onSignal((name) => {
+    if (signal !== undefined) return stop(); // a second one: at once
+    signal = name;
+    void clock.sleep(GRACE_MS, done.signal).then(() => {
+      if (!done.signal.aborted) stop();
+    });
+  });
+  try {
+    const work = applySchedule({ ...server, signal: cut.signal }, wanted, (next) => {
+      // "made" is told when it is done, every other step before it is taken
+      if (isLate && next.at !== "made" && next.at !== "done") throw stopped();
+      stage = next;
+      if (signal !== undefined && (next.at === "untouched" || next.at === "made")) throw stopped();
+    });
+    const applied = await Promise.race([work, late.promise]);
+    if (signal !== undefined) throw stopped();
+    return applied;
+  } finally {
+    done.abort();
+    unlisten();
+  }
+}
 
 function readConcurrency(text: string): number {
   if (/^([1-9]|10)$/.test(text)) return Number(text);
@@ -89,14 +139,14 @@ function tellVersion(call: Call, uploaded: UploadedPipeline): void {
   }
 }
 
-function tell(call: Call, name: string, applied: Awaited<ReturnType<typeof applySchedule>>, cron: Cron): void {
+function tell(call: Call, name: string, applied: Applied, cron: Cron): void {
   const said = {
     created: `scheduled ${name}: ${cron.expression}`,
     replaced: `scheduled ${name} anew: ${cron.expression}`,
-    resumed: `resumed ${name}: ${cron.expression}`,
     unchanged: `unchanged: ${name} has these settings already`,
   }[applied.made];
   call.say(said);
+  if (applied.isMoved) call.say("the one before was in another experiment; there is one schedule of a name");
   if (applied.deleted.length > 0) call.say(`deleted the schedule before it: ${applied.deleted.join(", ")}`);
   for (const { id, reason } of applied.left) {
     call.warn([
@@ -106,6 +156,36 @@ function tell(call: Call, name: string, applied: Awaited<ReturnType<typeof apply
       },
     ]);
   }
+}
+
+function tellBeside(call: Call, name: string, { beside }: Applied): void {
+  for (const id of beside) {
+    call.warn([
+      {
+        message: `another schedule of the name ${name}, ${id}, is enabled in another experiment and runs something else`,
+        hint: `kfk schedule pause ${id}, or set run_config.scheduled_run_name to another name`,
+      },
+    ]);
+  }
+}
+
+/** Under another name a schedule is another one: a name that holds a commit or a value leaves the one before behind. */
+async function tellOthers(call: Call, server: Server, name: string, uploaded: UploadedPipeline): Promise<void> {
+  let others: readonly Schedule[];
+  try {
+    // v1beta1 lists them with their whole documents
+    const all = await scheduleApi(server, server.keepsRunId ? "ir" : "argo").list(server);
+    others = all.filter((each) => each.enabled && each.name !== name && isOurs({ ...uploaded, name: each.name }, each));
+  } catch (error) {
+    if (!isKfkError(error)) throw error; // what was asked for is done
+    return call.warn([{ message: `whether the pipeline has other schedules is not known: ${error.message}` }]);
+  }
+  call.warn(
+    others.map((each) => ({
+      message: `${uploaded.pipelineName} has another enabled schedule, ${each.name} (${each.id}): both fire`,
+      hint: `keep it, or remove it with kfk schedule rm ${each.id}; one name in run_config.scheduled_run_name is one schedule`,
+    })),
+  );
 }
 
 function nothingUploaded(name: string, call: Call): KfkError {

@@ -1,9 +1,10 @@
 /**
  * `kfk schedule list|pause|resume|rm|next`: schedules that are there, by their id or as this project's. Which is this
- * project's: the name that `kfk schedule` gives, and a version of the project's pipeline.
+ * project's: the name that `kfk schedule` gives, of the project's pipeline.
  */
 import { nextFire, parseCron, renderMoment } from "../cluster/cron.ts";
-import { deleteSchedule, listSchedules, runsInFlight, type Schedule, switchSchedule } from "../cluster/schedules.ts";
+import { type Schedule, scheduleApi, switchSchedule } from "../cluster/schedule-api.ts";
+import { isOurs } from "../cluster/schedule-identity.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
@@ -18,7 +19,7 @@ import type { Call } from "./verb.ts";
 export async function list(call: Call, extra: string | undefined): Promise<number> {
   if (extra !== undefined) throw tooMuch("list", extra);
   const { server } = await reach(call);
-  const all = await listSchedules(server);
+  const all = await scheduleApi(server).list(server);
   const { out, clock } = call.world;
   const rows = all.map((each) => ({ ...each, next: nextOf(each, clock.nowMs()) }));
   switch (call.options.text("output")) {
@@ -29,11 +30,12 @@ export async function list(call: Call, extra: string | undefined): Promise<numbe
       for (const { id } of rows) out.write(`${id}\n`);
       return 0;
     default:
-      for (const { id, enabled, settings, next: at, name } of rows) {
+      for (const { id, enabled, settings, intervalSeconds, next: at, name } of rows) {
+        const every = intervalSeconds === null ? "-" : `every ${intervalSeconds} s`;
         const cells = [
           id,
           enabled ? "enabled" : "paused ",
-          (settings.cron ?? "-").padEnd(16),
+          (settings.cron ?? every).padEnd(16),
           (at ?? "-").padEnd(20),
           name,
         ];
@@ -70,7 +72,8 @@ export async function change(call: Call, verb: "pause" | "resume" | "rm", id: st
   if (verb === "resume") checkResume(found, all);
   for (const each of found) {
     if (verb === "rm") await remove(call, server, each);
-    else await switchSchedule(server, each.id, verb === "resume");
+    else if (verb === "resume") await resume(server, each);
+    else await switchSchedule(scheduleApi(server), server, each.id, false);
     const said = { pause: "paused", resume: "resumed", rm: "deleted" }[verb];
     const already = verb !== "rm" && each.enabled === (verb === "resume") ? " (it was already)" : "";
     call.say(`${said} ${each.name}${already}`);
@@ -102,7 +105,7 @@ async function reach(call: Call): Promise<Reached> {
 
 async function findMeant(call: Call, id: string | undefined) {
   const { server, read } = await reach(call);
-  const all = await listSchedules(server);
+  const all = await scheduleApi(server).list(server);
   if (id !== undefined) {
     const wanted = /#\/recurringruns?\/details\/([^/?]+)/.exec(id)?.[1] ?? id;
     const found = all.filter((each) => each.id === wanted);
@@ -120,13 +123,7 @@ async function findMeant(call: Call, id: string | undefined) {
   const pipelineName = serverName(read, pipeline);
   const name = read.configuration.kubeflow()?.run.scheduledRunName ?? pipelineName;
   const uploaded = await findUploaded(server, [pipelineName, ...formerNames(read, pipeline)], "");
-  const found = all.filter(
-    (each) =>
-      each.name === name &&
-      uploaded !== undefined &&
-      (each.pipelineId === uploaded.pipelineId ||
-        (each.settings.versionId !== null && uploaded.versionIds.includes(each.settings.versionId))),
-  );
+  const found = uploaded === undefined ? [] : all.filter((each) => isOurs({ name, ...uploaded }, each));
   if (found.length > 0) return { server, all, found };
   throw new KfkError("SCHEDULE_UNKNOWN", `the server has no schedule "${name}" of the pipeline ${pipelineName}`, {
     hint: 'make one with kfk schedule -c "0 0 4 * * *"',
@@ -138,29 +135,49 @@ async function cronOnServer(call: Call, id: string | undefined): Promise<string>
   const meant = found.find((each) => each.enabled) ?? found[0];
   const cron = meant?.settings.cron ?? null;
   if (cron !== null) return asServersRead(cron);
+  const every = meant?.intervalSeconds ?? null;
   throw new KfkError("SCHEDULE_UNKNOWN", `the schedule ${meant?.id} has no cron expression`, {
-    hint: "it runs by an interval; look at it in the UI",
+    hint: every === null ? "look at it in the UI" : `it runs every ${every} s, counted from when it last ran`,
   });
 }
 
-/** Never two at once: of several, or beside an enabled one of the same name and experiment, none is resumed. */
+/** Never two at once: of several, or beside an enabled one of the same name, none is resumed. */
 function checkResume(found: readonly Schedule[], all: readonly Schedule[]): void {
   const [first] = found;
-  const other =
-    found.find((each) => each.id !== first?.id) ??
-    all.find(
-      (each) =>
-        each.enabled && each.id !== first?.id && each.name === first?.name && each.experimentId === first.experimentId,
-    );
-  if (other === undefined) return;
-  throw new KfkError("SCHEDULE_BUSY", `there is another schedule of that name, ${other.id}`, {
+  const other = found.find((each) => each.id !== first?.id) ?? (first && findRival(first, all));
+  if (other !== undefined) throw twoOfThem(other);
+}
+
+/** Enabled, of the same name, and of the same experiment or pipeline. */
+function findRival(one: Schedule, all: readonly Schedule[]): Schedule | undefined {
+  return all.find(
+    (each) =>
+      each.enabled &&
+      each.id !== one.id &&
+      each.name === one.name &&
+      (each.experimentId === one.experimentId || (each.pipelineId !== null && each.pipelineId === one.pipelineId)),
+  );
+}
+
+/** Another may have been enabled at the same moment; then this one is paused again. */
+async function resume(server: Server, each: Schedule): Promise<void> {
+  const api = scheduleApi(server);
+  await switchSchedule(api, server, each.id, true);
+  const rival = findRival(each, await api.list(server, each.name));
+  if (rival === undefined) return;
+  await switchSchedule(api, server, each.id, false);
+  throw twoOfThem(rival);
+}
+
+function twoOfThem({ id }: Schedule): KfkError {
+  return new KfkError("SCHEDULE_BUSY", `there is another schedule of that name, ${id}`, {
     hint: "give kfk schedule -c CRON again, which leaves one, or remove the other with kfk schedule rm ID",
   });
 }
 
 async function remove(call: Call, server: Server, each: Schedule): Promise<void> {
-  if (each.enabled) await switchSchedule(server, each.id, false);
-  const runs = call.options.flag("force") === true ? [] : await runsInFlight(server, each);
+  if (each.enabled) await switchSchedule(scheduleApi(server), server, each.id, false);
+  const runs = call.options.flag("force") === true ? [] : await scheduleApi(server).runsInFlight(server, each);
   if (runs.length > 0) {
     throw new KfkError(
       "SCHEDULE_BUSY",
@@ -171,7 +188,7 @@ async function remove(call: Call, server: Server, each: Schedule): Promise<void>
       },
     );
   }
-  await deleteSchedule(server, each.id);
+  await scheduleApi(server).remove(server, each.id);
 }
 
 /** Five fields on a server are second to month, and any weekday. */

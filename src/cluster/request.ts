@@ -33,6 +33,8 @@ export interface Link {
   /** Longest time for all attempts of one request. */
   readonly budgetMs: number;
   readonly userAgent: string;
+  /** Ends every request that names no other. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Header name → text. */
@@ -68,8 +70,9 @@ export interface Result {
  *
  * Errors: SERVER_TOKEN_FILE when the token cannot be read.
  */
-export async function request(link: Link, ask: Ask): Promise<Result> {
+export async function request(link: Link, asked: Ask): Promise<Result> {
   const { clock } = link.world;
+  const ask: Ask = { signal: link.signal, ...asked };
   const startedMs = clock.monotonicMs();
   let rereads = 1;
   let login = await link.login?.(false);

@@ -1,401 +1,400 @@
 /**
- * Schedules on v1beta1 (`jobs`, which every server from 1.8 to 2.17 has): one that does what is wanted, and no other.
+ * One schedule that does what is wanted, and no other: also when several processes want that at the same time.
  *
- * Servers have no update and no unique name for schedules (reference/kfp-api.md 2.8, 7.1), so a change is: the new one
- * created disabled, the others disabled, the new one enabled, the others deleted once no run of theirs is in flight
- * (deleting a schedule kills its workflows). What to do next is read from what the server has, never remembered, so the
- * same call after any crash ends the same way. Nothing is enabled before a list has shown that all others are disabled.
- * Which are "this schedule": the name, in the experiment, of this pipeline; also without kfk's mark, so that one of the
- * predecessor's making is continued. One of that name that runs another pipeline is refused, not replaced.
+ * Servers have no update, no unique name and no compare-and-swap for schedules (reference/kfp-api.md 2.8, 7.1). What
+ * they have is an order (moment of creation, then id) and deletion, after which enabling fails. So every change makes a
+ * schedule of its own, disabled, and of all that are there the newest has its way, by these rules:
+ * 1. a process enables only what it made itself, by one request that is never repeated; nothing is enabled twice;
+ * 2. before that it disables whatever older one is enabled, and deletes every older one that may still be enabled by
+ *    somebody (disabled, and never seen enabled or with a run), until a list shows none of either;
+ * 3. who sees a newer one leaves it alone and waits; if that one is not enabled in time, its maker is taken for dead and
+ *    a still newer one is made.
+ * Of any two schedules the maker of the older either sees the newer (3) or finds its own deleted (2), so two are never
+ * enabled at once, however late a request arrives. Replaced ones are deleted once no run of theirs is in flight
+ * (deleting kills its workflows). What to do is read from the server, never remembered: the same call heals any crash.
  */
-import * as v from "valibot";
-import { scheduleListSchema, scheduleSchema } from "../../schemas/kfp-schedules.ts";
 import { isKfkError, KfkError } from "../error.ts";
-import { isMissing, mayHaveActed } from "./answer.ts";
-import { fetchAll, nameFilter, namespaceQuery } from "./list.ts";
-import { failedRequest, request } from "./request.ts";
+import { mayHaveActed } from "./answer.ts";
+import { nextFire, parseCron } from "./cron.ts";
+import { failedRequest, type Result } from "./request.ts";
+import { type Schedule, type ScheduleApi, scheduleApi, switchSchedule } from "./schedule-api.ts";
+import {
+  byAge,
+  checkSettings,
+  findBeside,
+  isOurs,
+  isSame,
+  pipelineMark,
+  type WantedSchedule,
+} from "./schedule-identity.ts";
 import type { Server } from "./server.ts";
 
-/** What a schedule does; two with equal settings are the same schedule. */
-interface ScheduleSettings {
-  readonly versionId: string;
-  /** Six fields or a descriptor. */
-  readonly cron: string;
-  /** RFC 3339; null: none. */
-  readonly start: string | null;
-  readonly end: string | null;
-  /** 1 to 10. */
-  readonly concurrency: number;
-  /** True: missed times are made up for, one after another. */
-  readonly catchup: boolean;
-  readonly parameters: readonly { readonly name: string; readonly value: string }[];
-}
+/** How far a change is: what holds on the server now. */
+export type Stage =
+  | { readonly at: "untouched" }
+  /** It is there and enabled; older ones may be as well. */
+  | { readonly at: "several"; readonly id: string }
+  /** A new one is there, disabled; whatever was enabled before still is. */
+  | { readonly at: "made"; readonly id: string }
+  /** The ones before are being disabled, the new one is not enabled yet. */
+  | { readonly at: "between"; readonly id: string }
+  /** The new one is being enabled. */
+  | { readonly at: "asked"; readonly id: string }
+  | { readonly at: "done"; readonly id: string };
 
-export interface WantedSchedule {
-  readonly name: string;
-  readonly experimentId: string;
-  readonly pipelineId: string;
-  /** Ids of all versions of the pipeline: schedules of older ones are this schedule as well. */
-  readonly versionIds: readonly string[];
-  readonly settings: ScheduleSettings;
-  readonly serviceAccount?: string | undefined;
-}
-
-export interface Schedule {
+export interface Applied {
   readonly id: string;
-  readonly name: string;
-  readonly enabled: boolean;
-  readonly createdAt: string;
-  readonly description: string;
-  readonly experimentId: string | null;
-  readonly pipelineId: string | null;
-  /** Settings with null where the server names no version or no cron expression. */
-  readonly settings: Omit<ScheduleSettings, "versionId" | "cron"> & {
-    readonly versionId: string | null;
-    readonly cron: string | null;
-  };
-}
-
-interface Applied {
-  readonly id: string;
-  /** `resumed`: the same settings were there, disabled. */
-  readonly made: "created" | "replaced" | "resumed" | "unchanged";
+  readonly made: "created" | "replaced" | "unchanged";
+  /** True when one that was there before belongs to another experiment. */
+  readonly isMoved: boolean;
   readonly deleted: readonly string[];
   /** Disabled and still there: a run of theirs is in flight, or the server did not delete them. */
   readonly left: readonly { readonly id: string; readonly reason: string }[];
+  /** Enabled schedules of the same name in other experiments that are not known to be this one. */
+  readonly beside: readonly string[];
 }
 
 /**
- * Makes the server have exactly this schedule, enabled.
+ * Makes the server have exactly this schedule, enabled. `onStage` hears of every step before it is taken ("made": when it
+ * was), and ends the change by throwing.
  *
- * Errors: SERVER_REFUSED and those of `request` before anything was changed; SERVER_OUTCOME after: the same call again
- * goes on.
+ * Errors: SERVER_REFUSED and those of `request` before anything was changed; SERVER_OUTCOME after, with what holds now:
+ * the same call again goes on. SCHEDULE_BUSY when somebody else's newer one took over.
  */
-export async function applySchedule(server: Server, wanted: WantedSchedule): Promise<Applied> {
-  checkSettings(wanted);
-  const before = await findSchedules(server, wanted);
-  const same = before.filter((each) => isSame(each.settings, wanted.settings));
-  const there = same.find((each) => each.enabled) ?? same[0];
-  const others = before.filter((each) => each.id !== there?.id);
-  if (there?.enabled === true && !others.some((each) => each.enabled)) {
-    return { id: there.id, made: "unchanged", ...(await deleteQuiet(server, wanted, others)) };
-  }
-  const change = { began: false };
-  try {
-    const id = there?.id ?? (await createDisabled(server, wanted, change));
-    change.began = true;
-    await disableOthers(server, wanted, id);
-    if (there?.enabled !== true) await switchSchedule(server, id, true);
-    const rest = await checkAlone(server, wanted, id);
-    const made =
-      there === undefined ? (before.length === 0 ? "created" : "replaced") : there.enabled ? "unchanged" : "resumed";
-    return { id, made, ...(await deleteQuiet(server, wanted, rest)) };
-  } catch (error) {
-    if (!change.began || !isKfkError(error) || error.code === "SERVER_OUTCOME") throw error;
-    throw halfDone(wanted, error);
-  }
-}
-
-/** All schedules of the namespace. Errors: those of `request`. */
-export async function listSchedules(server: Server): Promise<readonly Schedule[]> {
-  const query = namespaceQuery(server.namespace);
-  return (await fetchAll(server, PATH, query, scheduleListSchema, (page) => page.jobs)).map(readSchedule);
-}
-
-/** Enables or disables. Errors: SCHEDULE_UNKNOWN; those of `request`. */
-export async function switchSchedule(server: Server, id: string, on: boolean): Promise<void> {
-  const path = `${pathOf(id)}/${on ? "enable" : "disable"}`;
-  const result = await request(server, { method: "POST", path, repeat: "always" });
-  if (isMissing(result.answer)) throw unknownSchedule(id);
-  if (result.answer.kind !== "ok") throw failedRequest(result);
-}
-
-/** Deletes, with the workflows of its runs. One that is gone already is as good. Errors: those of `request`. */
-export async function deleteSchedule(server: Server, id: string): Promise<void> {
-  const result = await request(server, { method: "DELETE", path: pathOf(id), repeat: "always" });
-  if (result.answer.kind !== "ok" && !isMissing(result.answer)) throw failedRequest(result);
-}
-
-/** Ids of runs of a schedule that have not ended. Errors: those of `request`. */
-export async function runsInFlight(
+export async function applySchedule(
   server: Server,
-  schedule: Pick<Schedule, "id" | "experimentId">,
-): Promise<readonly string[]> {
-  const query: Record<string, string> = schedule.experimentId
-    ? { "resource_reference_key.type": "EXPERIMENT", "resource_reference_key.id": schedule.experimentId }
-    : { ...namespaceQuery(server.namespace) };
-  const runs = await fetchAll(server, "/apis/v1beta1/runs", query, v.looseObject(RUN_PAGE), (page) =>
-    page.runs.filter(
-      (run) =>
-        run.resource_references.some(({ key }) => key.type === "JOB" && key.id === schedule.id) &&
-        !ENDED.test(run.status),
-    ),
-  );
-  return runs.map(({ id }) => id);
+  wanted: WantedSchedule,
+  onStage: (stage: Stage) => void = () => {},
+): Promise<Applied> {
+  checkSettings(wanted);
+  const api = scheduleApi(server, wanted.kind);
+  const named = await findNamed(api, server, wanted);
+  const before = named.filter((each) => isOurs(wanted, each));
+  const beside = findBeside(wanted, named);
+  const isMoved = before.some((each) => each.experimentId !== null && each.experimentId !== wanted.experimentId);
+  const newest = before.at(-1);
+  let stage: Stage = { at: "untouched" };
+  const race: Race = {
+    api,
+    server,
+    wanted,
+    spent: new Map(),
+    deleted: new Set(),
+    step: (next) => {
+      stage = next;
+      onStage(next);
+    },
+  };
+  try {
+    const isThere = newest?.enabled === true && isSame(wanted, newest);
+    const ours = isThere ? newest : undefined;
+    const end = ours === undefined ? await change(race, before) : await settle(race, ours, before);
+    const made = end.isMine ? (before.length === 0 ? "created" : "replaced") : "unchanged";
+    race.step({ at: "done", id: end.id });
+    const rest = await deleteQuiet(race, end.rest);
+    return { id: end.id, made, isMoved, ...rest, beside };
+  } catch (error) {
+    if (!isKfkError(error) || SPEAKS_FOR_ITSELF.has(error.code)) throw error;
+    throw halfDone(wanted, stage, error);
+  }
+}
+
+/** What holds on the server at a stage, for people. */
+export function describeStage(stage: Stage): string {
+  switch (stage.at) {
+    case "untouched":
+      return "nothing was changed";
+    case "several":
+      return `${stage.id} is enabled, and an older one of that name may be as well`;
+    case "made":
+      return `the new one, ${stage.id}, is there and disabled; what was enabled before still is`;
+    case "between":
+      return `the new one, ${stage.id}, is not enabled, and the one before may be disabled: perhaps nothing fires now`;
+    case "asked":
+      return `the one before is disabled, and whether the new one, ${stage.id}, is enabled is not known`;
+    case "done":
+      return `the new one, ${stage.id}, is enabled, and no other`;
+  }
 }
 
 // --- internal ---
 
-const PATH = "/apis/v1beta1/jobs";
-/** varchar(255). */
-const LONGEST_NAME = 255;
-/** Final words of both generations; anything else, none included, may still run. */
-const ENDED = /^(succeeded|failed|error|skipped|cancell?ed|omitted|terminated)$/i;
-const MOST_PARAMETER_BYTES = 10_000;
 /** How long a creation whose answer was lost is looked for. */
 const SEARCH_MS = 20_000;
-const SEARCH_PAUSE_MS = 2000;
+const PAUSE_MS = 2000;
 const MOST_SENDS = 3;
+/** How long the maker of a newer one has to enable it. */
+const PATIENCE_MS = 45_000;
+const MOST_TURNS = 4;
+const MOST_ROUNDS = 8;
+const MOST_SECONDS = 30;
+/** Nobody who made a schedule so long before still means to enable it. */
+const FORGOTTEN_MS = 3_600_000;
 
-const text = v.optional(v.string(), "");
-/** Only what the question "does it still run" needs; a list of runs is long. */
-const RUN_PAGE = {
-  next_page_token: text,
-  runs: v.optional(
-    v.array(
-      v.looseObject({
-        id: v.string(),
-        status: text,
-        resource_references: v.optional(
-          v.array(v.looseObject({ key: v.optional(v.looseObject({ type: text, id: text }), {}) })),
-          [],
-        ),
-      }),
-    ),
-    [],
-  ),
-};
+const SPEAKS_FOR_ITSELF: ReadonlySet<string> = new Set([
+  "SCHEDULE_BUSY",
+  "SERVER_OUTCOME",
+  "INTERRUPTED",
+  "TERMINATED",
+]);
 
-type RawSchedule = v.InferOutput<typeof scheduleSchema>;
-
-/** The schedules that `applySchedule` would continue, oldest first. Errors: SERVER_REFUSED; those of `request`. */
-async function findSchedules(
-  server: Server,
-  wanted: Omit<WantedSchedule, "settings" | "serviceAccount">,
-): Promise<readonly Schedule[]> {
-  const query = {
-    filter: nameFilter(wanted.name),
-    "resource_reference_key.type": "EXPERIMENT",
-    "resource_reference_key.id": wanted.experimentId,
-  };
-  const all = await fetchAll(server, PATH, query, scheduleListSchema, (page) => page.jobs);
-  const named = all.filter((each) => each.name === wanted.name).map(readSchedule);
-  for (const each of named) await checkPipeline(server, wanted, each);
-  return named.toSorted((a, b) => a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id));
+interface Race {
+  readonly api: ScheduleApi;
+  readonly server: Server;
+  readonly wanted: WantedSchedule;
+  /** Those that nobody enables any more, with the reason why they could not be deleted, "" for having been enabled. */
+  readonly spent: Map<string, string>;
+  readonly deleted: Set<string>;
+  readonly step: (stage: Stage) => void;
 }
 
-function pathOf(id: string): string {
-  return `${PATH}/${encodeURIComponent(id)}`;
+interface End {
+  readonly id: string;
+  readonly isMine: boolean;
+  /** Older ones. */
+  readonly rest: readonly Schedule[];
 }
 
-function readSchedule(raw: RawSchedule): Schedule {
-  const reference = (type: string): string | null =>
-    raw.resource_references.find(({ key }) => key.type === type)?.key.id ?? null;
-  const cron = raw.trigger?.cron_schedule ?? null;
-  return {
-    id: raw.id,
-    name: raw.name,
-    enabled: raw.enabled,
-    createdAt: raw.created_at,
-    description: raw.description,
-    experimentId: reference("EXPERIMENT"),
-    pipelineId: reference("PIPELINE") ?? (raw.pipeline_spec.pipeline_id || null),
-    settings: {
-      versionId: reference("PIPELINE_VERSION"),
-      cron: cron?.cron ?? null,
-      start: cron?.start_time ?? null,
-      end: cron?.end_time ?? null,
-      concurrency: Number(raw.max_concurrency),
-      catchup: !raw.no_catchup,
-      parameters: raw.pipeline_spec.parameters.map(({ name, value }) => ({ name, value })),
-    },
-  };
+type Turn = End | { readonly again: KfkError };
+
+/** All that have exactly this name, oldest first; the order is the same for everybody who asks. */
+async function findNamed(api: ScheduleApi, server: Server, { name }: WantedSchedule): Promise<readonly Schedule[]> {
+  const all = await api.list(server, name);
+  return all.filter((each) => each.name === name).toSorted(byAge);
 }
 
-function isSame(there: Schedule["settings"], wanted: ScheduleSettings): boolean {
-  return (
-    there.versionId === wanted.versionId &&
-    there.cron === wanted.cron &&
-    sameMoment(there.start, wanted.start) &&
-    sameMoment(there.end, wanted.end) &&
-    there.concurrency === wanted.concurrency &&
-    there.catchup === wanted.catchup &&
-    sortedText(there.parameters) === sortedText(wanted.parameters)
-  );
+async function findOurs({ api, server, wanted, spent }: Race): Promise<readonly Schedule[]> {
+  const ours = (await findNamed(api, server, wanted)).filter((each) => isOurs(wanted, each));
+  for (const each of ours) if (each.enabled) spent.set(each.id, "");
+  return ours;
 }
 
-function sameMoment(a: string | null, b: string | null): boolean {
-  // a schedule without an end may come back with the zero moment
-  const ms = (moment: string | null): number => (moment === null ? 0 : Date.parse(moment));
-  return ms(a) === ms(b);
-}
-
-function sortedText(parameters: ScheduleSettings["parameters"]): string {
-  return JSON.stringify(
-    parameters.map(({ name, value }) => [name, value]).toSorted(([a], [b]) => ((a ?? "") < (b ?? "") ? -1 : 1)),
-  );
-}
-
-/** A name is easily taken by two pipelines (run_config.scheduled_run_name): replacing the other's would lose it. */
-async function checkPipeline(
-  server: Server,
-  wanted: Pick<WantedSchedule, "pipelineId" | "versionIds" | "name">,
-  there: Schedule,
-): Promise<void> {
-  const { versionId } = there.settings;
-  if (there.pipelineId === wanted.pipelineId || (versionId !== null && wanted.versionIds.includes(versionId))) return;
-  if (there.description.includes(pipelineMark(wanted.pipelineId))) return;
-  if (versionId !== null && there.pipelineId === null) {
-    const path = `/apis/v1beta1/pipeline_versions/${encodeURIComponent(versionId)}`;
-    const result = await request(server, { method: "GET", path, repeat: "always" });
-    if (isMissing(result.answer)) return; // its version was deleted: nobody else's any more
-    if (result.answer.kind !== "ok") throw failedRequest(result);
-  }
-  if (versionId === null && there.pipelineId === null) return;
-  throw new KfkError("SERVER_REFUSED", `the schedule "${wanted.name}" (${there.id}) runs another pipeline`, {
-    hint: `set run_config.scheduled_run_name to another name, or remove it with kfk schedule rm ${there.id}`,
-  });
-}
-
-function pipelineMark(pipelineId: string): string {
-  return `[pipeline ${pipelineId}]`;
-}
-
-/** Disabled from its first moment: both fields say so, where a server knows only one. */
-async function createDisabled(server: Server, wanted: WantedSchedule, change: { began: boolean }): Promise<string> {
-  const nonce = server.world.newId();
-  const description = `made by kfk as ${nonce} ${pipelineMark(wanted.pipelineId)}`;
-  const ask = { method: "POST", path: PATH, body: bodyOf(wanted, description), repeat: "unsent" } as const;
-  for (let sends = 1; ; sends++) {
-    const result = await request(server, ask);
-    const parsed = result.answer.kind === "ok" ? v.safeParse(scheduleSchema, result.answer.json) : undefined;
-    if (parsed?.success === true) return parsed.output.id;
-    if (!mayHaveActed(result.answer) && result.answer.kind !== "ok") throw failedRequest(result);
-    change.began = true;
-    const found = await searchCreated(server, wanted, description);
-    if (found !== undefined) return found;
-    // one that comes to be later is disabled, and the next call finds and removes it
-    if (sends >= MOST_SENDS || (result.answer.kind === "failed" && result.answer.said)) throw failedRequest(result);
-  }
-}
-
-async function searchCreated(server: Server, wanted: WantedSchedule, description: string): Promise<string | undefined> {
-  const { clock } = server.world;
-  const startedMs = clock.monotonicMs();
-  for (;;) {
-    const found = (await findSchedules(server, wanted)).find((each) => each.description === description);
-    if (found !== undefined) return found.id;
-    if (clock.monotonicMs() - startedMs >= SEARCH_MS) return undefined;
-    await clock.sleep(SEARCH_PAUSE_MS);
-  }
-}
-
-function bodyOf(wanted: WantedSchedule, description: string): Readonly<Record<string, unknown>> {
-  const { settings } = wanted;
-  return {
-    name: wanted.name,
-    description,
-    enabled: false,
-    max_concurrency: String(settings.concurrency),
-    no_catchup: !settings.catchup,
-    trigger: {
-      cron_schedule: {
-        cron: settings.cron,
-        ...(settings.start === null ? {} : { start_time: settings.start }),
-        ...(settings.end === null ? {} : { end_time: settings.end }),
-      },
-    },
-    pipeline_spec: { parameters: settings.parameters.map(({ name, value }) => ({ name, value })) },
-    resource_references: [
-      { key: { type: "EXPERIMENT", id: wanted.experimentId }, relationship: "OWNER" },
-      { key: { type: "PIPELINE_VERSION", id: settings.versionId }, relationship: "CREATOR" },
-    ],
-    ...(wanted.serviceAccount === undefined ? {} : { service_account: wanted.serviceAccount }),
-  };
-}
-
-/** Disables until a list shows every other one disabled. */
-async function disableOthers(server: Server, wanted: WantedSchedule, id: string): Promise<void> {
+/** It is there and the newest: only older ones may have to be disabled. */
+async function settle(race: Race, ours: Schedule, before: readonly Schedule[]): Promise<End> {
+  let all = before;
   for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
-    const enabled = (await findSchedules(server, wanted)).filter((each) => each.enabled && each.id !== id);
-    if (enabled.length === 0) return;
-    for (const each of enabled) {
-      try {
-        await switchSchedule(server, each.id, false);
-      } catch (error) {
-        if (!isKfkError(error, "SCHEDULE_UNKNOWN")) throw error; // deleted meanwhile
-      }
+    const older = all.filter((each) => byAge(each, ours) < 0);
+    const on = older.filter((each) => each.enabled);
+    if (on.length === 0) return { id: ours.id, isMine: false, rest: older };
+    race.step({ at: "several", id: ours.id });
+    await disable(race, on);
+    all = await findOurs(race);
+  }
+  throw notAlone(race.wanted, "others of the same name are enabled again and again");
+}
+
+async function change(race: Race, before: readonly Schedule[]): Promise<End> {
+  let known = before;
+  race.step({ at: "untouched" });
+  for (let turns = 1; ; turns++) {
+    const mine = await createNewest(race, known);
+    const turn = await takeTurn(race, mine);
+    if (!("again" in turn)) return turn;
+    known = await findOurs(race);
+    // with it goes the one request that could still enable it
+    await race.api.remove(race.server, mine.id, true);
+    if (turns >= MOST_TURNS) throw turn.again;
+  }
+}
+
+/** One schedule of this process, from disabled to enabled, or given up. */
+async function takeTurn(race: Race, mine: Schedule): Promise<Turn> {
+  const { api, server, wanted } = race;
+  const { clock } = server.world;
+  let asked: Result | undefined;
+  let waitsSinceMs: number | undefined;
+  for (let rounds = 0; rounds < MOST_ROUNDS;) {
+    const all = await findOurs(race);
+    const self = all.find((each) => each.id === mine.id);
+    const older = all.filter((each) => byAge(each, mine) < 0);
+    const newest = all.findLast((each) => byAge(each, mine) > 0);
+    if (newest?.enabled === true) return await giveWay(race, mine, newest, older);
+    const on = older.filter((each) => each.enabled);
+    if (self?.enabled === true) {
+      if (on.length === 0) return { id: mine.id, isMine: true, rest: older };
+      await disable(race, on);
+      rounds++;
+      continue;
     }
+    if (newest !== undefined) {
+      waitsSinceMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - waitsSinceMs >= PATIENCE_MS)
+        return { again: notAlone(wanted, `${newest.id} is newer and is not enabled`) };
+      await clock.sleep(PAUSE_MS);
+      continue;
+    }
+    waitsSinceMs = undefined;
+    // somebody whose newer one is gone by now
+    if (self === undefined) return { again: notAlone(wanted, `${mine.id} was deleted meanwhile`) };
+    if (asked !== undefined) {
+      const { answer } = asked;
+      if (answer.kind === "ok") return { again: notAlone(wanted, `${mine.id} was disabled meanwhile`) };
+      if (!mayHaveActed(answer)) {
+        race.step({ at: "between", id: mine.id }); // turned away: it is known not to be enabled
+        throw failedRequest(asked);
+      }
+      return { again: failedRequest(asked) };
+    }
+    rounds++;
+    const suspects = older.filter((each) => !each.enabled && !race.spent.has(each.id));
+    for (const each of suspects) await revoke(race, mine, each);
+    if (on.length > 0) {
+      race.step({ at: "between", id: mine.id });
+      await disable(race, on);
+    }
+    if (on.length > 0 || suspects.length > 0) continue;
+    race.step({ at: "asked", id: mine.id });
+    asked = await api.turn(server, mine.id, true, true);
   }
   throw notAlone(wanted, "others of the same name are enabled again and again");
 }
 
-const MOST_ROUNDS = 4;
-
-/**
- * All others. Somebody else may have enabled one at the same moment: then this one is taken back, and that is said.
- */
-async function checkAlone(server: Server, wanted: WantedSchedule, id: string): Promise<readonly Schedule[]> {
-  const all = await findSchedules(server, wanted);
-  const others = all.filter((each) => each.enabled && each.id !== id);
-  if (others.length > 0) {
-    await switchSchedule(server, id, false);
-    throw notAlone(wanted, `the schedule ${others[0]?.id} was enabled at the same time`);
+async function disable({ api, server }: Race, those: readonly Schedule[]): Promise<void> {
+  for (const each of those) {
+    try {
+      await switchSchedule(api, server, each.id, false);
+    } catch (error) {
+      if (!isKfkError(error, "SCHEDULE_UNKNOWN")) throw error; // deleted meanwhile
+    }
   }
-  if (!all.some((each) => each.id === id && each.enabled))
-    throw notAlone(wanted, `${id} was disabled or deleted meanwhile`);
-  return all.filter((each) => each.id !== id);
+}
+
+/** Sees to it that nobody enables one that was not seen enabled. A run of it shows that it was, once and for all. */
+async function revoke(race: Race, mine: Schedule, each: Schedule): Promise<void> {
+  const { api, server, spent, deleted } = race;
+  const isForgotten = Date.parse(each.createdAt) < Date.parse(mine.createdAt) - FORGOTTEN_MS;
+  try {
+    const runs = await api.runsInFlight(server, each);
+    if (runs.length > 0 || (deleted.has(each.id) && isForgotten)) {
+      spent.set(each.id, runs.length > 0 ? "" : "the server did not delete it");
+      return;
+    }
+    await api.remove(server, each.id, true);
+    deleted.add(each.id);
+  } catch (error) {
+    if (!isKfkError(error) || !isForgotten) throw error;
+    spent.set(each.id, error.message);
+  }
+}
+
+/** Somebody else's newer one is enabled. */
+async function giveWay(race: Race, mine: Schedule, newest: Schedule, older: readonly Schedule[]): Promise<End> {
+  const { api, server, wanted } = race;
+  const own = (await findOurs(race)).find((each) => each.id === mine.id);
+  if (own?.enabled === true) await disable(race, [own]); // only people do that
+  try {
+    if (own !== undefined && (await api.runsInFlight(server, own)).length === 0) await api.remove(server, own.id, true);
+  } catch (error) {
+    if (!isKfkError(error)) throw error; // whoever made the newer one deletes it
+  }
+  if (isSame(wanted, newest)) return { id: newest.id, isMine: false, rest: older };
+  throw new KfkError("SCHEDULE_BUSY", `another kfk schedule took over: ${describe(newest)} is in force`, {
+    hint: "if this one is to hold, give the same command again when the other has ended",
+    notes: [{ message: "nothing of this command is left on the server, or it is disabled" }],
+  });
+}
+
+function describe({ id, settings }: Schedule): string {
+  return settings.cron === null ? id : `${id} (${settings.cron})`;
+}
+
+/** Newer than all that were there: servers count whole seconds, and their clocks differ. */
+async function createNewest(race: Race, before: readonly Schedule[]): Promise<Schedule> {
+  const { api, server, wanted } = race;
+  for (let tries = 1; ; tries++) {
+    const mine = await createDisabled(race);
+    race.step({ at: "made", id: mine.id });
+    const isNewest = before.every((each) => byAge(each, mine) < 0);
+    if (isNewest) return mine;
+    await api.remove(server, mine.id, true);
+    if (tries >= MOST_SECONDS) throw notAlone(wanted, `${before.at(-1)?.id} says that it was made in the future`);
+    await server.world.clock.sleep(1000);
+  }
+}
+
+/** Disabled from its first moment. */
+async function createDisabled(race: Race): Promise<Schedule> {
+  const { api, server, wanted } = race;
+  const description = `made by kfk as ${server.world.newId()} ${pipelineMark(wanted.pipelineId)}`;
+  for (let sends = 1; ; sends++) {
+    const result = await api.create(server, { ...wanted, description });
+    const made = api.readCreated(result);
+    if (made !== undefined && made.createdAt !== "") return made;
+    if (!mayHaveActed(result.answer) && result.answer.kind !== "ok") throw failedRequest(result);
+    const found = await searchCreated(race, description);
+    if (found !== undefined) return found;
+    // one that comes to be later is disabled, and the next call finds and removes it
+    if (sends >= MOST_SENDS || (result.answer.kind === "failed" && result.answer.said)) {
+      race.step({ at: "made", id: "if it was created" });
+      throw failedRequest(result);
+    }
+  }
+}
+
+async function searchCreated(race: Race, description: string): Promise<Schedule | undefined> {
+  const { clock } = race.server.world;
+  const startedMs = clock.monotonicMs();
+  for (;;) {
+    const all = await findNamed(race.api, race.server, race.wanted);
+    const found = all.find((each) => each.description === description);
+    if (found !== undefined) return found;
+    if (clock.monotonicMs() - startedMs >= SEARCH_MS) return undefined;
+    await clock.sleep(PAUSE_MS);
+  }
 }
 
 /** Deletes what has no run in flight. The schedule that counts is in place, so trouble here is told, not thrown. */
-async function deleteQuiet(
-  server: Server,
-  wanted: WantedSchedule,
-  others: readonly Schedule[],
-): Promise<Pick<Applied, "deleted" | "left">> {
-  const deleted: string[] = [];
+async function deleteQuiet(race: Race, others: readonly Schedule[]): Promise<Pick<Applied, "deleted" | "left">> {
+  const { api, server, spent, deleted } = race;
   const left: Applied["left"][number][] = [];
   for (const each of others) {
+    const known = spent.get(each.id);
     try {
-      const runs = await runsInFlight(server, { id: each.id, experimentId: wanted.experimentId });
+      const runs = await api.runsInFlight(server, each);
       if (runs.length > 0) {
         left.push({ id: each.id, reason: `its run ${runs[0]} has not ended` });
-        continue;
+      } else if (known === "" && mayHaveFired(each, server.world.clock.nowMs())) {
+        left.push({ id: each.id, reason: "it may have started a run a moment ago" });
+      } else {
+        await api.remove(server, each.id, true);
+        deleted.add(each.id);
       }
-      await deleteSchedule(server, each.id);
-      deleted.push(each.id);
     } catch (error) {
       if (!isKfkError(error)) throw error;
       left.push({ id: each.id, reason: error.message });
     }
   }
-  return { deleted, left };
+  const stays = new Set(left.map(({ id }) => id));
+  return { deleted: [...deleted].filter((id) => !stays.has(id)), left };
 }
 
-function checkSettings({ name, settings }: WantedSchedule): void {
-  const length = [...name].length;
-  if (name.trim() === "" || length > LONGEST_NAME) {
-    const problem = length > LONGEST_NAME ? `has ${length} characters, and servers take ${LONGEST_NAME}` : "is empty";
-    throw new KfkError("SERVER_REFUSED", `the name of the schedule "${name}" ${problem}`, {
-      hint: "set run_config.scheduled_run_name in kubeflow.yaml",
+/** A tick of the last minute: its run shows in no list before its workflow was reported. Whatever the server's zone. */
+function mayHaveFired({ settings }: Schedule, nowMs: number): boolean {
+  if (settings.cron === null) return true;
+  const words = settings.cron.trim().split(/\s+/);
+  try {
+    // five fields on a server are second to month
+    const cron = parseCron(words.length === 5 ? [...words, "*"].join(" ") : settings.cron);
+    if ("everyMs" in cron.plan) return true;
+    return HALF_HOURS.some((half) => {
+      const at = nextFire(cron, nowMs - LAG_MS + half * 1_800_000);
+      return at !== null && at <= nowMs + half * 1_800_000;
     });
-  }
-  const bytes = new TextEncoder().encode(JSON.stringify(settings.parameters)).length;
-  if (bytes > MOST_PARAMETER_BYTES) {
-    throw new KfkError(
-      "SERVER_REFUSED",
-      `the parameters are ${bytes} bytes, and servers take ${MOST_PARAMETER_BYTES}`,
-      {
-        hint: "leave large values in the project's parameters, which are in the image",
-      },
-    );
+  } catch (error) {
+    if (isKfkError(error)) return true; // in words that are not read here
+    throw error;
   }
 }
 
-function halfDone(wanted: WantedSchedule, reason: KfkError): KfkError {
+const LAG_MS = 60_000;
+/** Every offset that a zone of today has, but for the two of a quarter. */
+const HALF_HOURS = Array.from({ length: 53 }, (_, index) => index - 24);
+
+function halfDone(wanted: WantedSchedule, stage: Stage, reason: KfkError): KfkError {
+  if (stage.at === "untouched") return reason;
   return new KfkError("SERVER_OUTCOME", `the schedule "${wanted.name}" is half changed: ${reason.message}`, {
     hint: "give the same command again: it goes on from what the server has, and never enables two",
-    notes: [...(reason.hint === undefined ? [] : [{ message: reason.hint }])],
+    notes: [{ message: describeStage(stage) }, ...(reason.hint === undefined ? [] : [{ message: reason.hint }])],
     cause: reason,
   });
 }
@@ -403,11 +402,5 @@ function halfDone(wanted: WantedSchedule, reason: KfkError): KfkError {
 function notAlone(wanted: WantedSchedule, problem: string): KfkError {
   return new KfkError("SERVER_OUTCOME", `the schedule "${wanted.name}" is changed by somebody else: ${problem}`, {
     hint: "give the same command again when nobody else does",
-  });
-}
-
-function unknownSchedule(id: string): KfkError {
-  return new KfkError("SCHEDULE_UNKNOWN", `the server knows no schedule "${id}"`, {
-    hint: "look at those it has with kfk schedule list",
   });
 }

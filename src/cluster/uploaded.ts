@@ -3,14 +3,17 @@
  * one that `upload-pipeline` last called current (after A, B and A again, B is the newest and A is meant); else the
  * newest. Looks only, changes nothing.
  */
+import type * as v from "valibot";
 import { pipelineListSchema, versionListSchema } from "../../schemas/kfp-api.ts";
-import { fetchAll, nameFilter, namespaceQuery } from "./list.ts";
+import { fetchAll, namesFilter, namespaceQuery } from "./list.ts";
 import { contentMark, contentName } from "./pipelines.ts";
 import type { Server } from "./server.ts";
 
 export interface UploadedPipeline {
   readonly pipelineId: string;
   readonly pipelineName: string;
+  /** Pipelines that have another of the names: the same one, made under an older name. */
+  readonly formerIds: readonly string[];
   /** Every version there is. */
   readonly versionIds: readonly string[];
   /** The one that counts. */
@@ -28,9 +31,13 @@ export async function findUploaded(
   names: readonly string[],
   text: string,
 ): Promise<UploadedPipeline | undefined> {
-  for (const name of names) {
-    const found = await findByName(server, name, text);
-    if (found !== undefined) return found;
+  const query = { filter: namesFilter("v1", names), ...namespaceQuery(server.namespace) };
+  const all = await fetchAll(server, `${ROOT}/pipelines`, query, pipelineListSchema, (page) => page.pipelines);
+  const known = names.flatMap((name) => all.find((each) => each.name === name) ?? []);
+  for (const pipeline of known) {
+    const found = await findVersion(server, pipeline, text);
+    if (found === undefined) continue;
+    return { ...found, formerIds: known.filter((each) => each !== pipeline).map(({ id }) => id) };
   }
   return undefined;
 }
@@ -39,11 +46,13 @@ export async function findUploaded(
 
 const ROOT = "/apis/v1beta1";
 
-async function findByName(server: Server, name: string, text: string): Promise<UploadedPipeline | undefined> {
-  const query = { filter: nameFilter(name), ...namespaceQuery(server.namespace) };
-  const all = await fetchAll(server, `${ROOT}/pipelines`, query, pipelineListSchema, (page) => page.pipelines);
-  const pipeline = all.find((each) => each.name === name);
-  if (pipeline === undefined) return undefined;
+type Pipeline = v.InferOutput<typeof pipelineListSchema>["pipelines"][number];
+
+async function findVersion(
+  server: Server,
+  pipeline: Pipeline,
+  text: string,
+): Promise<Omit<UploadedPipeline, "formerIds"> | undefined> {
   const owner = { "resource_key.type": "PIPELINE", "resource_key.id": pipeline.id };
   const versions = await fetchAll(
     server,

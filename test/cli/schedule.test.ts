@@ -1,15 +1,16 @@
 /** `kfk schedule` through the command line, against servers on loopback; no time really passes. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { runCommandLine } from "../../src/cli/app.ts";
-import { fakeWorld } from "../fake-world.ts";
+import { type FakeWorld, fakeWorld } from "../fake-world.ts";
 import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
-import { type FakeSchedules, fakeSchedules } from "../judges/kfp-schedules.ts";
+import { type FakeJob, type FakeSchedules, fakeSchedules } from "../judges/kfp-schedules.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
 import { KUBEFLOW, projectFiles, ROOT } from "../project-files.ts";
 
 let server: FakeKfp;
 let fake: FakeSchedules;
 let nowMs = (): number => 0;
+let raise: FakeWorld["raise"] = () => {};
 afterEach(async () => await server?.stop());
 
 function start(tag: keyof typeof KFP_VERSIONS): void {
@@ -18,13 +19,23 @@ function start(tag: keyof typeof KFP_VERSIONS): void {
   fake = fakeSchedules({ nowMs: () => nowMs(), newId: () => `job-${++ids}`, behind: server.fetch });
 }
 
-async function kfk(argv: readonly string[], kubeflow = KUBEFLOW, env: Record<string, string> = {}) {
-  const world = fakeWorld({
+async function kfk(
+  argv: readonly string[],
+  kubeflow = KUBEFLOW,
+  env: Record<string, string> = {},
+  around: (url: string, init: RequestInit, next: () => Promise<Response>) => Promise<Response> = (_, __, next) =>
+    next(),
+) {
+  const world: FakeWorld = fakeWorld({
     cwd: ROOT,
     env,
     files: projectFiles({ conf: { "base/kubeflow.yaml": kubeflow } }),
-    fetch: (url, init) => (fake === undefined ? Promise.reject(new Error("offline")) : fake.fetch(url, init)),
+    fetch: (url, init) =>
+      fake === undefined
+        ? Promise.reject(new Error("offline"))
+        : around(url, init, async () => await fake.fetch(url, init)),
   });
+  raise = world.raise;
   nowMs = world.clock.monotonicMs;
   const host = argv.includes("next") && argv.includes("-c") ? [] : ["--host", server.url];
   const status = await runCommandLine(world, [...argv, ...host], "1.2.3", "");
@@ -117,6 +128,7 @@ describe.each(Object.keys(KFP_VERSIONS) as (keyof typeof KFP_VERSIONS)[])("KFP %
       experimentId: made?.experimentId ?? "",
       versionId: made?.versionId ?? "",
       enabled: true,
+      body: { trigger: { cron_schedule: { cron: "0 0 1 * * *" } } },
     });
     const { status, err } = await kfk(["schedule", ...CRON], kubeflow);
     expect({ status, names: fake.jobs.map(({ name }) => name) }).toEqual({ status: 0, names: ["nightly"] });
@@ -144,6 +156,171 @@ describe.each(Object.keys(KFP_VERSIONS) as (keyof typeof KFP_VERSIONS)[])("KFP %
   });
 });
 
+describe("a schedule that is there", () => {
+  test("with the same settings sends nothing that changes anything", async () => {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON, "--param", "rate=0.2"]);
+    const sent: string[] = [];
+    const again = await kfk(["schedule", ...CRON, "--param", "rate=0.2"], KUBEFLOW, {}, async (_, init, next) => {
+      sent.push(init.method ?? "GET");
+      return await next();
+    });
+    expect([again.status, [...new Set(sent)]]).toEqual([0, ["GET"]]);
+  });
+
+  test.each([
+    ["another concurrency", ["--concurrency", "2"]],
+    ["no catching up", ["--no-catchup"]],
+    ["another value", ["--param", "rate=0.3"]],
+    ["an end", ["--end", "2036-01-01"]],
+    ["a start", ["--start", "2026-02-01"]],
+    ["another experiment", ["-x", "other"]],
+  ])("is replaced for %s, and then there is one", async (_, more) => {
+    start("2.5.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    const { status, out, err } = await kfk(["schedule", ...CRON, ...more]);
+    expect({ status, out, jobs: fake.jobs.map(({ id, enabled }) => [id, enabled]) }).toEqual({
+      status: 0,
+      out: "job-2\n",
+      jobs: [["job-2", true]],
+    });
+    expect(fake.mostEnabled()).toBe(1);
+    expect(err.includes("the one before was in another experiment")).toBe(more[0] === "-x");
+  });
+
+  test("of the same name by hand, with a workflow of its own, is refused with a way out and left alone", async () => {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    const [made] = fake.jobs.splice(0);
+    fake.add({ name: "shop", experimentId: made?.experimentId ?? "", versionId: "", enabled: true });
+    const { status, out, err } = await kfk(["schedule", ...CRON]);
+    expect({ status, out, jobs: fake.jobs.length }).toEqual({ status: 3, out: "", jobs: 1 });
+    expect(err).toContain('the schedule "shop" (job-2) runs a workflow that was never uploaded');
+    expect(err).toContain("kfk schedule pause job-2 or kfk schedule rm job-2");
+  });
+
+  test.each(["1.8.22", "2.17.0"] as const)(
+    "of the pipeline under another name goes on, and is told (%s)",
+    async (tag) => {
+      start(tag);
+      await kfk(["upload-pipeline"]);
+      await kfk(["schedule", ...CRON], `${KUBEFLOW}  scheduled_run_name: shop abc123\n`);
+      const { status, err } = await kfk(["schedule", ...CRON]);
+      expect({ status, on: fake.jobs.map(({ name, enabled }) => [name, enabled]) }).toEqual({
+        status: 0,
+        on: [
+          ["shop abc123", true],
+          ["shop", true],
+        ],
+      });
+      expect(err).toContain("shop has another enabled schedule, shop abc123 (job-1): both fire");
+      expect(err).toContain("kfk schedule rm job-1");
+    },
+  );
+
+  test("is not resumed beside one of another experiment", async () => {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    await kfk(["schedule", "pause"]);
+    const [paused] = fake.jobs;
+    fake.add({ name: "shop", experimentId: "e9", versionId: paused?.versionId ?? "", pipelineId: "p", enabled: true });
+    (fake.jobs[0] as { pipelineId?: string }).pipelineId = "p";
+    const { status, err } = await kfk(["schedule", "resume", "job-1"]);
+    expect({ status, enabled: paused?.enabled }).toEqual({ status: 3, enabled: false });
+    expect(err).toContain("there is another schedule of that name, job-2");
+  });
+
+  test("is paused again when another is enabled at the same moment as it is resumed", async () => {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    await kfk(["schedule", "pause"]);
+    const [paused] = fake.jobs;
+    const { status } = await kfk(["schedule", "resume"], KUBEFLOW, {}, async (url, _, next) => {
+      if (url.endsWith("/enable"))
+        fake.add({ ...(paused as FakeJob), id: "rival", enabled: true, body: paused?.body ?? {} });
+      return await next();
+    });
+    expect({ status, on: fake.jobs.filter(({ enabled }) => enabled).map(({ id }) => id) }).toEqual({
+      status: 3,
+      on: ["rival"],
+    });
+  });
+
+  test("that runs by an interval is listed as such, and next says so", async () => {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    fake.add({
+      name: "hourly",
+      experimentId: "e1",
+      versionId: "",
+      enabled: true,
+      body: { trigger: { periodic_schedule: { interval_second: "3600" } } },
+    });
+    expect((await kfk(["schedule", "list"])).out).toMatch(/^job-1 {2}enabled {2}every 3600 s {6}- {21}hourly\n$/);
+    const next = await kfk(["schedule", "next", "job-1"]);
+    expect(next).toMatchObject({ status: 3, out: "" });
+    expect(next.err).toContain("it runs every 3600 s");
+  });
+});
+
+describe("a signal in the middle", () => {
+  const OTHER = ["schedule", "-c", "0 0 5 * * *"];
+
+  async function stopAt(what: RegExp, signal: "SIGINT" | "SIGTERM") {
+    start("2.17.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    const stopped = await kfk(OTHER, KUBEFLOW, {}, async (url, init, next) => {
+      if (!what.test(`${init.method} ${new URL(url).pathname}`)) return await next();
+      const answer = await next();
+      raise(signal);
+      return answer;
+    });
+    const on = fake.jobs.filter(({ enabled }) => enabled).map(({ id }) => id);
+    const again = await kfk(OTHER);
+    const healed = fake.jobs.filter(({ enabled }) => enabled).map(({ body }) => body["trigger"]);
+    expect([again.status, fake.mostEnabled(), healed]).toEqual([0, 1, [{ cron_schedule: { cron: "0 0 5 * * *" } }]]);
+    return {
+      status: stopped.status,
+      out: stopped.out,
+      on,
+      said: /stopped; (.*) \[/.exec(stopped.err)?.[1],
+      err: stopped.err,
+    };
+  }
+
+  test("before anything is changed: nothing is", async () => {
+    const { err, ...stopped } = await stopAt(/^GET .*\/jobs$/, "SIGINT");
+    expect(stopped).toEqual({ status: 130, out: "", on: ["job-1"], said: "nothing was changed" });
+    expect(err).toContain("give the same command again: it goes on from what the server has");
+  });
+
+  test("while the new one is made: it is left disabled, the one before goes on", async () => {
+    const { err: _, ...stopped } = await stopAt(/^POST .*\/jobs$/, "SIGTERM");
+    expect(stopped).toEqual({
+      status: 143,
+      out: "",
+      on: ["job-1"],
+      said: "the new one, job-2, is there and disabled; what was enabled before still is",
+    });
+  });
+
+  test("once the one before is disabled: the change is finished, and told", async () => {
+    const { err: _, ...stopped } = await stopAt(/\/disable$/, "SIGINT");
+    expect(stopped).toEqual({
+      status: 130,
+      out: "",
+      on: ["job-2"],
+      said: "the new one, job-2, is enabled, and no other",
+    });
+  });
+});
+
 test("next works offline, in UTC, here and in the server's zone", async () => {
   const { status, out, err } = await kfk(
     ["schedule", "next", "-c", "0 30 6 * * *", "--timezone", "Europe/Warsaw"],
@@ -164,6 +341,8 @@ test.each([
   ["no expression", ["schedule"], "kfk schedule needs --cron-expression"],
   ["a wrong one", ["schedule", "-c", "0 0 25 * * *"], 'the hour "25" lies outside of 0 to 23'],
   ["one that never fires", ["schedule", "-c", "0 0 0 30 2 *"], '"0 0 0 30 2 *" never fires'],
+  ["the 31st of February", ["schedule", "-c", "0 0 0 31 2 *"], '"0 0 0 31 2 *" never fires'],
+  ["an end that is over", ["schedule", ...CRON, "--end", "2020-01-01"], "never fires between --start and --end"],
   ["an unknown zone", ["schedule", ...CRON, "--timezone", "Mars"], '--timezone: there is no time zone "Mars"'],
   ["too many runs", ["schedule", ...CRON, "--concurrency", "11"], '--concurrency is 1 to 10, and this is "11"'],
   ["no date", ["schedule", ...CRON, "--start", "soon"], '--start wants a date or a time, and this is none: "soon"'],

@@ -3,7 +3,8 @@
  * is its seed, and `SEED=n` runs that one alone.
  */
 import { describe, expect, test } from "bun:test";
-import { applySchedule, type WantedSchedule } from "../../src/cluster/schedules.ts";
+import type { WantedSchedule } from "../../src/cluster/schedule-identity.ts";
+import { applySchedule } from "../../src/cluster/schedules.ts";
 import type { Server } from "../../src/cluster/server.ts";
 import { isKfkError } from "../../src/error.ts";
 import { fakeWorld } from "../fake-world.ts";
@@ -33,17 +34,20 @@ interface Setup {
   readonly fake: FakeSchedules;
 }
 
-function setUp(fault?: (method: string, path: string) => JobFault | undefined, random = Math.random): Setup {
+function setUp(
+  fault?: (method: string, path: string) => JobFault | undefined,
+  random = Math.random,
+  idsFirst: readonly string[] = [],
+  pageSize = 200,
+): Setup {
   let fetch: FakeSchedules["fetch"] | undefined;
   const world = fakeWorld({ fetch: (url, init) => (fetch as FakeSchedules["fetch"])(url, init) });
   let ids = 0;
   const fake = fakeSchedules({
     nowMs: world.clock.nowMs,
-    newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
-    behind: async (url) =>
-      url.includes("/pipeline_versions/")
-        ? Response.json({ id: "v9", name: "foreign" })
-        : Response.json(url.includes("/runs") ? {} : { code: 5, message: "no such route" }),
+    newId: () => idsFirst[ids++] ?? `00000000-0000-4000-8000-${String(ids).padStart(12, "0")}`,
+    pageSize,
+    behind: async (url) => Response.json(url.includes("/runs") ? {} : { code: 5, message: "no such route" }),
     ...(fault ? { fault } : {}),
   });
   ({ fetch } = fake);
@@ -75,13 +79,16 @@ function uuid(random: () => number): string {
   return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-8${c.slice(1, 4)}-${c.slice(4)}${d}`;
 }
 
+const NOTHING_ELSE = { isMoved: false, beside: [], deleted: [], left: [] } as const;
+const DAILY = { trigger: { cron_schedule: { cron: "0 0 4 * * *" } }, max_concurrency: "1" };
+
 const enabledOf = ({ jobs }: FakeSchedules): string[] => jobs.filter((each) => each.enabled).map((each) => each.id);
 
 describe("a schedule", () => {
   test("is created disabled, then enabled", async () => {
     const { server, fake } = setUp();
     const { id, ...applied } = await applySchedule(server, WANTED);
-    expect(applied).toEqual({ made: "created", deleted: [], left: [] });
+    expect(applied).toEqual({ ...NOTHING_ELSE, made: "created" });
     expect(fake.jobs).toMatchObject([
       {
         id,
@@ -103,7 +110,7 @@ describe("a schedule", () => {
     const first = await applySchedule(server, WANTED);
     fake.requests.length = 0;
     const again = await applySchedule(server, WANTED);
-    expect(again).toEqual({ id: first.id, made: "unchanged", deleted: [], left: [] });
+    expect(again).toEqual({ ...NOTHING_ELSE, id: first.id, made: "unchanged" });
     expect(fake.requests).toEqual(["GET /jobs"]);
   });
 
@@ -123,7 +130,7 @@ describe("a schedule", () => {
       const first = await applySchedule(server, WANTED);
       const changed = { ...WANTED, settings: { ...SETTINGS, ...other } };
       const second = await applySchedule(server, changed);
-      expect(second).toEqual({ id: second.id, made: "replaced", deleted: [first.id], left: [] });
+      expect(second).toEqual({ ...NOTHING_ELSE, id: second.id, made: "replaced", deleted: [first.id] });
       expect({ most: fake.mostEnabled(), jobs: fake.jobs.map(({ id }) => id) }).toEqual({ most: 1, jobs: [second.id] });
       expect((await applySchedule(server, changed)).made).toBe("unchanged");
     },
@@ -139,53 +146,174 @@ describe("a schedule", () => {
     expect({ enabled: enabledOf(fake), killed: fake.killed }).toEqual({ enabled: [second.id], killed: [] });
     fake.busy.clear();
     expect(await applySchedule(server, other)).toEqual({
+      ...NOTHING_ELSE,
       id: second.id,
       made: "unchanged",
       deleted: [first.id],
-      left: [],
     });
     expect(fake.jobs.map(({ id }) => id)).toEqual([second.id]);
   });
 
-  test("that is paused is resumed, not made again", async () => {
+  test("that is paused is made anew, because nobody enables what another made", async () => {
     const { server, fake } = setUp();
-    const { id } = await applySchedule(server, WANTED);
+    const first = await applySchedule(server, WANTED);
     (fake.jobs[0] as { enabled: boolean }).enabled = false;
-    expect(await applySchedule(server, WANTED)).toEqual({ id, made: "resumed", deleted: [], left: [] });
+    const { id, ...again } = await applySchedule(server, WANTED);
+    expect(again).toEqual({ ...NOTHING_ELSE, made: "replaced", deleted: [first.id] });
+    expect(fake.jobs.map((each) => [each.id, each.enabled])).toEqual([[id, true]]);
   });
 
-  test("of the predecessor's making is continued: same name, no mark", async () => {
+  test.each([
+    ["a version of the pipeline", { versionId: "v1" }],
+    ["the pipeline alone, as the predecessor makes them", { versionId: "", pipelineId: "p1" }],
+    ["a pipeline of the predecessor's name", { versionId: "", pipelineId: "p0" }],
+    ["kfk's mark, its version being deleted", { versionId: "v0", description: "made by kfk as x [pipeline p1]" }],
+  ])("that is known by %s is continued", async (_, known) => {
     const { server, fake } = setUp();
-    const body = { trigger: { cron_schedule: { cron: "0 0 4 * * *" } }, max_concurrency: "1" };
-    const old = fake.add({ name: "shop", experimentId: "e1", versionId: "v1", enabled: true, body });
-    const { id, ...applied } = await applySchedule(server, WANTED);
-    expect(applied).toEqual({ made: "replaced", deleted: [old.id], left: [] });
+    const old = fake.add({ name: "shop", experimentId: "e1", enabled: true, body: DAILY, ...known });
+    const { id, ...applied } = await applySchedule(server, { ...WANTED, formerIds: ["p0"] });
+    expect(applied).toEqual({ ...NOTHING_ELSE, made: "replaced", deleted: [old.id] });
     expect({ enabled: enabledOf(fake), most: fake.mostEnabled() }).toEqual({ enabled: [id], most: 1 });
   });
 
-  test("of that name that runs another pipeline is refused and left alone", async () => {
+  test.each([
+    ["another pipeline", { versionId: "v9" }, "another pipeline"],
+    [
+      "another pipeline, with a copied mark",
+      { versionId: "v9", pipelineId: "p9", description: "[pipeline p1]" },
+      "another pipeline",
+    ],
+    ["a workflow that was never uploaded", { versionId: "" }, "a workflow that was never uploaded"],
+  ])("of that name that runs %s is refused and left alone", async (_, foreign, what) => {
     const { server, fake } = setUp();
-    const other = fake.add({ name: "shop", experimentId: "e1", versionId: "v9", enabled: true });
+    const other = fake.add({ name: "shop", experimentId: "e1", enabled: true, body: DAILY, ...foreign });
     const error = await errorOf(applySchedule(server, WANTED));
-    expect([error.code, error.message]).toEqual([
+    expect([error.code, error.message, error.hint]).toEqual([
       "SERVER_REFUSED",
-      `the schedule "shop" (${other.id}) runs another pipeline`,
+      `the schedule "shop" (${other.id}) runs ${what}`,
+      "set run_config.scheduled_run_name to another name; or, if this one is to take its place, " +
+        `kfk schedule pause ${other.id} or kfk schedule rm ${other.id}`,
     ]);
     expect(enabledOf(fake)).toEqual([other.id]);
+    other.enabled = false;
+    expect((await applySchedule(server, WANTED)).made).toBe("created");
+    expect(fake.jobs.map(({ id }) => id)).toContain(other.id);
   });
 
-  test("of that name in another experiment or another spelling is not touched", async () => {
+  test("of that name with an inline workflow in another experiment is left alone, and told", async () => {
     const { server, fake } = setUp();
-    fake.add({ name: "shop", experimentId: "e2", versionId: "v1", enabled: true });
+    const other = fake.add({ name: "shop", experimentId: "e2", versionId: "", enabled: true, body: DAILY });
+    const { id, ...applied } = await applySchedule(server, WANTED);
+    expect(applied).toEqual({ ...NOTHING_ELSE, made: "created", beside: [other.id] });
+    expect(enabledOf(fake)).toEqual([other.id, id]);
+  });
+
+  test("is one in whatever experiment: the one of another is replaced", async () => {
+    const { server, fake } = setUp();
+    const first = await applySchedule(server, WANTED);
+    const { id, ...moved } = await applySchedule(server, { ...WANTED, experimentId: "e2" });
+    expect(moved).toEqual({ ...NOTHING_ELSE, made: "replaced", isMoved: true, deleted: [first.id] });
+    expect(fake.jobs.map((each) => [each.id, each.enabled, each.experimentId])).toEqual([[id, true, "e2"]]);
+    expect(fake.mostEnabled()).toBe(1);
+  });
+
+  test("made within the same second is newer all the same", async () => {
+    for (const ids of [
+      ["a", "b"],
+      ["b", "a"],
+      ["b", "a", "c"],
+    ]) {
+      const { server, fake } = setUp(undefined, Math.random, ids);
+      await applySchedule(server, WANTED);
+      const second = await applySchedule(server, { ...WANTED, settings: { ...SETTINGS, concurrency: 2 } });
+      expect(fake.jobs.map((each) => [each.id, each.enabled])).toEqual([[second.id, true]]);
+    }
+  });
+
+  test.each([
+    ["0 4 3 * * *", false],
+    ["0 34 11 * * *", false],
+    ["0 4 4 * * *", false],
+    ["0 10 3 * * *", true],
+    ["@every 10h", false],
+  ])(
+    "that ran at %s is deleted at once only when it cannot have fired in the last minute: %p",
+    async (cron, isDeleted) => {
+      const { server, fake } = setUp(); // its clock starts at 03:04:05
+      const first = await applySchedule(server, { ...WANTED, settings: { ...SETTINGS, cron } });
+      const other = { ...WANTED, settings: { ...SETTINGS, cron: "0 0 9 * * *" } };
+      const second = await applySchedule(server, other);
+      expect(second).toEqual({
+        ...NOTHING_ELSE,
+        id: second.id,
+        made: "replaced",
+        ...(isDeleted
+          ? { deleted: [first.id] }
+          : { left: [{ id: first.id, reason: "it may have started a run a moment ago" }] }),
+      });
+      const last = await applySchedule(server, other);
+      expect([last.made, fake.jobs.map(({ id }) => id)]).toEqual(["unchanged", [second.id]]);
+    },
+  );
+
+  test("with its parameters in another order is the same, by one request", async () => {
+    const { server, fake } = setUp();
+    const parameters = [
+      { name: "rate", value: "0.1" },
+      { name: "size", value: "3" },
+    ];
+    await applySchedule(server, { ...WANTED, settings: { ...SETTINGS, parameters } });
+    fake.requests.length = 0;
+    const again = await applySchedule(server, {
+      ...WANTED,
+      settings: { ...SETTINGS, parameters: parameters.toReversed() },
+    });
+    expect([again.made, fake.requests]).toEqual(["unchanged", ["GET /jobs"]]);
+  });
+
+  test("that does not go away when it is deleted is left, and told; the new one holds", async () => {
+    const { server, fake } = setUp((method) => (method === "DELETE" ? "500-said" : undefined));
+    const first = await applySchedule(server, WANTED);
+    const second = await applySchedule(server, { ...WANTED, settings: { ...SETTINGS, concurrency: 2 } });
+    expect([second.made, second.left.map(({ id }) => id), enabledOf(fake)]).toEqual([
+      "replaced",
+      [first.id],
+      [second.id],
+    ]);
+  });
+
+  test("left disabled long ago that the server does not delete stops nothing", async () => {
+    const { server, fake } = setUp((method) => (method === "DELETE" ? "500-said" : undefined));
+    const old = fake.add({
+      name: "shop",
+      experimentId: "e1",
+      versionId: "v1",
+      body: DAILY,
+      createdAt: "2025-11-02T03:00:00Z",
+    });
+    const { id, left } = await applySchedule(server, WANTED);
+    expect([left.map((each) => each.id), enabledOf(fake)]).toEqual([[old.id], [id]]);
+  });
+
+  test("is seen by every page of the list", async () => {
+    const { server, fake } = setUp(undefined, Math.random, [], 1);
+    for (const versionId of ["v1", "v1", "v2"])
+      fake.add({ name: "shop", experimentId: "e1", versionId, enabled: true, body: DAILY });
+    const { id } = await applySchedule(server, WANTED);
+    expect(enabledOf(fake)).toEqual([id]);
+  });
+
+  test("of another spelling is not touched", async () => {
+    const { server, fake } = setUp();
     fake.add({ name: "Shop", experimentId: "e1", versionId: "v1", enabled: true });
     await applySchedule(server, WANTED);
-    expect(enabledOf(fake)).toHaveLength(3);
+    expect(enabledOf(fake)).toHaveLength(2);
   });
 
   test("several enabled ones of the name end as one", async () => {
     const { server, fake } = setUp();
     for (const versionId of ["v1", "v1", "v2"])
-      fake.add({ name: "shop", experimentId: "e1", versionId, enabled: true });
+      fake.add({ name: "shop", experimentId: "e1", versionId, enabled: true, body: DAILY });
     const { id } = await applySchedule(server, WANTED);
     expect(fake.jobs.map((each) => [each.id, each.enabled])).toEqual([[id, true]]);
   });
@@ -201,6 +329,24 @@ describe("a schedule", () => {
       "give the same command again: it goes on from what the server has, and never enables two",
     ]);
   });
+});
+
+test("when the server turns the enabling away, what is said is that nothing may fire", async () => {
+  const { server, fake } = setUp();
+  await applySchedule(server, WANTED);
+  const fetch: typeof server.world.fetch = async (url, init) =>
+    url.endsWith("/enable")
+      ? Response.json({ code: 7, message: "no right", details: [] }, { status: 403 })
+      : await server.world.fetch(url, init);
+  const other = { ...WANTED, settings: { ...SETTINGS, concurrency: 2 } };
+  const error = await errorOf(applySchedule({ ...server, world: { ...server.world, fetch } }, other));
+  const made = fake.jobs.at(-1)?.id;
+  expect([error.code, error.notes[0]?.message, enabledOf(fake)]).toEqual([
+    "SERVER_OUTCOME",
+    `the new one, ${made}, is not enabled, and the one before may be disabled: perhaps nothing fires now`,
+    [],
+  ]);
+  expect((await applySchedule(server, other)).deleted).toHaveLength(2);
 });
 
 describe("faults and crashes drawn from a seed", () => {
@@ -245,7 +391,8 @@ async function play(seed: number, ends: Map<string, number>): Promise<string | u
     () => (quiet || random() >= rate ? undefined : FAULTS[Math.floor(random() * FAULTS.length)]),
     random,
   );
-  if (random() < 0.3) fake.add({ name: "shop", experimentId: "e1", versionId: "v1", enabled: random() < 0.7 });
+  if (random() < 0.3)
+    fake.add({ name: "shop", experimentId: "e1", versionId: "v1", enabled: random() < 0.7, body: DAILY });
   const changes = 1 + Math.floor(random() * 4);
   for (let change = 0; change < changes; change++) {
     if (random() < 0.3) for (const { id } of fake.jobs) if (random() < 0.5) fake.busy.add(id);

@@ -13,7 +13,10 @@ export interface FakeJob {
   enabled: boolean;
   readonly createdAt: string;
   readonly experimentId: string;
+  /** "" for a workflow that was never uploaded. */
   readonly versionId: string;
+  /** Shown as the spec's, as of a schedule that was made for a pipeline without naming a version. */
+  readonly pipelineId?: string;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -44,7 +47,7 @@ export interface FakeSchedules {
   readonly jobs: FakeJob[];
   /** Ids of schedules that have a run in flight. */
   readonly busy: Set<string>;
-  /** Most schedules of one name and experiment that were ever enabled at once. */
+  /** Most schedules of one name that were ever enabled at once. */
   readonly mostEnabled: () => number;
   /** Schedules that were deleted while a run of theirs was in flight. */
   readonly killed: string[];
@@ -73,10 +76,7 @@ export function fakeSchedules(options: FakeSchedulesOptions): FakeSchedules {
   let most = 0;
   const look = (): void => {
     const counts = new Map<string, number>();
-    for (const { enabled, name, experimentId } of jobs) {
-      const key = JSON.stringify([name, experimentId]);
-      if (enabled) counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
+    for (const { enabled, name } of jobs) if (enabled) counts.set(name, (counts.get(name) ?? 0) + 1);
     most = Math.max(most, ...counts.values());
   };
   const add: FakeSchedules["add"] = (job) => {
@@ -92,24 +92,24 @@ export function fakeSchedules(options: FakeSchedulesOptions): FakeSchedules {
     look();
     return made;
   };
-  const act = (method: string, path: string, query: URLSearchParams, body: unknown): Response => {
-    if (path === "/runs") return runsOf(jobs, busy, query);
-    const [, id, verb] = /^\/jobs\/([^/]+)(?:\/(enable|disable))?$/.exec(path) ?? [];
+  const act = (api: Api, method: string, path: string, query: URLSearchParams, body: unknown): Response => {
+    if (path === "/runs") return runsOf(api, jobs, busy, query);
+    const [, , id, , verb] = /^\/(jobs|recurringruns)(?:\/([^/:]+)([/:](enable|disable))?)?$/.exec(path) ?? [];
     if (id === undefined) {
-      if (method === "GET") return listJobs(options, jobs, query);
+      if (method === "GET") return listJobs(api, options, jobs, query);
       const made = readBody(body as Body);
       if (typeof made === "string") return refusal(400, 3, made);
-      return reply(shown(options, add(made)));
+      return reply(shown(api, options, add(made)));
     }
     const found = jobs.findIndex((each) => each.id === id);
     const job = jobs[found];
     if (job === undefined) return refusal(404, 5, `Job ${id} not found`);
     if (method === "DELETE") {
-      if (busy.has(id)) killed.push(id);
+      if (busy.has(id) && query.get("propagation_policy") !== "ORPHAN") killed.push(id);
       jobs.splice(found, 1);
       return reply({});
     }
-    if (verb === undefined) return reply(shown(options, job));
+    if (verb === undefined) return reply(shown(api, options, job));
     job.enabled = verb === "enable";
     look();
     return reply({});
@@ -123,15 +123,18 @@ export function fakeSchedules(options: FakeSchedulesOptions): FakeSchedules {
     mostEnabled: () => most,
     fetch: async (target, init) => {
       const url = new URL(target);
-      const path = url.pathname.replace(/^.*\/apis\/v1beta1/, "");
+      const [, api, path = ""] = /\/apis\/(v1|v2)beta1(\/.*)$/.exec(url.pathname) ?? [];
       const method = init.method ?? "GET";
       const isOurs =
-        url.pathname.includes("/apis/v1beta1/jobs") || (path === "/runs" && method === "GET" && busy.size > 0);
+        (api === "v1" && /^\/jobs\b/.test(path)) ||
+        (api === "v2" && /^\/recurringruns\b/.test(path)) ||
+        (path === "/runs" && method === "GET" && busy.size > 0);
       if (!isOurs) return await options.behind(target, init);
       requests.push(`${method} ${path}`);
       const fault = options.fault?.(method, path);
       const work = (): Response =>
         act(
+          api as Api,
           method,
           path,
           url.searchParams,
@@ -169,12 +172,17 @@ export function serveSchedules(fake: FakeSchedules, behindUrl: string): { url: s
 
 // --- internal ---
 
+type Api = "v1" | "v2";
+
 interface Body {
   readonly name?: string;
+  readonly display_name?: string;
   readonly description?: string;
   readonly enabled?: boolean;
   readonly mode?: string;
   readonly max_concurrency?: string | number;
+  readonly experiment_id?: string;
+  readonly pipeline_version_reference?: { readonly pipeline_id?: string; readonly pipeline_version_id?: string };
   readonly resource_references?: readonly { readonly key: { readonly type: string; readonly id: string } }[];
 }
 
@@ -183,43 +191,70 @@ function readBody(body: Body): string | Omit<FakeJob, "id" | "createdAt"> {
   if (concurrency < 1 || concurrency > 10) return "The max concurrency of the recurring run is out of range";
   const reference = (type: string): string =>
     body.resource_references?.find(({ key }) => key.type === type)?.key.id ?? "";
+  const pipelineId = body.pipeline_version_reference?.pipeline_id;
   return {
-    name: body.name ?? "",
+    name: body.name ?? body.display_name ?? "",
     description: body.description ?? "",
-    enabled: body.enabled === true || body.mode === "ENABLED",
-    experimentId: reference("EXPERIMENT"),
-    versionId: reference("PIPELINE_VERSION"),
+    enabled: body.enabled === true || body.mode === "ENABLED" || body.mode === "ENABLE",
+    experimentId: body.experiment_id ?? reference("EXPERIMENT"),
+    versionId: body.pipeline_version_reference?.pipeline_version_id ?? reference("PIPELINE_VERSION"),
+    ...(pipelineId === undefined ? {} : { pipelineId }),
     body: body as Readonly<Record<string, unknown>>,
   };
 }
 
-function shown(options: FakeSchedulesOptions, job: FakeJob): Readonly<Record<string, unknown>> {
+function shown(api: Api, options: FakeSchedulesOptions, job: FakeJob): Readonly<Record<string, unknown>> {
   const { body } = job;
-  return {
-    id: job.id,
-    name: job.name,
+  const common = {
     ...(job.description === "" ? {} : { description: job.description }),
-    pipeline_spec: { workflow_manifest: "{}", ...(body["pipeline_spec"] as object | undefined) },
-    resource_references: [
-      { key: { type: "EXPERIMENT", id: job.experimentId }, relationship: "OWNER" },
-      { key: { type: "PIPELINE_VERSION", id: job.versionId }, relationship: "CREATOR" },
-    ],
     service_account: "pipeline-runner",
     max_concurrency: String(body["max_concurrency"] ?? "1"),
     ...(body["trigger"] === undefined ? {} : { trigger: body["trigger"] }),
     created_at: job.createdAt,
     updated_at: job.createdAt,
+    ...(body["no_catchup"] === true ? { no_catchup: true } : {}),
+  };
+  if (api === "v2") {
+    return {
+      ...common,
+      recurring_run_id: job.id,
+      display_name: job.name,
+      pipeline_version_reference: {
+        ...(job.pipelineId === undefined ? {} : { pipeline_id: job.pipelineId }),
+        ...(job.versionId === "" ? {} : { pipeline_version_id: job.versionId }),
+      },
+      ...(body["runtime_config"] === undefined ? {} : { runtime_config: body["runtime_config"] }),
+      mode: job.enabled ? "ENABLE" : "DISABLE",
+      status: job.enabled ? "ENABLED" : "DISABLED",
+      namespace: "kubeflow",
+      experiment_id: job.experimentId,
+    };
+  }
+  return {
+    ...common,
+    id: job.id,
+    name: job.name,
+    pipeline_spec: {
+      ...(job.pipelineId === undefined ? {} : { pipeline_id: job.pipelineId }),
+      workflow_manifest: "{}",
+      ...(body["pipeline_spec"] as object | undefined),
+    },
+    resource_references: [
+      { key: { type: "EXPERIMENT", id: job.experimentId }, relationship: "OWNER" },
+      ...(job.versionId === ""
+        ? []
+        : [{ key: { type: "PIPELINE_VERSION", id: job.versionId }, relationship: "CREATOR" }]),
+    ],
     status: options.isOld === true ? "NO_STATUS" : "STATUS_UNSPECIFIED",
     ...(job.enabled ? { enabled: true } : {}),
-    ...(body["no_catchup"] === true ? { no_catchup: true } : {}),
   };
 }
 
-function listJobs(options: FakeSchedulesOptions, jobs: readonly FakeJob[], query: URLSearchParams): Response {
+function listJobs(api: Api, options: FakeSchedulesOptions, jobs: readonly FakeJob[], query: URLSearchParams): Response {
   const filter = query.get("filter");
   const name = filter === null ? null : predicateName(filter);
   const isExperiment = query.get("resource_reference_key.type") === "EXPERIMENT";
-  const experiment = isExperiment ? query.get("resource_reference_key.id") : null;
+  const experiment = isExperiment ? query.get("resource_reference_key.id") : query.get("experiment_id");
   const kept = jobs.filter(
     (each) =>
       (name === null || each.name.toLowerCase().trimEnd() === name.toLowerCase().trimEnd()) &&
@@ -227,9 +262,9 @@ function listJobs(options: FakeSchedulesOptions, jobs: readonly FakeJob[], query
   );
   const from = Number(query.get("page_token") ?? "0");
   const size = Math.min(options.pageSize ?? 200, Number(query.get("page_size") ?? "20"));
-  const page = kept.slice(from, from + size);
+  const page = kept.slice(from, from + size).map((each) => shown(api, options, each));
   return reply({
-    ...(page.length === 0 ? {} : { jobs: page.map((each) => shown(options, each)), total_size: kept.length }),
+    ...(page.length === 0 ? {} : { [api === "v1" ? "jobs" : "recurringRuns"]: page, total_size: kept.length }),
     ...(from + size < kept.length ? { next_page_token: String(from + size) } : {}),
   });
 }
@@ -240,20 +275,19 @@ function predicateName(filter: string): string {
   return parsed.predicates[0]?.string_value ?? "";
 }
 
-function runsOf(jobs: readonly FakeJob[], busy: ReadonlySet<string>, query: URLSearchParams): Response {
-  const experiment = query.get("resource_reference_key.id");
-  const mine = jobs.filter((each) => each.experimentId === experiment);
+function runsOf(api: Api, jobs: readonly FakeJob[], busy: ReadonlySet<string>, query: URLSearchParams): Response {
+  const experiment = query.get("resource_reference_key.id") ?? query.get("experiment_id");
+  const mine = jobs.filter((each) => experiment === null || each.experimentId === experiment);
   const runs = mine
     .flatMap((each) => [
       { id: `run-of-${each.id}-0`, job: each.id, status: "Succeeded" },
       ...(busy.has(each.id) ? [{ id: `run-of-${each.id}-1`, job: each.id, status: "Running" }] : []),
     ])
-    .map(({ id, job, status }) => ({
-      id,
-      name: id,
-      status,
-      resource_references: [{ key: { type: "JOB", id: job }, relationship: "CREATOR" }],
-    }));
+    .map(({ id, job, status }) =>
+      api === "v1"
+        ? { id, name: id, status, resource_references: [{ key: { type: "JOB", id: job }, relationship: "CREATOR" }] }
+        : { run_id: id, display_name: id, state: status.toUpperCase(), recurring_run_id: job },
+    );
   return reply({ runs });
 }
 
