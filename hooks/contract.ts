@@ -211,21 +211,28 @@ export interface PlanPods {
 export interface ExtraStep {
   /** Lower-case letters, digits and dashes, at most 40 characters; unique. */
   readonly id: string;
-  /** `start`: all steps wait for it, and none runs when it fails. `exit`: runs at the end, however the run ended. */
-  readonly place: "start" | "exit";
+  /**
+   * `start`: all steps wait for it, and none runs when it fails. `exit`: runs at the end, however the run ended.
+   * `last`: the same, after the pipeline of `on_exit_pipeline`; its variable KFK_EXIT_STATUS says how that ended.
+   * `around-exit`: no step of its own. It is started in the place of the program that runs that pipeline, gets it and
+   * its arguments as more arguments, and has to run it; without `on_exit_pipeline` it is left out.
+   */
+  readonly place: "start" | "around-exit" | "exit" | "last";
   /** Absent: the image of the project. */
   readonly image?: string;
   /**
    * Program and arguments; there is no shell. `{{workflow.name}}`, `{{workflow.uid}}`, `{{workflow.status}}` and
-   * `{{workflow.namespace}}` are replaced by the server here and in `env`. The status is there for exit steps only:
-   * `Succeeded`, `Failed` or `Error`, and `Cancelled` for a run on this machine that a person ended.
+   * `{{workflow.namespace}}` are replaced by the server here and in `env`. The status is there at the end only:
+   * `Succeeded`, `Failed` or `Error`, and `Cancelled` for a run on this machine that a person ended. So is
+   * `{{workflow.failures}}`, what Argo says of the nodes that failed: JSON in a quoted text, of which only the first
+   * 60,000 characters are given; `null` on this machine.
    */
   readonly command: readonly string[];
   /** Beside these, a step in the image of the project has the variables that all steps have. */
   readonly env?: Record<string, string>;
   /**
    * Start steps only: the step writes one line of text to the file that its variable KFK_OUTPUT names, and every step
-   * of the run has it as this environment variable. Exit steps do not.
+   * of the run has it as this environment variable. What runs at the end has not.
    */
   readonly gives?: { readonly env: string };
   /**

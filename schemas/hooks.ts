@@ -114,7 +114,7 @@ export const extraStepsSchema = v.array(
         v.string("text"),
         v.regex(/^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$/, "lower-case letters, digits and dashes, at most 40"),
       ),
-      place: v.picklist(["start", "exit"], "start or exit"),
+      place: v.picklist(["start", "around-exit", "exit", "last"], "start, around-exit, exit or last"),
       image: v.optional(v.pipe(text, v.minLength(1, "the name of an image"))),
       command: v.pipe(texts, v.minLength(1, "a list with a program")),
       env: v.optional(mapping(v.string("text"))),

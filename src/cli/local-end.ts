@@ -44,7 +44,7 @@ function tellLog(call: Call, failure: LocalFailure): void {
 }
 
 function describeFailure(plan: StepPlan, failure: LocalFailure): Note {
-  const step = plan.steps.find(({ id }) => id === failure.step);
+  const step = [...plan.steps, ...(plan.exit ? [plan.exit] : [])].find(({ id }) => id === failure.step);
   if (step === undefined) return { message: `start step ${failure.step} (${describeStatus(failure)})` };
   const node = step.nodes.find(({ name }) => name === failure.node) ?? step.nodes[0];
   const how = describeStatus(failure);

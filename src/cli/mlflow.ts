@@ -2,13 +2,14 @@
  * Project and kubeflow.yaml → the steps of MLflow around a run, and what a person should know of its settings.
  *
  * On when a file of the project asks for kedro-mlflow, or `mlflow.mode` says so; `kfp` leaves it to the server's own
- * plugin. Rules: reference/auth-mlflow.md B2 (which run kedro-mlflow takes), B5.
+ * plugin. Off where kedro-mlflow itself would not track: its hooks are turned off in settings.py, or mlflow.yml excludes
+ * the pipeline. mlflow.yml is read as Kedro's loader reads it, in both layouts (since kedro-mlflow 0.8: `server` and
+ * `tracking`). Rules: reference/auth-mlflow.md B2 (which run kedro-mlflow takes), B5.
  */
-import { join } from "node:path";
-import { parse } from "yaml";
 import type { ExtraStep, Plan } from "../../hooks/contract.ts";
 import { mlflow } from "../../hooks/mlflow.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { type ConfigNode, type MapNode, placeOf } from "../config/tree.ts";
 import { isKfkError, type Warning } from "../error.ts";
 import { findRequirement } from "../project/requirements.ts";
 import type { ReadProject } from "./read.ts";
@@ -18,14 +19,17 @@ import type { Call } from "./verb.ts";
 export function mlflowSteps(call: Call, read: ReadProject, plan: Plan): readonly ExtraStep[] {
   const kubeflow = readKubeflow(read);
   const mode = kubeflow?.mlflowMode ?? (isDeclared(call, read) ? "kedro" : "off");
-  if (mode !== "kedro") return [];
-  const isHere = plan.pods.image === null;
-  call.warn(checkMlflowFile(call, read, kubeflow, isHere));
+  if (mode !== "kedro" || read.disabledPlugins.includes(PACKAGE)) return [];
+  const file = readFile(call, read);
+  if (file !== undefined && isExcluded(file.tree, plan.pipeline)) return [];
+  call.warn(checkFile(file, kubeflow, plan.pods.image === null));
   const { extraSteps } = mlflow({ iapClientId: kubeflow?.mlflowIapClientId ?? null });
   return extraSteps(plan, { runEnv: read.model.project.env });
 }
 
 // --- internal ---
+
+const PACKAGE = "kedro-mlflow";
 
 /** A kubeflow.yaml that only a cluster's surroundings make whole must not stop a run on this machine. */
 function readKubeflow(read: ReadProject): KubeflowConfig | undefined {
@@ -38,64 +42,69 @@ function readKubeflow(read: ReadProject): KubeflowConfig | undefined {
 }
 
 function isDeclared({ world }: Call, { facts }: ReadProject): boolean {
-  return findRequirement(world, facts.root, "kedro-mlflow") !== null;
+  return findRequirement(world, facts.root, PACKAGE) !== null;
 }
 
-/** What mlflow.yml says that a pod cannot follow. Text with `${…}` is Kedro's to resolve, and nothing is said of it. */
-function checkMlflowFile(
-  call: Call,
-  read: ReadProject,
-  kubeflow: KubeflowConfig | undefined,
-  isHere: boolean,
-): Warning[] {
-  const layers = [read.plainEnvs[1] ?? "base", read.model.project.env];
-  let file = "conf/base/mlflow.yml";
-  const merged: Record<string, unknown> = {};
-  for (const layer of new Set(layers)) {
-    const path = join("conf", layer, "mlflow.yml");
-    const found = readMapping(call, join(read.facts.root, path));
-    if (found === undefined) continue;
-    file = path;
-    Object.assign(merged, found);
+/** mlflow.yml for the run environment; undefined: there is none. `isRead` is false where Kedro would stop at it. */
+type MlflowFile = { readonly tree: MapNode; readonly isRead: boolean } | undefined;
+
+function readFile(call: Call, read: ReadProject): MlflowFile {
+  try {
+    const found = read.configuration.mlflow();
+    return found === undefined ? undefined : { tree: found.tree, isRead: true };
+  } catch (error) {
+    if (!isKfkError(error)) throw error;
+    const message = `mlflow.yml cannot be read, and kedro-mlflow may well stop at it: ${error.message}`;
+    call.warn([{ message, at: error.at, ...(error.hint === undefined ? {} : { hint: error.hint }) }]);
+    return { tree: { kind: "map", entries: new Map(), at: undefined }, isRead: false };
   }
-  const server = merged["server"] as { mlflow_tracking_uri?: unknown } | undefined;
-  const tracking = merged["tracking"] as { run?: { id?: unknown } } | undefined;
-  const uri = server?.mlflow_tracking_uri ?? merged["mlflow_tracking_uri"] ?? null;
+}
+
+/** kedro-mlflow leaves out a pipeline by the name that it is registered with. */
+function isExcluded(tree: MapNode, pipeline: string): boolean {
+  const list = find(tree, "tracking", "disable_tracking", "pipelines") ?? find(tree, "disable_tracking", "pipelines");
+  if (list?.kind !== "list") return false;
+  return list.items.some((item) => item.kind === "scalar" && item.value === pipeline);
+}
+
+/** What mlflow.yml says that a pod cannot follow. Nothing is said of what only Python knows. */
+function checkFile(file: MlflowFile, kubeflow: KubeflowConfig | undefined, isHere: boolean): Warning[] {
   const warnings: Warning[] = [];
-  const fixed = tracking?.run?.id;
-  if (typeof fixed === "string" && !fixed.includes("${")) {
+  const tree = file?.tree;
+  const id = tree && (find(tree, "tracking", "run", "id") ?? find(tree, "run", "id"));
+  if (id?.kind === "scalar" && typeof id.value === "string") {
     warnings.push({
-      message: `${file} fixes the MLflow run (tracking.run.id), so every run of the pipeline writes into that one`,
-      hint: "remove it: each run gets an MLflow run of its own",
+      message: `mlflow.yml fixes the MLflow run ("${id.value}"), so every run of the pipeline writes into that one`,
+      at: placeOf(id.at),
+      hint: "remove the id: each run gets an MLflow run of its own",
     });
   }
-  if (isHere) return warnings; // a folder of the project is the same one for every step
+  // a folder of the project is the same one for every step on this machine
+  if (isHere || file?.isRead === false) return warnings;
+  const uri = tree && (find(tree, "server", "mlflow_tracking_uri") ?? find(tree, "mlflow_tracking_uri"));
   const isSent = kubeflow?.run.env.some(({ name }) => name === "MLFLOW_TRACKING_URI") ?? false;
-  if (uri === null && !isSent) {
+  if (uri === undefined || (uri.kind === "scalar" && uri.value === null)) {
+    if (isSent) return warnings;
+    const what = tree === undefined ? "the project has no mlflow.yml" : "mlflow.yml names no tracking server";
     warnings.push({
-      message: `${file} names no tracking server, so each pod would keep its runs in a folder of its own and not find the one of the start step`,
+      message: `${what}, so each pod would keep its runs in a folder of its own and not find the one of the start step`,
+      at: placeOf(uri?.at ?? tree?.at),
       hint: "set server.mlflow_tracking_uri, or send MLFLOW_TRACKING_URI with run_config.env; mlflow: {mode: off} leaves MLflow out",
     });
-  } else if (typeof uri === "string" && isLocal(uri)) {
+  } else if (uri.kind === "scalar" && typeof uri.value === "string" && isLocal(uri.value)) {
     warnings.push({
-      message: `the tracking URI "${uri}" of ${file} is a path on one machine: pods do not share it, and steps would not find the run`,
+      message: `the tracking URI "${uri.value}" is a path on one machine: pods do not share it, and steps would not find the run`,
+      at: placeOf(uri.at),
       hint: "set server.mlflow_tracking_uri to the address of a server",
     });
   }
   return warnings;
 }
 
-function readMapping(call: Call, path: string): Record<string, unknown> | undefined {
-  const text = call.world.files.readText(path);
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = parse(text, { logLevel: "error" });
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : {};
-  } catch {
-    return {}; // Kedro says what is wrong with it
-  }
+function find(tree: MapNode, ...path: readonly string[]): ConfigNode | undefined {
+  let node: ConfigNode | undefined = tree;
+  for (const key of path) node = node?.kind === "map" ? node.entries.get(key) : undefined;
+  return node;
 }
 
 function isLocal(uri: string): boolean {

@@ -78,7 +78,7 @@ export function planForCluster(
 export function planForHere(call: Call, read: ReadProject): StepPlan {
   checkRunParams(call, read);
   const pipeline = call.options.text("pipeline") ?? "__default__";
-  const { merge, warnings } = mergeHere(call, read);
+  const { merge, exitPipeline, warnings } = settingsHere(call, read);
   const nodes = selectNodes(call, read.model, pipeline);
   const given = givenParameters(call, read);
   const inputs = checkInputs(read, nodes, new Set(given.keys()));
@@ -90,6 +90,7 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     shareFiles: true,
     store: read.facts.root,
     merge,
+    ...(exitPipeline === null ? {} : { exitPipeline }),
     parameters: given,
     follows: followsOf(read),
     asRead: read.asRead,
@@ -150,15 +151,20 @@ function mergeMode(call: Call): MergeMode | undefined {
 }
 
 /** A kubeflow.yaml that only a cluster's surroundings make whole must not stop a run on this machine. */
-function mergeHere(call: Call, read: ReadProject): { merge: MergeMode; warnings: Warning[] } {
+function settingsHere(
+  call: Call,
+  read: ReadProject,
+): { merge: MergeMode; exitPipeline: string | null; warnings: Warning[] } {
   const asked = mergeMode(call);
-  if (asked !== undefined) return { merge: asked, warnings: [] };
   try {
-    return { merge: read.configuration.kubeflow()?.run.merge ?? "none", warnings: [] };
+    const run = read.configuration.kubeflow()?.run;
+    return { merge: asked ?? run?.merge ?? "none", exitPipeline: run?.onExitPipeline ?? null, warnings: [] };
   } catch (error) {
     if (!isKfkError(error)) throw error;
+    if (asked !== undefined) return { merge: asked, exitPipeline: null, warnings: [] };
     const message = `kubeflow.yaml cannot be read here (${error.message}), so every node is a step of its own`;
-    return { merge: "none", warnings: [{ message, at: error.at, hint: "use --merge to group nodes" }] };
+    const warning = { message, at: error.at, hint: "use --merge to group nodes" };
+    return { merge: "none", exitPipeline: null, warnings: [warning] };
   }
 }
 

@@ -17,7 +17,7 @@ import { buildModel } from "../pipeline/build.ts";
 import { readSavedModel } from "../pipeline/saved.ts";
 import type { ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
-import { configure, identityOf, type ReadProject, requestFor } from "./read.ts";
+import { configure, hooksOf, identityOf, type ReadProject, requestFor } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /** `--from auto` when the sources leave something open: says why, then asks Python. Errors: those of both ways. */
@@ -71,11 +71,8 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
       hint: "write it with kfk model -o FILE, or use --from auto, static, python or image",
     });
   }
-  const { configuration, runEnv, plainEnvs } = configure(
-    call,
-    facts,
-    readSettings(projectHost(world, facts), identityOf(facts)),
-  );
+  const settings = readSettings(projectHost(world, facts), identityOf(facts));
+  const { configuration, runEnv, plainEnvs } = configure(call, facts, settings);
   const model = readSavedModel(text, from, runEnv, configuration.catalog.classify);
   if (model.project.package !== facts.package) {
     throw new KfkError(
@@ -95,7 +92,7 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
       },
     );
   }
-  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: true };
+  return { facts, model, asRead: model, configuration, plainEnvs, ...hooksOf(settings), hasHooks: true };
 }
 
 // --- internal ---
@@ -141,7 +138,7 @@ function fromAnswer(
     warnings: [],
     dependsOn: () => [],
   };
-  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: true };
+  return { facts, model, asRead: model, configuration, plainEnvs, ...hooksOf(settings), hasHooks: true };
 }
 
 /** Where configuration lies, as far as it can be read; else Kedro's own. */

@@ -39,6 +39,8 @@ export interface ReadProject {
   readonly plainEnvs: readonly string[];
   /** Hooks of the project may add datasets to the catalog, or it is not known whether there are any. */
   readonly hasHooks: boolean;
+  /** Plugins whose hooks settings.py turns off. */
+  readonly disabledPlugins: readonly string[];
 }
 
 /**
@@ -103,7 +105,15 @@ export function readStatic(call: Call, facts: ProjectFacts): ReadProject {
         })),
     ],
   });
-  return { facts, model, asRead: model, configuration, plainEnvs, hasHooks: settings.hasHooks };
+  return { facts, model, asRead: model, configuration, plainEnvs, ...hooksOf(settings) };
+}
+
+/** What the settings say of hooks. */
+export function hooksOf({
+  hasHooks,
+  disabledPlugins = [],
+}: Settings): Pick<ReadProject, "hasHooks" | "disabledPlugins"> {
+  return { hasHooks, disabledPlugins };
 }
 
 /** Configuration for the run environment; `settings` come from the project or are Kedro's own. Errors: CONFIG_*. */

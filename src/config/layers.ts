@@ -55,13 +55,14 @@ export interface Layer {
   readonly tree: MapNode | undefined;
 }
 
-/** Kedro's patterns; `kubeflow` is the predecessor's. */
+/** Kedro's patterns; `kubeflow` is the predecessor's, `mlflow` that of kedro-mlflow (0.11 to 2.0). */
 export const DEFAULT_PATTERNS: ReadonlyMap<string, readonly string[]> = new Map([
   ["catalog", ["catalog*", "catalog*/**", "**/catalog*"]],
   ["parameters", ["parameters*", "parameters*/**", "**/parameters*"]],
   ["credentials", ["credentials*", "credentials*/**", "**/credentials*"]],
   ["globals", ["globals.yml"]],
   ["kubeflow", ["kubeflow*"]],
+  ["mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"]],
 ]);
 
 /**

@@ -52,6 +52,8 @@ export interface KubeflowFiles {
   readonly kubeflowTree: (answers?: KubeflowAnswers) => MapNode | undefined;
   /** kubeflow files as they are written, folder by folder. */
   readonly kubeflowLayers: () => readonly Layer[];
+  /** mlflow.yml as kedro-mlflow gets it from Kedro's loader; undefined when there is no such file. Errors: CONFIG_*. */
+  readonly mlflow: () => { readonly tree: MapNode; readonly files: readonly ConfigFile[] } | undefined;
 }
 
 export interface Configuration extends KubeflowFiles {
@@ -93,7 +95,7 @@ export function readConfiguration(
     env: request.runEnv,
     parameters: buildParameters(parameters.tree),
     catalog: buildCatalog(catalog.tree, request.catalogRules),
-    ...kubeflowOf(reader),
+    ...kubeflowOf(reader, () => new Reader(request, files, env)),
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
     runParams: reader.runParams,
@@ -109,7 +111,7 @@ export function readKubeflow(
   files: Files,
   env: (name: string) => string | undefined,
 ): KubeflowFiles {
-  return kubeflowOf(new Reader(request, files, env));
+  return kubeflowOf(new Reader(request, files, env), () => new Reader(request, files, env));
 }
 
 /** One type of configuration for a loader without resolvers and parameters of a run. Errors: CONFIG_*. */
@@ -131,7 +133,8 @@ export function readType(
 
 // --- internal ---
 
-function kubeflowOf(reader: Reader): KubeflowFiles {
+/** `another`: a reader of its own, for what is no part of what steps depend on. */
+function kubeflowOf(reader: Reader, another: () => Reader): KubeflowFiles {
   let built: { readonly value: KubeflowConfig | undefined } | undefined;
   return {
     kubeflow: () => {
@@ -143,6 +146,11 @@ function kubeflowOf(reader: Reader): KubeflowFiles {
     },
     kubeflowTree: (answers) => reader.readKubeflow(answers),
     kubeflowLayers: () => reader.layers("kubeflow"),
+    mlflow: () => {
+      const own = another();
+      const files = own.layers("mlflow").flatMap((layer) => layer.files);
+      return files.length === 0 ? undefined : { tree: own.read("mlflow").tree, files };
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * Steps of the hook `extraSteps` → more templates and tasks in an Argo document: start steps before everything else,
- * exit steps in the workflow's exit handler, beside one that is there already. The text that a start step gives goes as
+ * exit steps in the workflow's exit handler, beside the exit pipeline where there is one; what is `around-exit` starts
+ * that pipeline, and what is `last` waits for it. The text that a start step gives goes as
  * an output parameter to the task of every step, through the inputs of the parts, into the environment of its pod.
  * Refused: names that are taken, text that the server or Kubernetes would expand (but for a few words about the run),
  * another target than argo.
@@ -20,6 +21,7 @@ interface Task {
   readonly name: string;
   readonly template: string;
   dependencies?: string[];
+  readonly depends?: string;
   arguments?: { parameters?: Parameter[] };
 }
 
@@ -31,8 +33,15 @@ interface Variable {
 interface Template {
   readonly name: string;
   inputs?: { parameters?: Parameter[] };
-  readonly dag?: { tasks: Task[] };
-  readonly container?: { env?: Variable[]; [key: string]: unknown };
+  readonly dag?: { failFast?: boolean; tasks: Task[] };
+  readonly container?: Container;
+}
+
+interface Container {
+  command?: readonly string[];
+  args?: readonly string[];
+  env?: Variable[];
+  [key: string]: unknown;
 }
 
 interface Workflow {
@@ -40,6 +49,7 @@ interface Workflow {
   readonly spec: {
     readonly entrypoint: string;
     onExit?: string;
+    readonly templateDefaults?: { readonly container?: Container };
     readonly templates: Template[];
   };
 }
@@ -60,13 +70,17 @@ export function addExtraSteps(
   const taken = new Set(spec.templates.map(({ name }) => name));
   for (const step of steps) {
     checkExtraStep(step, fail);
+    if (step.place === "around-exit") {
+      wrapExit(workflow, step, fail);
+      continue;
+    }
     const name = templateName(step);
     if (taken.has(name)) throw fail(`two steps are called "${step.id}"`);
     taken.add(name);
     spec.templates.push(podTemplate(name, step, pods, own, fail) as unknown as Template);
   }
   const starts = steps.filter(({ place }) => place === "start");
-  const exits = steps.filter(({ place }) => place === "exit").map(templateName);
+  const exits = steps.filter(({ place }) => place === "exit" || place === "last");
   if (starts.length > 0) addStarts(workflow, starts.map(templateName));
   for (const step of starts) if (step.gives) handOut(workflow, stepTemplates, step, step.gives.env, fail);
   if (exits.length > 0) addExits(workflow, exits);
@@ -80,6 +94,9 @@ export function addExtraSteps(
 /** What holds wherever a step runs. `fail`: makes the error from what is wrong. */
 export function checkExtraStep(step: ExtraStep, fail: (why: string) => Error): void {
   if (step.gives && step.place !== "start") throw fail(`the step "${step.id}" runs at the end, so it gives to nobody`);
+  if (step.place === "around-exit" && step.image !== undefined) {
+    throw fail(`the step "${step.id}" runs in the pod of the exit pipeline, so it has no image of its own`);
+  }
   if (step.local && step.image !== undefined) {
     throw fail(`the step "${step.id}" has an image of its own, and there are no images on this machine`);
   }
@@ -109,14 +126,7 @@ function podTemplate(
   own: readonly Variable[],
   fail: (why: string) => Error,
 ) {
-  const words = step.place === "exit" ? /\{\{workflow\.(?:name|uid|status|namespace)\}\}/g : START_WORDS;
-  const check = (part: string): string => {
-    const rest = part.replaceAll(words, "");
-    if (rest.includes("{{") || /\$[$(]/.test(rest)) {
-      throw fail(`the step "${step.id}" holds "${part}", which the server would expand`);
-    }
-    return part;
-  };
+  const check = checkText(step, fail);
   const [program = "", ...args] = step.command.map(check);
   const env: Variable[] = Object.entries(step.env ?? {}).map(([key, value]) => ({
     name: check(key),
@@ -143,6 +153,40 @@ function podTemplate(
 
 /** The status is known at the end only. */
 const START_WORDS = /\{\{workflow\.(?:name|uid|namespace)\}\}/g;
+const EXIT_WORDS = /\{\{workflow\.(?:name|uid|status|namespace|failures)\}\}/g;
+
+/** Each failed node is some 250 bytes, and one argument of a process is at most 128 KiB on Linux. */
+const FAILURES = "{{=sprig.trunc(60000, workflow.failures)}}";
+
+function checkText(step: ExtraStep, fail: (why: string) => Error): (part: string) => string {
+  const words = step.place === "start" ? START_WORDS : EXIT_WORDS;
+  return (part) => {
+    const rest = part.replaceAll(words, "");
+    if (rest.includes("{{") || /\$[$(]/.test(rest)) {
+      throw fail(`the step "${step.id}" holds "${part}", which the server would expand`);
+    }
+    return part.replaceAll("{{workflow.failures}}", FAILURES);
+  };
+}
+
+/** Argo's name for the exit pipeline's template, and for its task. */
+const OWN_EXIT = "on-exit";
+
+/** The program of the exit pipeline becomes more arguments of another one, in the same pod. */
+function wrapExit({ spec }: Workflow, step: ExtraStep, fail: (why: string) => Error): void {
+  const container = spec.templates.find(({ name }) => name === OWN_EXIT)?.container;
+  if (container === undefined) return;
+  const own = [...(container.command ?? spec.templateDefaults?.container?.command ?? []), ...(container.args ?? [])];
+  const check = checkText(step, fail);
+  const [program = "", ...args] = step.command.map(check);
+  container.command = [program];
+  container.args = [...args, ...own];
+  const env = Object.entries(step.env ?? {}).map(([key, value]) => ({ name: check(key), value: check(value) }));
+  const names = new Set(container.env?.map(({ name }) => name));
+  const twice = env.find(({ name }) => names.has(name));
+  if (twice) throw fail(`the step "${step.id}" sets ${twice.name}, which the exit pipeline has already`);
+  if (env.length > 0) container.env = [...(container.env ?? []), ...env];
+}
 
 /** The template of steps that run nodes. */
 function isStepTemplate({ inputs, container }: Template): boolean {
@@ -214,14 +258,24 @@ function handOut(
   pass(entry?.dag?.tasks ?? [], `{{tasks.${templateName(step)}.outputs.parameters.${name}}}`);
 }
 
-/** All at once: none waits for another, or depends on its success. */
-function addExits({ spec }: Workflow, names: readonly string[]): void {
+/** All at once: none depends on the success of another, and only those that are `last` wait for the exit pipeline. */
+function addExits({ spec }: Workflow, steps: readonly ExtraStep[]): void {
   const own = spec.templates.find(({ name }) => name === spec.onExit);
+  const hasPipeline = own?.name === OWN_EXIT || own?.dag?.tasks.some(({ name }) => name === OWN_EXIT) === true;
+  const waits = hasPipeline && steps.some(({ place }) => place === "last");
+  const added = steps.map((step): Task => {
+    const name = templateName(step);
+    if (!hasPipeline || step.place !== "last") return { name, template: name };
+    handStatus(spec.templates.find((template) => template.name === name) as Template);
+    const parameters = [{ name: EXIT_STATUS, value: `{{tasks.${OWN_EXIT}.status}}` }];
+    return { name, template: name, depends: AFTER_EXIT, arguments: { parameters } };
+  });
   if (own?.name === EXIT && own.dag) {
-    own.dag.tasks.push(...names.map((name): Task => ({ name, template: name })));
+    // a step that failed must not keep one that waits from starting
+    if (waits) own.dag.failFast = false;
+    own.dag.tasks.push(...added);
     return;
   }
-  const added = names.map((name): Task => ({ name, template: name }));
   const before = own === undefined ? [] : [exitTask(own)];
   // the exit step of kubeflow.yaml is shown last
   const tasks =
@@ -232,7 +286,19 @@ function addExits({ spec }: Workflow, names: readonly string[]): void {
     return;
   }
   spec.onExit = EXIT;
-  spec.templates.push({ name: EXIT, dag: { tasks } });
+  spec.templates.push({ name: EXIT, dag: { ...(waits ? { failFast: false } : {}), tasks } });
+}
+
+const EXIT_STATUS = "exit-status";
+const AFTER_EXIT = ["Succeeded", "Failed", "Errored"].map((phase) => `${OWN_EXIT}.${phase}`).join(" || ");
+
+/** A task that runs after a failed one and succeeds hides the failure from Argo, so it is told of it. */
+function handStatus(template: Template): void {
+  template.inputs = { parameters: [{ name: EXIT_STATUS }] };
+  const { container } = template;
+  if (container === undefined) return;
+  const variable = { name: "KFK_EXIT_STATUS", value: `{{inputs.parameters.${EXIT_STATUS}}}` };
+  container.env = [...(container.env ?? []), variable];
 }
 
 /** An exit handler alone gets the workflow's arguments for its inputs (A.7); as a task it is handed them. */

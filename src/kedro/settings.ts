@@ -22,6 +22,8 @@ export interface Settings {
   readonly loader: LoaderArguments;
   /** The project has hooks of its own, which may add datasets to the catalog. */
   readonly hasHooks: boolean;
+  /** `DISABLE_HOOKS_FOR_PLUGINS`: plugins by the names of their packages; absent: none, or they cannot be known. */
+  readonly disabledPlugins?: readonly string[];
   readonly warnings: readonly Warning[];
 }
 
@@ -59,6 +61,7 @@ export function readSettings(host: Host, project: ProjectIdentity): Settings {
       confSource: confText(get(era.confSetting), `${era.confSetting} in settings.py`, site),
       loader,
       hasHooks: /^HOOKS\s*[:=]/m.test(module.source.text),
+      disabledPlugins: textsOf(get("DISABLE_HOOKS_FOR_PLUGINS")),
       warnings: [
         ...warnCustom("settings.py sets CONTEXT_CLASS", get("CONTEXT_CLASS"), "parameters and catalog"),
         ...warnCustom("settings.py sets DATA_CATALOG_CLASS", get("DATA_CATALOG_CLASS"), "the catalog"),
@@ -69,6 +72,12 @@ export function readSettings(host: Host, project: ProjectIdentity): Settings {
 }
 
 // --- internal ---
+
+function textsOf(value: Value | undefined): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  const items = value.kind === "list" || value.kind === "tuple" ? value.items : [];
+  return items.filter((item) => typeof item === "string");
+}
 
 function confText(value: Value | undefined, what: string, site: Site): string {
   const text = value ?? "conf";

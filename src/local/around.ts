@@ -1,14 +1,14 @@
 /**
- * Steps around a run on this machine: start steps one after the other, then the plan, then every exit step, however the
- * run ended. Comes in: what `runLocally` takes and the steps of hooks that say `local`. Goes out: the run's result; a
- * start step that failed is a failure of the run, and nothing else is started.
+ * Steps around a run on this machine: start steps one after the other, then the plan, then the exit pipeline and every
+ * exit step, however the run ended. Comes in: what `runLocally` takes and the steps of hooks that say `local`. Goes out:
+ * the run's result; a start step or an exit pipeline that failed is a failure of the run, as on a server.
  *
  * An exit step is told the status the way a server says it, and `Cancelled` where a person ended the run. Its own
  * failure changes no result and is told to the caller. The environment is the one that steps have.
  * Rules: hooks/contract.ts, `ExtraStep`.
  */
 import { join } from "node:path";
-import type { StepPlan } from "../steps/step.ts";
+import type { ExitStep, StepPlan } from "../steps/step.ts";
 import type { Child, ChildEnd, World } from "../world.ts";
 import {
   childEnv,
@@ -16,14 +16,16 @@ import {
   type LocalFailure,
   type LocalOptions,
   type LocalResult,
+  nodeOfFailure,
   prepareFolder,
   runLocally,
+  runnerArguments,
 } from "./run.ts";
 
 /** What is used of a hook's `ExtraStep`. */
 export interface ExtraStep {
   readonly id: string;
-  readonly place: "start" | "exit";
+  readonly place: "start" | "around-exit" | "exit" | "last";
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly gives?: { readonly env: string };
@@ -34,7 +36,7 @@ export interface ExtraOptions extends LocalOptions {
   readonly onExitFailure: (failure: LocalFailure) => void;
 }
 
-/** Runs the plan with `steps` around it. Errors: those of `runLocally`, after the exit steps. */
+/** Runs the plan with `steps` around it, and its exit pipeline. Errors: those of `runLocally`, after the exit steps. */
 export async function runWithExtras(
   world: World,
   plan: StepPlan,
@@ -42,27 +44,34 @@ export async function runWithExtras(
   options: ExtraOptions,
 ): Promise<LocalResult> {
   const given: Record<string, string> = {};
+  const atEnd = new RunEnd(world, plan, steps, options);
   let status = "Failed";
-  if (steps.length > 0) prepareFolder(world, options.project, localFolder(options.project, options.runId));
+  let result: LocalResult | undefined;
+  if (steps.length > 0 || plan.exit) prepareFolder(world, options.project, localFolder(options.project, options.runId));
   try {
     for (const step of steps.filter(({ place }) => place === "start")) {
       const ended = await runExtra(world, step, status, given, options, options.timeoutMs);
       if (ended.outcome !== "succeeded") {
         if (ended.outcome === "interrupted" || ended.outcome === "terminated") status = "Cancelled";
-        return notStarted(plan, ended, options);
+        result = notStarted(plan, ended, options);
+        break;
       }
       if (step.gives) given[step.gives.env] = ended.output;
     }
-    const result = await runLocally(world, plan, { ...options, env: { ...options.env, ...given } });
-    if (result.outcome === "succeeded") status = "Succeeded";
-    if (result.outcome === "interrupted" || result.outcome === "terminated") status = "Cancelled";
-    return result;
+    if (result === undefined) {
+      const env = { ...options.env, ...given };
+      result = await runLocally(world, plan, { ...options, env, ...(plan.exit ? { keepStore: true } : {}) });
+      if (result.outcome === "succeeded") status = "Succeeded";
+      if (result.outcome === "interrupted" || result.outcome === "terminated") status = "Cancelled";
+    }
   } finally {
-    for (const step of steps.filter(({ place }) => place === "exit")) {
-      const ended = await runExtra(world, step, status, {}, options, EXIT_MS);
-      if (ended.failure !== null) options.onExitFailure(ended.failure);
+    const failure = await atEnd.run(status, result);
+    if (failure !== null && result !== undefined) {
+      const outcome = result.outcome === "succeeded" ? "failed" : result.outcome;
+      result = { ...result, outcome, failures: [...result.failures, failure] };
     }
   }
+  return result;
 }
 
 // --- internal ---
@@ -71,6 +80,75 @@ export async function runWithExtras(
 const EXIT_MS = 300_000;
 const GRACE_MS = 10_000;
 const TAIL_LINES = 40;
+
+/** What comes after the steps of a plan, in the order of a server. */
+class RunEnd {
+  private readonly world: World;
+  private readonly plan: StepPlan;
+  private readonly steps: readonly ExtraStep[];
+  private readonly options: ExtraOptions;
+
+  constructor(world: World, plan: StepPlan, steps: readonly ExtraStep[], options: ExtraOptions) {
+    this.world = world;
+    this.plan = plan;
+    this.steps = steps;
+    this.options = options;
+  }
+
+  /** The failure of the exit pipeline, null when it succeeded or there is none. */
+  async run(status: string, result: LocalResult | undefined): Promise<LocalFailure | null> {
+    const { exit } = this.plan;
+    await this.runExtras("exit", status, {});
+    const failure = exit === undefined ? null : await this.runExit(exit, status, result?.failures ?? []);
+    if (exit !== undefined && result?.outcome === "succeeded") this.world.files.remove(join(result.folder, "store"));
+    const env = exit === undefined ? {} : { KFK_EXIT_STATUS: failure === null ? "Succeeded" : "Failed" };
+    await this.runExtras("last", status, env);
+    return failure;
+  }
+
+  private async runExtras(place: "exit" | "last", status: string, env: Readonly<Record<string, string>>) {
+    for (const step of this.steps.filter((each) => each.place === place)) {
+      const ended = await runExtra(this.world, step, status, env, this.options, EXIT_MS);
+      if (ended.failure !== null) this.options.onExitFailure(ended.failure);
+    }
+  }
+
+  /** The nodes read the words that a server has; a run that a person ended is a failed one there. */
+  private async runExit(
+    exit: ExitStep,
+    status: string,
+    failures: readonly LocalFailure[],
+  ): Promise<LocalFailure | null> {
+    const { world, plan, options } = this;
+    const around = this.steps.filter(({ place }) => place === "around-exit");
+    const shared = { ...plan.shared, pipeline: exit.pipeline };
+    const own = [
+      options.python,
+      ...runnerArguments({ ...plan, shared }, exit, options),
+      status === "Succeeded" ? status : "Failed",
+      describeFailures(failures),
+    ];
+    // the innermost is the first one, as in a document
+    const command = [...around.toReversed().flatMap((step) => step.command), ...own];
+    const env = Object.assign({}, ...around.map((step) => step.env ?? {})) as Record<string, string>;
+    const step: ExtraStep = { id: exit.id, place: "exit", command, env };
+    const { failure } = await runExtra(world, step, status, {}, options, options.timeoutMs);
+    return failure === null ? null : { ...failure, node: nodeOfFailure(exit, failure.end, failure.tail) };
+  }
+}
+
+/** As Argo writes it: JSON in a JSON text. */
+function describeFailures(failures: readonly LocalFailure[]): string {
+  const list = failures.map(({ step, end, tail }) => ({
+    displayName: step,
+    message: end.signal === null ? (tail.at(-1) ?? `exit status ${end.code}`) : `ended by ${end.signal}`,
+    templateName: "step",
+    phase: "Failed",
+    podName: "",
+    finishedAt: null,
+  }));
+  return JSON.stringify(list.length === 0 ? "null" : JSON.stringify(list));
+}
 
 interface ExtraEnd {
   readonly outcome: LocalResult["outcome"];
@@ -93,7 +171,7 @@ async function runExtra(
     "{{workflow.name}}": options.runId,
     "{{workflow.uid}}": options.runId,
     "{{workflow.namespace}}": "",
-    ...(step.place === "exit" ? { "{{workflow.status}}": status } : {}),
+    ...(step.place === "start" ? {} : { "{{workflow.status}}": status, "{{workflow.failures}}": '"null"' }),
   };
   const fill = (text: string): string => text.replaceAll(/\{\{workflow\.\w+\}\}/g, (word) => words[word] ?? word);
   const [program = "", ...args] = step.command.map(fill);

@@ -31,6 +31,8 @@ export interface LocalOptions {
   readonly conf?: string;
   /** Variables of every step, beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** True: what was kept for later steps stays, as another step is to come. */
+  readonly keepStore?: boolean;
   /** Called with all states, in plan order, whenever one changes. */
   readonly onChange?: (states: readonly StepState[]) => void;
 }
@@ -82,12 +84,37 @@ export async function runLocally(world: World, plan: StepPlan, options: LocalOpt
   try {
     const result = await run.finish();
     // what was kept for later steps has no use any more; after a failure a person may want to look at it
-    if (result.outcome === "succeeded") world.files.remove(join(folder, "store"));
+    if (result.outcome === "succeeded" && options.keepStore !== true) world.files.remove(join(folder, "store"));
     return result;
   } finally {
     timer.abort();
     unlisten();
   }
+}
+
+/** The runner's text and the arguments that run a step of the plan here. */
+export function runnerArguments(plan: StepPlan, step: Step, options: LocalOptions): readonly string[] {
+  const { shared } = plan;
+  const local: RunnerShared = {
+    ...shared,
+    project: options.project,
+    store: shared.carried.length > 0 ? join(localFolder(options.project, options.runId), "store") : null,
+    ...(options.conf === undefined ? {} : { conf: options.conf }),
+  };
+  const used = new Set(step.parameters);
+  const texts = plan.parameters.filter(({ name }) => used.has(name)).map(({ name, text }) => [name, text]);
+  return [
+    "-c",
+    runnerText,
+    JSON.stringify(local),
+    encodeStep(step),
+    Buffer.from(JSON.stringify(Object.fromEntries(texts))).toString("base64"),
+  ];
+}
+
+/** Node at work when a step failed, by the runner's last words; null when none was. */
+export function nodeOfFailure(step: Step, end: ChildEnd, tail: readonly string[]): string | null {
+  return findNode(tail) ?? (step.nodes.length === 1 && end.signal !== null ? (step.nodes[0]?.name ?? null) : null);
 }
 
 /** Makes the folder of a run, which git is told to leave alone. */
@@ -203,7 +230,7 @@ class LocalRun {
 
   private start(step: Step): void {
     const log = new StepLog(this.world, join(this.folder, "logs", `${step.id}.log`));
-    const child = this.world.spawn([this.options.python, "-c", runnerText, ...this.runnerArguments(step)], {
+    const child = this.world.spawn([this.options.python, ...runnerArguments(this.plan, step, this.options)], {
       cwd: this.options.project,
       env: { ...childEnv(this.world.env), ...this.options.env },
       onLine: (line) => log.add(line),
@@ -225,28 +252,11 @@ class LocalRun {
       this.change({ id: step.id, phase: "succeeded", startedMs, endedMs, message: null });
       return;
     }
-    const node = findNode(log.tail) ?? (step.nodes.length === 1 && end.signal !== null ? step.nodes[0]?.name : null);
-    this.failures.push({ step: step.id, node: node ?? null, end, log: log.path, tail: log.tail });
+    const node = nodeOfFailure(step, end, log.tail);
+    this.failures.push({ step: step.id, node, end, log: log.path, tail: log.tail });
     const message = this.isEnding() ? endedBy(this.stopped, this.killed) : describeEnd(end, log.tail);
     if (this.stopped === null) this.stopped = "failed";
     this.change({ id: step.id, phase: "failed", startedMs, endedMs, message });
-  }
-
-  private runnerArguments(step: Step): [string, string, string] {
-    const { shared } = this.plan;
-    const local: RunnerShared = {
-      ...shared,
-      project: this.options.project,
-      store: shared.carried.length > 0 ? join(this.folder, "store") : null,
-      ...(this.options.conf === undefined ? {} : { conf: this.options.conf }),
-    };
-    const used = new Set(step.parameters);
-    const texts = this.plan.parameters.filter(({ name }) => used.has(name)).map(({ name, text }) => [name, text]);
-    return [
-      JSON.stringify(local),
-      encodeStep(step),
-      Buffer.from(JSON.stringify(Object.fromEntries(texts))).toString("base64"),
-    ];
   }
 
   private skipRest(): void {

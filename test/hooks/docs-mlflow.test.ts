@@ -64,6 +64,12 @@ describe.skipIf(!existsSync(KFK))("pages on MLflow and the environment", () => {
             .run(["config", "view"], { KEDRO_CONFIG_STAGE: "test" });
           expect({ status, err }).toEqual({ status: 0, err: "" });
         });
+      } else if (language === "python") {
+        // test/live/mlflow.test.ts runs it
+        test.skipIf(Bun.which("python3") === null)(`${page}: module ${index}`, () => {
+          const parse = ["python3", "-c", "import ast, sys; ast.parse(sys.stdin.read())"];
+          expect(Bun.spawnSync(parse, { stdin: Buffer.from(text) }).exitCode).toBe(0);
+        });
       } else {
         test(`${page}: block ${index} is the output of the command before it`, () => {
           expect([language, blocks[index - 1]?.language]).toEqual(["text", "sh"]);

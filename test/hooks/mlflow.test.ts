@@ -3,10 +3,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { findRequirement } from "../../src/project/requirements.ts";
 import { checkArgo } from "../judges/argo-check.ts";
 import { findSchemas, findUnknownKeys } from "../judges/argo-schema.ts";
-import { fakeWorld } from "../fake-world.ts";
 import { KFK, testProjects } from "./setup-project.ts";
 
 const projects = testProjects();
@@ -18,11 +16,30 @@ const DECLARED = {
   "conf/base/mlflow.yml": "server: {mlflow_tracking_uri: 'https://mlflow.example.org'}\n",
 };
 
+const EXIT_REGISTRY = `from kedro.pipeline import node, pipeline
+def f(x):
+    return x
+def register_pipelines():
+    return {
+        "__default__": pipeline(
+            [node(f, "params:row_limit", "made", name="n0")]
+            + [node(f, "made", f"d{i}", name=f"n{i}") for i in range(1, 6)]
+        ),
+        "tell": pipeline([node(f, "params:status", "told", name="tell")]),
+    }
+`;
+const WITH_EXIT = {
+  "src/spaceflights/pipeline_registry.py": EXIT_REGISTRY,
+  "conf/base/kubeflow.yaml": "run_config:\n  image: 'spaceflights:latest'\n  volume: {}\n  on_exit_pipeline: tell\n",
+};
+/** More pod shapes than copies of the runner's text in a document. */
+const RESOURCES = `  resources: {${Array.from({ length: 6 }, (_, index) => `n${index}: {cpu: ${index + 1}}`).join(", ")}}\n`;
+
 interface Template {
   readonly name: string;
   readonly inputs?: { readonly parameters: readonly { readonly name: string }[] };
   readonly outputs?: unknown;
-  readonly dag?: { readonly tasks: readonly Task[] };
+  readonly dag?: { readonly failFast?: boolean; readonly tasks: readonly Task[] };
   readonly container?: {
     readonly command: readonly string[];
     readonly args: readonly string[];
@@ -34,6 +51,7 @@ interface Task {
   readonly name: string;
   readonly template: string;
   readonly dependencies?: readonly string[];
+  readonly depends?: string;
   readonly arguments?: { readonly parameters: readonly { readonly name: string; readonly value: string }[] };
 }
 
@@ -86,6 +104,7 @@ describe.skipIf(!existsSync(KFK))("MLflow in a document", () => {
       "local",
       "{{workflow.uid}}",
       "{{workflow.status}}",
+      "{{=sprig.trunc(60000, workflow.failures)}}",
     ]);
     expect(spec.onExit).toBe("mlflow-finish-run");
     expect(err).not.toContain("warning: ");
@@ -133,6 +152,47 @@ describe.skipIf(!existsSync(KFK))("MLflow in a document", () => {
   });
 
   test.each([
+    { name: "few shapes", more: "" },
+    { name: "many shapes, whose runner stands in the defaults", more: RESOURCES },
+  ])("the exit pipeline has the run, and its end is waited for: $name", ({ more }) => {
+    const files = {
+      ...WITH_EXIT,
+      "conf/base/kubeflow.yaml": `${WITH_EXIT["conf/base/kubeflow.yaml"]}${more}`,
+      "kfk.hooks.ts": 'export default { extraSteps: () => [{ id: "tell", place: "exit", command: ["true"] }] };\n',
+    };
+    const { spec, named, err } = compile(files);
+    expect(err).not.toContain("warning: ");
+    const { command, args, env } = named("on-exit")?.container ?? { command: [], args: [] };
+    expect([command, args.slice(0, 1), args.slice(2, 7), args.slice(8, 9)]).toEqual([
+      ["python"],
+      ["-c"],
+      ["resume", "/home/kedro", "local", "{{workflow.uid}}", "spaceflights"],
+      ["-c"],
+    ]);
+    expect(args[7]).toBe("python");
+    expect(args.slice(-2)).toEqual(["{{workflow.status}}", "{{workflow.failures}}"]);
+    expect(args.length).toBe(15);
+    expect(env?.find(({ name }) => name === "MLFLOW_RUN_ID")).toBeUndefined();
+    expect(spec.onExit).toBe("extra-exit");
+    expect(named("extra-exit")?.dag).toEqual({
+      failFast: false,
+      tasks: [
+        {
+          name: "mlflow-finish-run",
+          template: "mlflow-finish-run",
+          depends: "on-exit.Succeeded || on-exit.Failed || on-exit.Errored",
+          arguments: { parameters: [{ name: "exit-status", value: "{{tasks.on-exit.status}}" }] },
+        },
+        { name: "on-exit", template: "on-exit" },
+        { name: "extra-tell", template: "extra-tell" },
+      ],
+    });
+    const finish = named("mlflow-finish-run");
+    expect(finish?.inputs).toEqual({ parameters: [{ name: "exit-status" }] });
+    expect(finish?.container?.env).toEqual([{ name: "KFK_EXIT_STATUS", value: "{{inputs.parameters.exit-status}}" }]);
+  });
+
+  test.each([
     { name: "off", kubeflow: "mlflow: {mode: off}\n" },
     { name: "left to the server's plugin", kubeflow: "mlflow: {mode: kfp}\n" },
   ])("$name: nothing of it is in the document", ({ kubeflow }) => {
@@ -151,29 +211,101 @@ describe.skipIf(!existsSync(KFK))("MLflow in a document", () => {
   });
 
   test.each([
-    { uri: "mlruns", said: 'the tracking URI "mlruns" of conf/base/mlflow.yml is a path on one machine' },
-    { uri: "file:///data/mlruns", said: "is a path on one machine" },
-    { uri: "sqlite:///mlflow.db", said: "is a path on one machine" },
-    { uri: "null", said: "conf/base/mlflow.yml names no tracking server" },
-    { uri: "'${oc.env:MLFLOW}'", said: "" },
+    { uri: "mlruns", said: 'the tracking URI "mlruns" is a path on one machine' },
+    { uri: "file:///data/mlruns", said: 'the tracking URI "file:///data/mlruns" is a path on one machine' },
+    { uri: "sqlite:///mlflow.db", said: 'the tracking URI "sqlite:///mlflow.db" is a path on one machine' },
+    { uri: "null", said: "mlflow.yml names no tracking server" },
     { uri: "databricks", said: "" },
+    { uri: "'${globals:mlflow}'", said: "" },
+    { uri: "'${_base}/x'", said: "" },
   ])("a tracking URI $uri: $said", ({ uri, said }) => {
-    const { err } = compile({ "conf/base/mlflow.yml": `server: {mlflow_tracking_uri: ${uri}}\n` });
+    const { err } = compile({
+      "conf/base/globals.yml": "mlflow: https://mlflow.example.org\n",
+      "conf/base/mlflow.yml": `_base: http://mlflow.example.org\nserver: {mlflow_tracking_uri: ${uri}}\n`,
+    });
     if (said === "") expect(err).not.toContain("warning");
-    else expect(err).toContain(`warning: ${err.includes(said) ? "" : said}`);
+    else expect(err).toContain(`warning: ${said}`);
+  });
+
+  const HERE = "server: {mlflow_tracking_uri: here}\n";
+  test.each([
+    { name: "a subfolder", files: { "conf/base/mlflow/server.yml": HERE }, said: '"here"' },
+    { name: "the run environment", files: { "conf/local/mlflow.yml": HERE }, said: '"here"' },
+    {
+      name: "a key of the run environment takes the place of that of the base",
+      files: { "conf/base/mlflow.yml": HERE, "conf/local/mlflow.yml": "server: {credentials: null}\n" },
+      said: "mlflow.yml names no tracking server",
+    },
+    {
+      name: "another conf source",
+      files: {
+        "src/spaceflights/settings.py": 'CONF_SOURCE = "settings"\n',
+        "settings/base/catalog.yml": "{}\n",
+        "settings/local/.gitkeep": "",
+        "settings/base/kubeflow.yaml": "run_config: {image: 'spaceflights:latest', volume: {}}\n",
+        "settings/base/parameters.yml": "row_limit: 1\n",
+        "settings/base/mlflow.yml": HERE,
+      },
+      said: '"here"',
+    },
+    {
+      name: "the layout before kedro-mlflow 0.8",
+      files: { "conf/base/mlflow.yml": "mlflow_tracking_uri: here\n" },
+      said: '"here"',
+    },
+    {
+      name: "a value from globals",
+      files: {
+        "conf/base/globals.yml": "where: here\n",
+        "conf/base/mlflow.yml": "server: {mlflow_tracking_uri: '${globals:where}'}\n",
+      },
+      said: '"here"',
+    },
+    { name: "no file", files: {}, said: "the project has no mlflow.yml" },
+    { name: "a broken file", files: { "conf/base/mlflow.yml": "server: {\n" }, said: "mlflow.yml cannot be read" },
+  ] as { name: string; files: Record<string, string>; said: string }[])(
+    "mlflow.yml is read as Kedro reads it: $name",
+    ({ files, said }) => {
+      const { "conf/base/mlflow.yml": _, ...declared } = DECLARED;
+      const project = projects.make({ ...declared, "src/spaceflights/pipeline_registry.py": EXIT_REGISTRY, ...files });
+      const { status, err } = project.run(["compile", "-o", "-"]);
+      expect([status, err.includes(`warning: `) && err.includes(said) ? said : err]).toEqual([0, said]);
+    },
+  );
+
+  test.each([
+    { name: "of now", text: "tracking: {disable_tracking: {pipelines: [other, __default__]}}\n", isOn: false },
+    { name: "before kedro-mlflow 0.8", text: "disable_tracking: {pipelines: [__default__]}\n", isOn: false },
+    { name: "of now, another pipeline", text: "tracking: {disable_tracking: {pipelines: [tell]}}\n", isOn: true },
+  ])("a pipeline that mlflow.yml excludes has no run: layout $name", ({ text, isOn }) => {
+    const { spec } = compile({ "conf/local/mlflow.yml": text });
+    expect(JSON.stringify(spec).includes("mlflow-start-run")).toBe(isOn);
+  });
+
+  test.each([
+    { name: "a tuple", text: 'DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)\n', isOn: false },
+    { name: "a list", text: 'DISABLE_HOOKS_FOR_PLUGINS = ["kedro-viz", "kedro-mlflow"]\n', isOn: false },
+    { name: "another plugin", text: 'DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)\n', isOn: true },
+    { name: "commented out", text: '# DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)\n', isOn: true },
+  ])("a project that turns the plugin off has no run: $name", ({ text, isOn }) => {
+    const { spec } = compile({ "src/spaceflights/settings.py": text });
+    expect(JSON.stringify(spec).includes("mlflow-start-run")).toBe(isOn);
   });
 
   test("a fixed run is told", () => {
     const { err } = compile({ "conf/local/mlflow.yml": "tracking: {run: {id: abc}}\n" });
-    expect(err).toContain("conf/local/mlflow.yml fixes the MLflow run (tracking.run.id)");
+    expect(err).toContain('mlflow.yml fixes the MLflow run ("abc")');
+    expect(err).toContain("conf/local/mlflow.yml");
   });
 });
 
+const nodes = (count: number): string[] => Array.from({ length: count }, () => "node r-1");
+
 describe.skipIf(!existsSync(KFK))("MLflow on this machine", () => {
-  const runHere = (failing: string) => {
-    const project = projects.make(DECLARED);
+  const runHere = (failing: string, files: Readonly<Record<string, string>> = {}) => {
+    const project = projects.make({ ...DECLARED, ...files });
     const python = join(project.folder, "python");
-    writeFileSync(python, STAND_IN.replaceAll("FAILING", failing));
+    if (files["python"] === undefined) writeFileSync(python, STAND_IN.replaceAll("FAILING", failing));
     chmodSync(python, 0o755);
     const done = project.run(["run-once", "--local", "--python", python]);
     return { ...done, seen: readFileSync(join(project.folder, "seen"), "utf8").trimEnd().split("\n") };
@@ -185,6 +317,31 @@ describe.skipIf(!existsSync(KFK))("MLflow on this machine", () => {
     expect(seen[0]).toMatch(/^start local [0-9a-f-]{36} run=$/);
     expect(new Set(seen.slice(1, -1))).toEqual(new Set(["node run=r-1"]));
     expect(seen.at(-1)).toMatch(/^finish local [0-9a-f-]{36} Succeeded run=$/);
+  });
+
+  test.each([
+    {
+      name: "nothing fails",
+      failing: "nothing",
+      status: 0,
+      seen: [...nodes(6), "tell r-1", "finish Succeeded Succeeded"],
+    },
+    { name: "a node fails", failing: "node", status: 1, seen: [...nodes(1), "tell r-1", "finish Failed Succeeded"] },
+    {
+      name: "the exit pipeline fails",
+      failing: "tell",
+      status: 1,
+      seen: [...nodes(6), "tell r-1", "finish Succeeded Failed"],
+    },
+    { name: "the start fails", failing: "start", status: 1, seen: ["tell r-1", "finish Failed Succeeded"] },
+  ])("the exit pipeline runs with the run, before its end is written: $name", ({ failing, status, seen }) => {
+    const done = runHere(failing, { ...WITH_EXIT, python: EXIT_STAND_IN.replaceAll("FAILING", failing) });
+    expect({ status: done.status, seen: done.seen.slice(1), err: done.status === status ? "" : done.err }).toEqual({
+      status,
+      seen: [...seen],
+      err: "",
+    });
+    if (failing === "tell") expect(done.err).toContain("node tell (exit status 1)");
   });
 
   test("a failed step gives Failed", () => {
@@ -207,33 +364,6 @@ describe.skipIf(!existsSync(KFK))("MLflow on this machine", () => {
   });
 });
 
-describe("findRequirement", () => {
-  test.each([
-    { name: "requirements.txt", text: "kedro\nkedro-mlflow==0.14.4\n", want: true },
-    { name: "src/requirements.txt", text: "Kedro_MLflow[extra] >= 1 ; python_version > '3'\n", want: true },
-    { name: "src/requirements.in", text: "  kedro.mlflow\n", want: true },
-    { name: "requirements.txt", text: "# kedro-mlflow\nkedro-mlflow-extra\n", want: false },
-    { name: "pyproject.toml", text: '[project]\ndependencies = ["kedro-mlflow>=1"]\n', want: true },
-    { name: "pyproject.toml", text: '[tool.poetry.dependencies]\nkedro-mlflow = "^1"\n', want: true },
-    { name: "pyproject.toml", text: '[project]\ndependencies = ["kedro"]\nname = "kedro-mlflow"\n', want: false },
-    { name: "setup.py", text: 'setup(install_requires=["kedro", "kedro-mlflow~=0.11"])\n', want: true },
-    { name: "environment.yml", text: "dependencies:\n  - conda-forge::kedro-mlflow=0.11\n", want: true },
-    { name: "environment.yml", text: "dependencies:\n  - pip:\n    # - kedro-mlflow\n    - kedro\n", want: false },
-    { name: "README.md", text: "kedro-mlflow\n", want: false },
-  ])("$name with $text", ({ name, text, want }) => {
-    const world = fakeWorld({ files: { [`/p/${name}`]: text } });
-    expect(findRequirement(world, "/p", "kedro-mlflow")).toBe(want ? name : null);
-  });
-
-  test("follows other requirements, once", () => {
-    const files = {
-      "/p/requirements.txt": "-r more/a.txt\n",
-      "/p/more/a.txt": "-r ../requirements.txt\nkedro_mlflow\n",
-    };
-    expect(findRequirement(fakeWorld({ files }), "/p", "kedro-mlflow")).toBe("requirements.txt");
-  });
-});
-
 /** Answers what kfk asks of an interpreter, and notes how it was called; `FAILING` is what goes wrong. */
 const STAND_IN = `#!/bin/sh
 if [ $# -eq 2 ]; then
@@ -246,6 +376,30 @@ elif [ "$3" = start ] || [ "$3" = finish ]; then
   if [ "$3" = start ]; then printf r-1 > "$KFK_OUTPUT"; fi
 else
   echo "node run=$MLFLOW_RUN_ID" >> seen
+  [ FAILING != node ]
+fi
+`;
+
+/** The same; `resume` becomes its program, and the exit pipeline is told from nodes by its two more arguments. */
+const EXIT_STAND_IN = `#!/bin/sh
+fail() { echo "broken $1"; exit 1; }
+if [ $# -eq 2 ]; then
+  echo "kfk-kedro 3.11.0 1.7.0"
+elif [ "$3" = start ]; then
+  echo start >> seen
+  [ FAILING = start ] && fail start
+  printf r-1 > "$KFK_OUTPUT"
+elif [ "$3" = resume ]; then
+  shift 7
+  MLFLOW_RUN_ID=r-1 exec "$@"
+elif [ "$3" = finish ]; then
+  echo "finish $7 $KFK_EXIT_STATUS" >> seen
+elif [ $# -eq 7 ]; then
+  echo "tell $MLFLOW_RUN_ID" >> seen
+  [ FAILING = tell ] && fail tell
+  case "$6$7" in Failed*n0*|Succeeded*null*|Failed*start*) true;; *) fail "status $6 $7";; esac
+else
+  echo "node $MLFLOW_RUN_ID" >> seen
   [ FAILING != node ]
 fi
 `;

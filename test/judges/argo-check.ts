@@ -602,6 +602,14 @@ function checkExpression(ctx: Context, at: string, expression: string): void {
   }
 }
 
+/** A template and all that it starts, by name. */
+function startsFrom(ctx: Context, name: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(name)) return found;
+  found.add(name);
+  for (const { template } of ctx.templates.get(name)?.dag?.tasks ?? []) if (template) startsFrom(ctx, template, found);
+  return found;
+}
+
 function templateScope(ctx: Context, template: Template): Scope {
   const { metadata, spec } = ctx.workflow;
   const known = new Set([
@@ -625,8 +633,10 @@ function templateScope(ctx: Context, template: Template): Scope {
   if (parameters.length > 0) known.add("parameters").add("parameters.json");
   for (const { name } of parameters) known.add(`parameters.${name}`);
   if (!isAbsent(spec.priority)) known.add("priority");
-  // lint knows the failures everywhere once there is an exit template; submit only in that template
-  if (spec.onExit && (ctx.mode === "lint" || template.name === spec.onExit)) known.add("failures");
+  // lint knows the failures everywhere once there is an exit template; submit only in that template and what it starts
+  if (spec.onExit && (ctx.mode === "lint" || startsFrom(ctx, spec.onExit).has(template.name ?? ""))) {
+    known.add("failures");
+  }
   for (const { outputs } of ctx.templates.values()) {
     for (const kind of ["parameters", "artifacts"] as const) {
       for (const { globalName } of outputs?.[kind] ?? []) if (globalName) known.add(`outputs.${kind}.${globalName}`);

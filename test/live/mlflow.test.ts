@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { venvs } from "./projects.ts";
 
 const KFK = join(import.meta.dir, "../../dist/kfk");
@@ -73,6 +74,42 @@ for (const kedro of CASES) {
       expect(runs.map(({ status }) => status)).toEqual(["KILLED"]);
     }, 120_000);
 
+    test("the exit pipeline writes into the same run, and its failure is the run's", async () => {
+      const project = setUp("exit");
+      const kubeflow = join(project.folder, "conf/base/kubeflow.yaml");
+      writeFileSync(kubeflow, "run_config: {on_exit_pipeline: tell}\n");
+      expect(await project.run([])).toBe(0);
+      expect(await project.run(["--merge", "full", "--param", "tells=false"], 1)).toBe(1);
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status, metrics }) => [status, metrics]).toSorted()).toEqual([
+        ["FAILED", { m_a: 0.5, m_b: 1 }],
+        ["FINISHED", { m_a: 0.5, m_b: 1, m_end: 9 }],
+      ]);
+    }, 240_000);
+
+    test("behind a proxy that wants tokens for its own audience, longer than a token holds", async () => {
+      const gate = await startGate(server.url);
+      try {
+        const folder = join(top, `${kedro}-iap`);
+        layProject(folder, kedro, gate.url, "iap");
+        writeFileSync(join(folder, "conf/base/kubeflow.yaml"), `mlflow: {auth: {iap_client_id: ${AUDIENCE}}}\n`);
+        // as docs/mlflow.md has it
+        const page = readFileSync(join(import.meta.dir, "../../docs/mlflow.md"), "utf8");
+        const [, code = ""] = /```python\n([\s\S]*?)```/.exec(page) ?? [];
+        writeFileSync(join(folder, "src/demo/iap.py"), code);
+        const provider = `  request_header_provider:\n    type: demo.iap.IapHeaders\n    init_kwargs: {audience: ${AUDIENCE}}\n`;
+        const file = join(folder, "conf/base/mlflow.yml");
+        writeFileSync(file, readFileSync(file, "utf8").replace("server:\n", `server:\n${provider}`));
+        const project = starter(folder, python, gate.env);
+        expect(await project.run(["--param", "seconds=8"])).toBe(0);
+        const runs = await server.runs("iap");
+        expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FINISHED", { m_a: 0.5, m_b: 1 }]]);
+        expect(gate.refused).toEqual([]);
+      } finally {
+        await gate.stop();
+      }
+    }, 240_000);
+
     test("a start step that is tried again finds its run, and the end may be written twice", async () => {
       const project = setUp("retry");
       const call = (command: string, value: string): string => {
@@ -91,9 +128,22 @@ for (const kedro of CASES) {
       const id = call("start", "first");
       expect(call("start", "second")).toBe(id);
       call("finish", "Failed");
+      expect((await server.runs(project.experiment)).map(({ status }) => status)).toEqual(["FAILED"]);
+      // a run that is retried: its nodes resume what had ended, and its end is written anew
+      const node = Bun.spawnSync([python, "-m", "kedro", "run", "--nodes=first"], {
+        cwd: project.folder,
+        env: { ...process.env, MLFLOW_RUN_ID: id, DO_NOT_TRACK: "1" },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      expect({ code: node.exitCode, err: node.exitCode === 0 ? "" : node.stderr.toString() }).toEqual({
+        code: 0,
+        err: "",
+      });
       call("finish", "Succeeded");
-      expect((await server.runs(project.experiment)).map(({ status }) => status)).toEqual(["FINISHED"]);
-    }, 120_000);
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FINISHED", { m_a: 0.5 }]]);
+    }, 240_000);
   });
 }
 
@@ -107,13 +157,20 @@ interface Project {
   readonly runIds: () => string[];
 }
 
-function starter(folder: string, python: string): Pick<Project, "run" | "start" | "runIds"> {
+function starter(
+  folder: string,
+  python: string,
+  variables: Readonly<Record<string, string>> = {},
+): Pick<Project, "run" | "start" | "runIds"> {
   const log = join(folder, "kfk.log");
   const start: Project["start"] = (more) =>
     Bun.spawn([KFK, "run-once", "--local", "--python", python, ...more], {
       cwd: folder,
       // a test says where MLflow is, not the surroundings
-      env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("MLFLOW_"))),
+      env: Object.fromEntries([
+        ...Object.entries(process.env).filter(([name]) => !name.startsWith("MLFLOW_")),
+        ...Object.entries(variables),
+      ]),
       stdin: "ignore",
       stdout: "ignore",
       stderr: Bun.file(log),
@@ -209,6 +266,69 @@ async function startServerOnce(python: string, folder: string): Promise<Server> 
   };
 }
 
+const AUDIENCE = "77-mlflow.apps.example.org";
+
+/** A metadata server that makes identity tokens, and a proxy before MLflow that lets in only those for it. */
+async function startGate(mlflow: string) {
+  const { privateKey, publicKey } = await generateKeyPair("RS256");
+  const keys = createLocalJWKSet({ keys: [await exportJWK(publicKey)] });
+  const issuer = "https://accounts.google.com";
+  const refused: string[] = [];
+  let seconds = 3600;
+  const metadata = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      const flavor = { "Metadata-Flavor": "Google" };
+      if (request.headers.get("metadata-flavor") !== "Google") return new Response("no flavor", { status: 403 });
+      const { pathname, searchParams } = new URL(request.url);
+      if (!pathname.endsWith("/identity")) return Response.json({ email: "pod@example.org" }, { headers: flavor });
+      const token = await new SignJWT({ email: "pod@example.org" })
+        .setProtectedHeader({ alg: "RS256" })
+        .setIssuer(issuer)
+        .setAudience(searchParams.get("audience") ?? "")
+        .setIssuedAt()
+        .setExpirationTime(`${seconds}s`)
+        .sign(privateKey);
+      return new Response(token, { headers: flavor });
+    },
+  });
+  const proxy = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => {
+      const { pathname, search } = new URL(request.url);
+      try {
+        const token = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
+        await jwtVerify(token, keys, { issuer, audience: AUDIENCE, clockTolerance: 0 });
+      } catch (error) {
+        refused.push(`${request.method} ${pathname}: ${String(error)}`);
+        return new Response("<html>no</html>", { status: 401, headers: { "X-Goog-IAP-Generated-Response": "true" } });
+      }
+      const sent = await request.text();
+      // the steps that run nodes come after this, and the last of them has slept longer than such a token holds
+      if (pathname.endsWith("/runs/create")) seconds = 5;
+      if (sent.includes('"m_b"')) seconds = 3600;
+      const answer = await fetch(`${mlflow}${pathname}${search}`, {
+        method: request.method,
+        headers: { "content-type": "application/json" },
+        ...(request.method === "GET" ? {} : { body: sent }),
+      });
+      const headers = { "content-type": "application/json" };
+      return new Response(await answer.text(), { status: answer.status, headers });
+    },
+  });
+  const host = `127.0.0.1:${metadata.port}`;
+  return {
+    url: `http://127.0.0.1:${proxy.port}`,
+    env: { GCE_METADATA_HOST: host, GCE_METADATA_IP: host },
+    refused,
+    stop: async () => {
+      await Promise.all([metadata.stop(true), proxy.stop(true)]);
+    },
+  };
+}
+
 /** What is used of MLflow's answers. */
 interface Answer {
   readonly experiment?: { readonly experiment_id: string };
@@ -238,7 +358,7 @@ function layProject(folder: string, kedro: string, url: string, experiment: stri
   const loader = "from kedro.config import OmegaConfigLoader\nCONFIG_LOADER_CLASS = OmegaConfigLoader\n";
   put("src/demo/settings.py", kedro.startsWith("0.18") ? loader : "");
   put("src/demo/pipeline_registry.py", REGISTRY);
-  put("conf/base/parameters.yml", "model:\n  alpha: 0.5\nboom: false\nseconds: 0\n");
+  put("conf/base/parameters.yml", "model:\n  alpha: 0.5\nboom: false\nseconds: 0\ntells: true\n");
   put("conf/base/catalog.yml", "{}\n");
   put(
     "conf/base/mlflow.yml",
@@ -271,8 +391,15 @@ def either(value, boom):
     return value
 
 
+def tell(status, tells):
+    if not tells:
+        raise ValueError("nobody listens")
+    mlflow.log_metric("m_end", len(status))
+    return status
+
+
 def register_pipelines():
-    return {"__default__": pipeline([
+    return {"tell": pipeline([node(tell, ["params:status", "params:tells"], "told", name="tell")]), "__default__": pipeline([
         node(first, "params:model", "made", name="first"),
         node(late, ["made", "params:seconds"], "one", name="late"),
         node(either, ["made", "params:boom"], "other", name="either"),
