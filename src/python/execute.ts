@@ -531,7 +531,7 @@ function executeTry(
         const jumped = skipRegion(vm, frame, [...node.body, ...handlers], doubt, rest);
         if (ending || jumped) ending = { kind: "return", value: doubt };
       }
-    } else if (node.handlers.length > 0 && mayBeMissing(vm, frame, node.body)) isOpen = true;
+    } else if (node.handlers.length > 0 && mayBeMissing(vm, frame, node)) isOpen = true;
   } catch (error) {
     const problem = error instanceof PyRaise ? error : undefined;
     if (!problem) throw error;
@@ -565,9 +565,9 @@ function doubtImports(
 ): Ending | undefined {
   const imports = node.body.filter((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
   if (node.handlers.every((handler) => handler.body.at(-1)?.nodeType === "Raise")) return undefined;
-  const imported = imports
-    .filter((item) => !isFromProject(vm, frame, item))
-    .flatMap(({ names }) => names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name));
+  const imported = imports.flatMap(({ names }) =>
+    names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name),
+  );
   const doubt = unknown("it depends on whether a library is installed", { source: frame.module.source, node });
   const handlers = node.handlers.flatMap((handler) => handler.body);
   const kept = new Map(imported.map((name) => [name, frame.names.get(name)]));
@@ -578,41 +578,60 @@ function doubtImports(
 
 type ImportNode = Extract<StmtNode, { nodeType: "Import" | "ImportFrom" }>;
 
-/** The project's modules that an import statement names. */
-function isFromProject(vm: Vm, frame: Frame, item: ImportNode): boolean {
-  if (item.nodeType === "Import") return item.names.some(({ name }) => isOfProject(vm, name));
-  return (item.level ?? 0) > 0 || isOfProject(vm, item.module ?? "") || frame.module.name === item.module;
+/** Modules that an import statement names, and names it takes from them. */
+function importedBy(
+  frame: Frame,
+  item: ImportNode,
+): readonly { readonly path: string; readonly names: readonly string[] }[] {
+  if (item.nodeType === "Import") return item.names.map(({ name }) => ({ path: name, names: [] }));
+  const path = item.module ?? "";
+  const names = item.names.map(({ name }) => name);
+  return [{ path: (item.level ?? 0) > 0 ? frame.module.name : path, names }];
 }
 
 /**
- * Whether an import of a `try` body may fail: of a library that kfk does not know, of a name that it lacks, or of a
- * project module, which may import such a library itself.
+ * Whether an import of a `try` body may fail: of a library that kfk does not know and the project does not ask for, or
+ * of a name that Kedro lacks. The project's own modules count as there, as everywhere; a warning says so.
  */
-function mayBeMissing(vm: Vm, frame: Frame, body: readonly StmtNode[]): boolean {
-  return body.some((item) => {
-    if (item.nodeType !== "Import" && item.nodeType !== "ImportFrom") return false;
-    if (isFromProject(vm, frame, item)) return importsUnknown(vm);
-    if (item.nodeType === "Import") return item.names.some(({ name }) => !isKnown(vm, name));
-    const path = item.module ?? "";
-    const library = vm.library(path);
-    if (!isObj(library ?? null) || (library as Obj).kind !== "library") return !isKnown(vm, path);
-    const { attributes } = library as LibraryModule;
-    return (
-      /^kedro(?:\.|$)/.test(path) &&
-      item.names.some(({ name }) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))
-    );
-  });
-}
-
-/** Whether any module that was loaded so far imports a library at its top that kfk does not know. */
-function importsUnknown(vm: Vm): boolean {
-  for (const module of vm.modules.values()) {
-    for (const statement of module?.index.statements ?? []) {
-      if (statement.kind === "import" && statement.names.some((item) => !isKnown(vm, item.module))) return true;
-      if (statement.kind === "from" && statement.level === 0 && !isKnown(vm, statement.module)) return true;
+function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): boolean {
+  let isOfOwn = false;
+  for (const item of node.body) {
+    if (item.nodeType !== "Import" && item.nodeType !== "ImportFrom") continue;
+    for (const { path, names } of importedBy(frame, item)) {
+      if (isOfProject(vm, path) || path === frame.module.name) {
+        isOfOwn = true;
+        continue;
+      }
+      if (!isKnown(vm, path) && !isDeclared(vm, path)) return true;
+      const library = vm.library(path);
+      if (!/^kedro(?:\.|$)/.test(path) || !isObj(library ?? null)) continue;
+      const { attributes } = library as LibraryModule;
+      if (names.some((name) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))) return true;
     }
   }
+  if (isOfOwn && node.body.some((item) => item.nodeType !== "Import" && item.nodeType !== "ImportFrom")) {
+    vm.warnings.push({
+      message: "this try block is read as if what it imports could be imported",
+      at: placeOfSite({ source: frame.module.source, node }),
+      hint: "kfk model --verify compares with what Python says",
+    });
+  }
   return false;
+}
+
+/** What is imported under another name than it is installed by. */
+const INSTALLED_AS: ReadonlyMap<string, string> = new Map([
+  ["sklearn", "scikit-learn"],
+  ["yaml", "pyyaml"],
+  ["cv2", "opencv-python"],
+  ["PIL", "pillow"],
+  ["bs4", "beautifulsoup4"],
+  ["dotenv", "python-dotenv"],
+]);
+
+function isDeclared(vm: Vm, path: string): boolean {
+  const top = path.split(".", 1)[0] ?? path;
+  return vm.host.isDeclared?.(INSTALLED_AS.get(top) ?? top) ?? false;
 }
 
 function isKnown(vm: Vm, module: string): boolean {
