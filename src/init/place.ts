@@ -69,7 +69,7 @@ function findRoot(
 }
 
 /** `settings.py` is read, not run; one that is not understood leaves the defaults. */
-function readConf(world: Pick<World, "files" | "env">, facts: ProjectFacts): Conf {
+function readConf(world: Pick<World, "files" | "env" | "parseToml">, facts: ProjectFacts): Conf {
   try {
     const { confSource, loader } = readSettings(projectHost(world, facts), {
       package: facts.package,

@@ -31,6 +31,8 @@ export interface Era {
   readonly prefixNamespaces: boolean;
   /** Where the registry is: a context class, a hook, or the module `pipeline_registry`. */
   readonly registry: "context" | "hook" | "module and hooks" | "module";
+  /** `kedro.pipeline.modular_pipeline` is a module that can be imported (below 1.0). */
+  readonly hasModularPipeline: boolean;
   /** `settings.py` is read (0.17.0). */
   readonly hasSettings: boolean;
   /** The setting that names the conf folder. */
@@ -64,6 +66,7 @@ export function eraOf(version: string): Era {
     mapsConfirms: since(0, 19, 13),
     prefixNamespaces: !since(1, 0, 0),
     registry: since(0, 18, 0) ? "module" : since(0, 17, 2) ? "module and hooks" : since(0, 17, 0) ? "hook" : "context",
+    hasModularPipeline: !since(1, 0, 0),
     hasSettings: since(0, 17, 0),
     confSetting: since(0, 18, 0) ? "CONF_SOURCE" : "CONF_ROOT",
     loaderFrom: since(0, 18, 0) ? "setting" : "hook",

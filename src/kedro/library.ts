@@ -59,7 +59,7 @@ function build(vm: () => Vm, name: string, era: Era, findPipelines: FindPipeline
     case "kedro.pipeline.pipeline":
       return library(name, { Pipeline: pipelineClass, pipeline });
     case "kedro.pipeline.modular_pipeline":
-      return library(name, { pipeline });
+      return era.hasModularPipeline ? library(name, { pipeline }) : undefined;
     case "kedro.framework.project":
       return library(name, { find_pipelines: func("find_pipelines", name, findPipelines) });
     case "kedro.framework.hooks":

@@ -107,6 +107,11 @@ export function guarded<T>(work: () => T): T {
 type Add = (result: Value, site: Site) => void;
 
 function addModule(vm: Vm, packageName: string, isOptional: boolean, add: Add): boolean {
+  // Kedro imports the settings first; what they import of the project acts on it.
+  const settings = vm.host.source(`${packageName}.settings`);
+  const top = packageName.split(".", 1)[0] ?? packageName;
+  if (settings && new RegExp(`\\b(?:from|import)\\s+(?:\\.|${top}\\b)`).test(settings.text))
+    loadModule(vm, `${packageName}.settings`, undefined);
   const module = loadModule(vm, `${packageName}.pipeline_registry`, undefined);
   if (module === undefined && isOptional) return false;
   if (module === undefined) throw noRegistry(packageName);

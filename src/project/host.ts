@@ -5,9 +5,10 @@ import { join, relative, resolve } from "node:path";
 import type { Host } from "../python/host.ts";
 import type { World } from "../world.ts";
 import type { ProjectFacts } from "./find.ts";
+import { findRequirement } from "./requirements.ts";
 
 /** A host for the project. Nothing outside its root is ever read. */
-export function projectHost(world: Pick<World, "files" | "env">, facts: ProjectFacts): Host {
+export function projectHost(world: Pick<World, "files" | "env" | "parseToml">, facts: ProjectFacts): Host {
   const { files } = world;
   const sources = join(facts.root, facts.sourceDir);
   const inside = (path: string): string | undefined => {
@@ -35,6 +36,7 @@ export function projectHost(world: Pick<World, "files" | "env">, facts: ProjectF
       const absolute = inside(path);
       return absolute === undefined ? undefined : files.readText(absolute);
     },
+    isDeclared: (name) => findRequirement(world, facts.root, name) !== null,
     isFolder: (path) => {
       const absolute = inside(path);
       return absolute !== undefined && files.kind(absolute) === "folder";

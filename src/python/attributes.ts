@@ -22,7 +22,7 @@ import {
   type Site,
   type Value,
 } from "./value.ts";
-import { raise, type Vm } from "./vm.ts";
+import { raise, type ModuleValue, type Vm } from "./vm.ts";
 
 /** The value of an attribute. Raises AttributeError where it is certain; with `soft` undefined instead. */
 export function attributeOf(vm: Vm, value: Value, name: string, site: Site): Value;
@@ -69,6 +69,16 @@ export function setAttribute(vm: Vm, value: Value, name: string, item: Value, si
       });
     case "tuple":
       throw raise("AttributeError", `can't set attribute '${name}'`, site);
+    case "library":
+      if (!/^kedro(?:\.|$)/.test(value.name)) return;
+      throw new KfkError(
+        "PY_UNKNOWN",
+        `assigning "${name}" of ${value.name} changes what Kedro does, which is not followed`,
+        {
+          at: placeOfSite(site),
+          hint: "use --from python",
+        },
+      );
     default:
       poisonValue(value, unknown(`an attribute was assigned`, site));
   }
@@ -119,8 +129,15 @@ function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined
       return value.external === undefined
         ? derive(value, site)
         : external(`${value.external}.${name}`, value.site ?? site);
-    case "module":
-      return moduleAttribute(vm, value, name, site);
+    case "module": {
+      const found = moduleAttribute(vm, value, name, site);
+      // Python sets a package's attribute when the import of the module has ended.
+      const isHalf =
+        isObj(found ?? null) && (found as Obj).kind === "module" && (found as ModuleValue).state === "executing";
+      if (isHalf && (found as ModuleValue).name === `${value.name}.${name}`)
+        return unknown(`"${name}" is imported in a circle with ${value.name}`, site);
+      return found;
+    }
     case "library":
       return (
         value.attributes.get(name) ?? vm.library(`${value.name}.${name}`) ?? external(`${value.name}.${name}`, site)

@@ -9,7 +9,7 @@ import { findInClass } from "./lineage.ts";
 import { executeBlock } from "./execute.ts";
 import { ensureBody } from "./modules.ts";
 import type { Arguments, ExprNode, StmtNode } from "./parse.ts";
-import { poisonCallee, poisonNames, poisonValue } from "./poison.ts";
+import { giveAway, poisonNames } from "./poison.ts";
 import {
   derive,
   dictFrom,
@@ -20,6 +20,7 @@ import {
   unknown,
   unknownOf,
   type PyIterator,
+  type Builtin,
   type CallArguments,
   type FunctionBody,
   type FunctionValue,
@@ -38,7 +39,7 @@ export function callValue(vm: Vm, func: Value, args: CallArguments, site: Site):
       case "function":
         return func.memo ? callRemembered(vm, func, func.memo, args, site) : callFunction(vm, func, args, site);
       case "builtin":
-        return func.call(args, site);
+        return callBuiltin(vm, func, args, site);
       case "method":
         if (func.func.kind === "unknown") return callUnknown(vm, func.func, args, site);
         return callValue(vm, func.func, { positional: [func.self, ...args.positional], keywords: args.keywords }, site);
@@ -116,14 +117,25 @@ export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Si
     func.external === undefined
       ? derive(func, site)
       : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
-  for (const value of [...args.positional, ...args.keywords.values()]) {
-    poisonValue(value, result);
-    if (isObj(value) && value.kind === "function") poisonCallee(vm, value, result);
-  }
+  for (const value of [...args.positional, ...args.keywords.values()]) giveAway(vm, value, result);
   return result;
 }
 
 // --- internal ---
+
+/** A builtin that cannot say what it gives may not have called what it was given as often as Python does. */
+function callBuiltin(vm: Vm, func: Builtin, args: CallArguments, site: Site): Value {
+  const result = func.call(args, site);
+  const doubt = isObj(result) && result.kind !== "custom" && result.kind !== "iterator" ? unknownOf(result) : undefined;
+  if (doubt) {
+    for (const value of [...args.positional, ...args.keywords.values()]) {
+      if (isObj(value) && CALLABLE.has(value.kind)) giveAway(vm, value, doubt);
+    }
+  }
+  return result;
+}
+
+const CALLABLE: ReadonlySet<string> = new Set(["function", "builtin", "method", "partial"]);
 
 /** A call through `functools.cache`: equal arguments give the same object again. */
 function callRemembered(vm: Vm, func: FunctionValue, memo: Map<string, Value>, args: CallArguments, site: Site): Value {

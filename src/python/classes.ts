@@ -5,6 +5,7 @@
 import { callUnknown, callValue } from "./call.ts";
 import { evaluate } from "./evaluate.ts";
 import { executeBlock } from "./execute.ts";
+import { giveAway } from "./poison.ts";
 import { fieldsOf, findInClass, hasLineage, knownBase, lineage, mangled, unknownBase } from "./lineage.ts";
 import { equal } from "./operators.ts";
 import type { StmtNode } from "./parse.ts";
@@ -74,10 +75,15 @@ export function makeClass(
     if (keyword.arg !== "metaclass" || (isObj(value) && value.kind === "unknown" && value.external === "abc.ABCMeta"))
       continue;
     cls.poison = unknown(`"${node.name}" has a metaclass that is not followed`, site);
+    if (isObj(value) && value.kind === "class")
+      for (const method of value.attributes.values()) giveAway(vm, method, cls.poison);
   }
-  for (const base of parents)
-    if (findInClass(base, "__init_subclass__") !== undefined)
-      cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
+  for (const base of parents) {
+    const shaper = findInClass(base, "__init_subclass__");
+    if (shaper === undefined) continue;
+    cls.poison = unknown(`"${base.name}" acts on its subclasses`, site);
+    giveAway(vm, shaper, cls.poison);
+  }
   return cls;
 }
 

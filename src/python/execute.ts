@@ -11,7 +11,16 @@ import { leaving, type Manager } from "./managers.ts";
 import { makeClass } from "./classes.ts";
 import { evaluate, findName } from "./evaluate.ts";
 import { textOf } from "./format.ts";
-import { absoluteName, external, importModule, moduleAttribute, publicNames, attributeOfImport } from "./modules.ts";
+import {
+  absoluteName,
+  external,
+  importModule,
+  isOfProject,
+  loadNamed,
+  moduleAttribute,
+  publicNames,
+  attributeOfImport,
+} from "./modules.ts";
 import { binary, deleteItem, equal, isUnknown, iterate, setItem, truth } from "./operators.ts";
 import { parseModule, type ExprNode, type PatternNode, type StmtNode } from "./parse.ts";
 import { hasJump, poisonNames, poisonRegion } from "./poison.ts";
@@ -26,6 +35,8 @@ import {
   unknown,
   unknownOf,
   type FunctionValue,
+  type LibraryModule,
+  type Obj,
   type Site,
   type Unknown,
   type Value,
@@ -318,6 +329,7 @@ function executeImport(
   for (const { name, asname } of node.names) {
     if (name !== "*") {
       if (isObj(target) && target.kind === "module" && frame.isModule) {
+        loadNamed(vm, frame.module, target, name, site);
         frame.names.set(asname ?? name, { lazy: true, module: target, name, site });
       } else bind(frame, asname ?? name, attributeOfImport(vm, target, path, name, site));
       continue;
@@ -502,6 +514,7 @@ function executeTry(
   const before = vm.unknownCalls;
   const doubtsBefore = doubtCount();
   let ending: Ending | undefined;
+  let isOpen = false;
   try {
     ending = executeBlock(vm, frame, node.body);
     const onlyImports = node.body.every((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
@@ -518,12 +531,7 @@ function executeTry(
         const jumped = skipRegion(vm, frame, [...node.body, ...handlers], doubt, rest);
         if (ending || jumped) ending = { kind: "return", value: doubt };
       }
-    } else if (
-      node.handlers.length > 0 &&
-      node.body.some((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom")
-    ) {
-      assumeInstalled(vm, frame, node);
-    }
+    } else if (node.handlers.length > 0 && mayBeMissing(vm, frame, node)) isOpen = true;
   } catch (error) {
     const problem = error instanceof PyRaise ? error : undefined;
     if (!problem) throw error;
@@ -540,37 +548,90 @@ function executeTry(
     if (error instanceof PyRaise) executeBlock(vm, frame, node.finalbody);
     throw error;
   }
+  if (isOpen) ending = doubtImports(vm, frame, node, rest) ?? ending;
   return executeBlock(vm, frame, node.finalbody) ?? ending;
 }
 
 /**
- * Names that a handler and the body both assign (`HAS_X = True`) depend on whether a library is installed, which is
- * not known; what the body imports is taken as imported.
+ * A `try` whose body imports something that is not surely there may go either way. What both ways leave different is
+ * in doubt: names that a handler assigns, and all that the rest of the body and `else` do; what the body imports
+ * counts as imported, because its value says nothing about the graph. A handler that raises again leaves nothing.
  */
-function assumeInstalled(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): void {
-  const isOpen = node.body.some((item) => {
-    if (item.nodeType === "Import") return item.names.some(({ name }) => !isKnown(vm, name));
-    return item.nodeType === "ImportFrom" && (item.level ?? 0) === 0 && !isKnown(vm, item.module ?? "");
-  });
-  if (!isOpen) return;
+function doubtImports(
+  vm: Vm,
+  frame: Frame,
+  node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>,
+  rest: readonly StmtNode[],
+): Ending | undefined {
+  const imports = node.body.filter((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
+  if (node.handlers.every((handler) => handler.body.at(-1)?.nodeType === "Raise")) return undefined;
+  const imported = imports.flatMap(({ names }) =>
+    names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name),
+  );
   const doubt = unknown("it depends on whether a library is installed", { source: frame.module.source, node });
-  if (node.body.some((item) => item.nodeType !== "Import" && item.nodeType !== "ImportFrom")) {
+  const handlers = node.handlers.flatMap((handler) => handler.body);
+  const kept = new Map(imported.map((name) => [name, frame.names.get(name)]));
+  const ending = skipRegion(vm, frame, [...node.body, ...node.orelse, ...handlers], doubt, rest);
+  for (const [name, value] of kept) if (value !== undefined) frame.names.set(name, value);
+  return ending;
+}
+
+type ImportNode = Extract<StmtNode, { nodeType: "Import" | "ImportFrom" }>;
+
+/** Modules that an import statement names, and names it takes from them. */
+function importedBy(
+  frame: Frame,
+  item: ImportNode,
+): readonly { readonly path: string; readonly names: readonly string[] }[] {
+  if (item.nodeType === "Import") return item.names.map(({ name }) => ({ path: name, names: [] }));
+  const path = item.module ?? "";
+  const names = item.names.map(({ name }) => name);
+  return [{ path: (item.level ?? 0) > 0 ? frame.module.name : path, names }];
+}
+
+/**
+ * Whether an import of a `try` body may fail: of a library that kfk does not know and the project does not ask for, or
+ * of a name that Kedro lacks. The project's own modules count as there, as everywhere; a warning says so.
+ */
+function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): boolean {
+  let isOfOwn = false;
+  for (const item of node.body) {
+    if (item.nodeType !== "Import" && item.nodeType !== "ImportFrom") continue;
+    for (const { path, names } of importedBy(frame, item)) {
+      if (isOfProject(vm, path) || path === frame.module.name) {
+        isOfOwn = true;
+        continue;
+      }
+      if (!isKnown(vm, path) && !isDeclared(vm, path)) return true;
+      const library = vm.library(path);
+      if (!/^kedro(?:\.|$)/.test(path) || !isObj(library ?? null)) continue;
+      const { attributes } = library as LibraryModule;
+      if (names.some((name) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))) return true;
+    }
+  }
+  if (isOfOwn && node.body.some((item) => item.nodeType !== "Import" && item.nodeType !== "ImportFrom")) {
     vm.warnings.push({
-      message: "this try block is read as if what it imports were installed",
+      message: "this try block is read as if what it imports could be imported",
       at: placeOfSite({ source: frame.module.source, node }),
       hint: "kfk model --verify compares with what Python says",
     });
   }
-  const imported = new Set(
-    node.body.flatMap((item) =>
-      item.nodeType === "Import" || item.nodeType === "ImportFrom"
-        ? item.names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name)
-        : [],
-    ),
-  );
-  for (const handler of node.handlers) {
-    for (const name of assignedNames(handler.body)) if (!imported.has(name)) bind(frame, name, doubt);
-  }
+  return false;
+}
+
+/** What is imported under another name than it is installed by. */
+const INSTALLED_AS: ReadonlyMap<string, string> = new Map([
+  ["sklearn", "scikit-learn"],
+  ["yaml", "pyyaml"],
+  ["cv2", "opencv-python"],
+  ["PIL", "pillow"],
+  ["bs4", "beautifulsoup4"],
+  ["dotenv", "python-dotenv"],
+]);
+
+function isDeclared(vm: Vm, path: string): boolean {
+  const top = path.split(".", 1)[0] ?? path;
+  return vm.host.isDeclared?.(INSTALLED_AS.get(top) ?? top) ?? false;
 }
 
 function isKnown(vm: Vm, module: string): boolean {

@@ -18,6 +18,8 @@ export interface Host {
   readonly env: (name: string) => string | undefined;
   /** Text of a file inside the project, by its path relative to the project; undefined when there is none. */
   readonly file: (path: string) => string | undefined;
+  /** True when the project asks for a package, by the name under which it is installed. Absent: unknown. */
+  readonly isDeclared?: (name: string) => boolean;
   /** True when a path inside the project is a folder. Absent: unknown. */
   readonly isFolder?: (path: string) => boolean;
   /**

@@ -47,6 +47,7 @@ export function methodOf(vm: Vm, self: Value, name: string, site: Site): Value |
   return {
     kind: "builtin",
     name,
+    self,
     call: (args, at) => {
       const poison = unknownOf(self);
       if (poison) return derive(poison, at);

@@ -1,14 +1,15 @@
 /**
  * Importing: finds project modules, indexes them, and executes them only when their code is needed.
  *
- * A module whose top-level statements might change something of another project module (a call of a project function
- * that may register things, an assignment into an imported object) is executed at once, as Python would. All others
- * are indexed; a function taken from them is a name with a place. A project module that does not exist raises
- * ModuleNotFoundError, as in Python; other packages are taken to be installed.
+ * A module whose top-level statements might change something outside it, or read what others might change
+ * (`effects.ts`), is executed at once, as Python would. All others are indexed; a function taken from them is a name
+ * with a place. A project module that does not exist raises ModuleNotFoundError, as in Python; other packages are
+ * taken to be installed.
  */
 import { KfkError } from "../error.ts";
+import { hasEffects } from "./effects.ts";
 import { executeModule } from "./execute.ts";
-import { indexModule, namesOf, type FromImport, type TopStatement } from "./index.ts";
+import { indexModule, type FromImport, type ModuleIndex, type TopStatement } from "./index.ts";
 import { normalizeSource } from "./parse.ts";
 import { PyRaise, unknown, type FunctionValue, type Site, type Value } from "./value.ts";
 import { raise, type LazyName, type ModuleValue, type Vm } from "./vm.ts";
@@ -56,15 +57,14 @@ export function loadModule(vm: Vm, name: string, site: Site | undefined): Module
     if (known.failure) throw known.failure;
     return known;
   }
-  const source = loadSource(vm, name);
+  const source = indexedSource(vm, name);
   if (!source) return undefined;
-  const text = normalizeSource(source.text);
   const module: ModuleValue = {
     kind: "module",
     name,
-    source: { file: source.file, text },
+    source: { file: source.file, text: source.text },
     isPackage: source.isPackage,
-    index: indexModule(text),
+    index: source.index,
     state: "loading",
     frame: undefined as never,
     indexed: new Map(),
@@ -80,8 +80,9 @@ export function loadModule(vm: Vm, name: string, site: Site | undefined): Module
   try {
     const parent = name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "";
     if (parent !== "" && !vm.modules.has(parent)) loadModule(vm, parent, site);
-    if (!module.index.exact) executeModule(vm, module);
-    else if (runsOthers(vm, module)) executeModule(vm, module);
+    const asks = { isOfProject: (path: string) => isOfProject(vm, path), index: (path: string) => indexOf(vm, path) };
+    if (!module.index.exact || hasEffects(module, asks)) executeModule(vm, module);
+    else loadImports(vm, module);
     if (module.state === "loading") module.state = "loaded";
   } catch (error) {
     if (error instanceof PyRaise || error instanceof KfkError) module.failure = error;
@@ -126,6 +127,15 @@ export function resolveLazy(vm: Vm, lazy: LazyName): Value {
   throw raise("ImportError", `cannot import name '${lazy.name}' from '${lazy.module.name}'`, lazy.site);
 }
 
+/**
+ * Loads the module that `from target import name` means when `target` itself binds no such name, as Python does at
+ * that statement. In the package's own `from . import name` the name that is bound is the one that is looked for.
+ */
+export function loadNamed(vm: Vm, from: ModuleValue, target: ModuleValue, name: string, site: Site): boolean {
+  const isBound = target !== from && (target.index.bindings.has(name) || target.frame.names.has(name));
+  return !isBound && loadModule(vm, `${target.name}.${name}`, site) !== undefined;
+}
+
 /** Names that `from module import *` binds. */
 export function publicNames(vm: Vm, module: ModuleValue, site: Site): readonly string[] | undefined {
   const all = moduleAttribute(vm, module, "__all__", site);
@@ -163,6 +173,33 @@ function loadSource(vm: Vm, name: string): { file: string; text: string; isPacka
   const cut = name.lastIndexOf(".");
   const isFolder = vm.host.folders(name.slice(0, Math.max(cut, 0))).includes(name.slice(cut + 1));
   return isFolder ? { file: `${name.replaceAll(".", "/")}/`, text: "", isPackage: true } : undefined;
+}
+
+interface IndexedSource {
+  readonly file: string;
+  readonly text: string;
+  readonly isPackage: boolean;
+  readonly index: ModuleIndex;
+}
+
+const indexes = new WeakMap<Vm, Map<string, IndexedSource | undefined>>(); // modules that were looked at before they are loaded
+
+function indexedSource(vm: Vm, name: string): IndexedSource | undefined {
+  let known = indexes.get(vm);
+  if (!known) indexes.set(vm, (known = new Map()));
+  if (known.has(name)) return known.get(name);
+  const source = loadSource(vm, name);
+  const text = source && normalizeSource(source.text);
+  const found = source && text !== undefined ? { ...source, text, index: indexModule(text) } : undefined;
+  known.set(name, found);
+  return found;
+}
+
+function indexOf(
+  vm: Vm,
+  name: string,
+): { readonly index: ModuleIndex; readonly text: string; readonly isPackage: boolean } | undefined {
+  return isOfProject(vm, name) ? indexedSource(vm, name) : undefined;
 }
 
 function lookUp(vm: Vm, module: ModuleValue, name: string): Value | undefined {
@@ -282,55 +319,20 @@ function starTarget(vm: Vm, module: ModuleValue, star: FromImport, site: Site): 
   return typeof target === "object" && target !== null && target.kind === "module" ? target : undefined;
 }
 
-/**
- * Loads what a module imports at its top level, and tells whether the module has to be executed at once because its
- * own statements may change something outside it.
- */
-function runsOthers(vm: Vm, module: ModuleValue): boolean {
-  const ofProject = new Map<string, { readonly module: ModuleValue; readonly name: string | undefined }>();
+/** Loads what a module that is only indexed imports at its top level, in order. Raises ImportError for missing names. */
+function loadImports(vm: Vm, module: ModuleValue): void {
   for (const statement of module.index.statements) {
     const site: Site = { source: module.source, node: { lineno: statement.line, col_offset: 0 } };
-    if (statement.kind === "import") {
-      for (const { module: path } of statement.names) {
-        const target = importModule(vm, path, site);
-        if (isModule(target))
-          for (const name of namesOf(statement)) ofProject.set(name, { module: target, name: undefined });
-      }
-    } else if (statement.kind === "from") {
-      const path = absoluteName(module, statement, site);
-      const target = importModule(vm, path, site);
-      if (!isModule(target)) continue;
-      for (const { name, as } of statement.names) {
-        if (name === "*") {
-          for (const item of target.index.bindings.keys()) ofProject.set(item, { module: target, name: item });
-          continue;
-        }
-        if (!surelyHas(vm, target, name))
-          throw raise("ImportError", `cannot import name '${name}' from '${path}'`, site);
-        ofProject.set(as ?? name, { module: target, name });
-      }
+    if (statement.kind === "import") for (const { module: path } of statement.names) importModule(vm, path, site);
+    if (statement.kind !== "from") continue;
+    const path = absoluteName(module, statement, site);
+    const target = importModule(vm, path, site);
+    if (!isModule(target)) continue;
+    for (const { name } of statement.names) {
+      if (name === "*" || loadNamed(vm, module, target, name, site)) continue;
+      if (!surelyHas(vm, target, name)) throw raise("ImportError", `cannot import name '${name}' from '${path}'`, site);
     }
   }
-  for (const statement of module.index.statements) {
-    if (statement.kind === "import" || statement.kind === "from" || statement.kind === "docstring") continue;
-    if (statement.kind === "typing") continue;
-    const text = effectText(module.source.text, statement);
-    if (text === "") continue;
-    if (
-      /\b(?:environ|putenv|load_dotenv|setattr|__setitem__)\b/.test(text) &&
-      /environ\s*\[|environ\.(?:setdefault|update|pop)|putenv|load_dotenv|setattr/.test(text)
-    )
-      return true;
-    if (statement.kind === "other" && /^\s*(?:from|import)\s/m.test(text)) {
-      // Conditional imports: execution decides which of them count.
-      if (/\bfrom\s+\./.test(text)) return true;
-    }
-    for (const [name, origin] of ofProject) {
-      if (!new RegExp(`(?<![\\w.])${escapeForRegExp(name)}(?!\\w)`).test(text)) continue;
-      if (mayChange(origin.module, origin.name)) return true;
-    }
-  }
-  return false;
 }
 
 /** False only when an exact index shows that a name is missing. Loads submodules as Python does. */
@@ -340,42 +342,6 @@ function surelyHas(vm: Vm, target: ModuleValue, name: string): boolean {
   if (index.bindings.has("__getattr__")) return true;
   if (loadModule(vm, `${target.name}.${name}`, undefined)) return true;
   return new RegExp(`(?<!\\w)${escapeForRegExp(name)}(?!\\w)`).test(index.otherText);
-}
-
-/** The part of a statement that runs at import: decorators of a `def`, bases of a class, everything else. */
-function effectText(text: string, statement: TopStatement): string {
-  const whole = text.slice(statement.start, statement.end);
-  if (statement.kind === "def") {
-    return statement.decorated ? whole.slice(0, whole.search(/^(?:async\s+)?def\b/m)) : "";
-  }
-  if (statement.kind === "class")
-    return statement.decorated || statement.hasBases ? (whole.split(":", 1)[0] ?? "") : "";
-  if (statement.kind === "assign" && !/[([]/.test(whole)) return "";
-  return whole;
-}
-
-/** True when using `name` of a module at import time might change the module's state. */
-function mayChange(module: ModuleValue, name: string | undefined): boolean {
-  if (name === undefined) return true;
-  const [statement] = module.index.bindings.get(name) ?? [];
-  if (statement?.kind === "assign") {
-    return !/^[^=]*=\s*(?:["'\d(]|True|False|None|-)/.test(module.source.text.slice(statement.start, statement.end));
-  }
-  if (statement?.kind !== "def") return statement?.kind !== "class" || statement.hasBases;
-  const body = module.source.text.slice(statement.start, statement.end);
-  if (/\b(?:global|environ|setattr)\b/.test(body)) return true;
-  for (const other of module.index.statements) {
-    if (other === statement || other.kind === "docstring" || other.kind === "typing") continue;
-    if (other.kind === "import" || (other.kind === "from" && other.level === 0)) continue;
-    for (const bound of namesOf(other)) {
-      if (
-        new RegExp(`(?<![\\w.])${escapeForRegExp(bound)}(?!\\w)`).test(body) &&
-        !/^(?:log|logger|LOG|LOGGER|_logger)$/.test(bound)
-      )
-        return true;
-    }
-  }
-  return module.index.otherText !== "" && /\b(?:for|while|if|\.append|\.update)\b/.test(module.index.otherText);
 }
 
 function isModule(value: Value): value is ModuleValue {

@@ -6,6 +6,7 @@
  */
 import { findName } from "./evaluate.ts";
 import { bind } from "./execute.ts";
+import { ensureBody } from "./modules.ts";
 import type { ExprNode, StmtNode } from "./parse.ts";
 import { isObj, type ClassValue, type FunctionValue, type Unknown, type Value } from "./value.ts";
 import type { Frame, Vm } from "./vm.ts";
@@ -46,6 +47,12 @@ export function poisonValue(value: Value, doubt: Unknown, depth = 0): void {
   }
 }
 
+/** A value that something unknown was given: it may change it, and call it, or what it holds, if that can be called. */
+export function giveAway(vm: Vm, value: Value, doubt: Unknown): void {
+  poisonValue(value, doubt);
+  poisonCallees(vm, value, doubt, 0);
+}
+
 /** Whether statements may leave the block they stand in: by `return`, or by a jump of the loop around them. */
 export function hasJump(region: readonly StmtNode[]): "return" | "loop" | undefined {
   let found: "return" | "loop" | undefined;
@@ -75,6 +82,41 @@ export function hasJump(region: readonly StmtNode[]): "return" | "loop" | undefi
 }
 
 // --- internal ---
+
+function poisonCallees(vm: Vm, value: Value, doubt: Unknown, depth: number): void {
+  if (!isObj(value) || depth > 6) return;
+  const inside = (items: Iterable<Value>): void => {
+    for (const item of items) poisonCallees(vm, item, doubt, depth + 1);
+  };
+  switch (value.kind) {
+    case "function":
+      ensureBody(vm, value);
+      visitFunction(vm, value, doubt, new Set());
+      return;
+    case "builtin":
+      if (value.self !== undefined) poisonValue(value.self, doubt);
+      return;
+    case "property":
+      inside([value.getter]);
+      return;
+    case "method":
+      poisonValue(value.self, doubt);
+      inside([value.func]);
+      return;
+    case "partial":
+      for (const item of [...value.positional, ...value.keywords.values()]) poisonValue(item, doubt);
+      inside([value.func, ...value.positional, ...value.keywords.values()]);
+      return;
+    case "list":
+    case "tuple":
+      inside(value.items);
+      return;
+    case "dict":
+      inside([...value.map.values()].map((entry) => entry.value));
+      return;
+    default:
+  }
+}
 
 function visit(vm: Vm, frame: Frame, value: unknown, doubt: Unknown, isOwn: boolean, seen: Set<unknown>): void {
   if (Array.isArray(value)) {
@@ -239,11 +281,6 @@ function findMethod(cls: ClassValue, name: string): FunctionValue | undefined {
     if (found) return found;
   }
   return undefined;
-}
-
-/** A function of the project that something unknown was given and may call. */
-export function poisonCallee(vm: Vm, func: FunctionValue, doubt: Unknown): void {
-  visitFunction(vm, func, doubt, new Set());
 }
 
 function visitFunction(vm: Vm, func: FunctionValue, doubt: Unknown, seen: Set<unknown>): void {

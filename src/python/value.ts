@@ -134,6 +134,8 @@ export interface Builtin {
   /** `str`, `list`, …: usable with isinstance. */
   readonly type?: string;
   readonly attributes?: ReadonlyMap<string, Value>;
+  /** The list, dict or set that this is a method of. */
+  readonly self?: Value;
   /** Classes of the project may extend it; true for attributes that they must not have of their own. */
   readonly isOwn?: (name: string) => boolean;
   /** Python's `__module__` where it is known: `operator`, `builtins`. */
