@@ -33,6 +33,8 @@ export interface Link {
   /** Longest time for all attempts of one request. */
   readonly budgetMs: number;
   readonly userAgent: string;
+  /** Gives up every request over this link. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Header name → text. */
@@ -68,7 +70,8 @@ export interface Result {
  *
  * Errors: SERVER_TOKEN_FILE when the token cannot be read.
  */
-export async function request(link: Link, ask: Ask): Promise<Result> {
+export async function request(link: Link, asked: Ask): Promise<Result> {
+  const ask = link.signal === undefined ? asked : { ...asked, signal: both(link.signal, asked.signal) };
   const { clock } = link.world;
   const startedMs = clock.monotonicMs();
   let rereads = 1;
@@ -135,6 +138,10 @@ export function retryAfterMs(link: Link, answer: Answer): number {
 
 // --- internal ---
 
+function both(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined || other === one ? one : AbortSignal.any([one, other]);
+}
+
 function bearer(token: Secret | undefined): LoginHeaders {
   return token === undefined ? {} : { authorization: makeSecret(`Bearer ${token.reveal()}`) };
 }
@@ -175,6 +182,9 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
     const shown = response.status >= 300 ? withoutLogin(body, login) : body;
     return (ask.text ? readTextAnswer : readAnswer)(response.status, response.headers, shown);
   } catch (error) {
+    if (ask.signal?.aborted && !late.signal.aborted) {
+      return { kind: "silent", message: "given up before there was an answer", sent: true, tls: false };
+    }
     return readFailure(error, late.signal.aborted ? attemptMs : undefined);
   } finally {
     ended.abort();
