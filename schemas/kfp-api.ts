@@ -104,6 +104,13 @@ export const runV2Schema = v.pipe(
   v.transform((each) => ({ id: each.run_id, name: each.display_name })),
 );
 
+/** `GET …/runs/{id}` of v2beta1: the states that a run went through, oldest first; a state may be absent. */
+export const runHistorySchema = v.looseObject({
+  run_id: v.string(),
+  state: text,
+  state_history: v.optional(v.array(v.looseObject({ state: text })), []),
+});
+
 /** An artifact, `…:read`: base64. */
 export const artifactSchema = v.looseObject({ data: v.string() });
 

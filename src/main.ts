@@ -28,4 +28,6 @@ if (argv.length === 1 && argv[0] === "--version") {
     world.err.write(`error: a bug in kfk ${version} ${commit}; please report it with the lines below\n${stack}\n`);
     process.exitCode = STATUS.bug;
   }
+  // a request that was given up may keep its connection for a while; everything is written by now
+  process.exit();
 }

@@ -33,9 +33,9 @@ export async function connectAnywhere(call: Call): Promise<Server> {
 export async function nodeSources(call: Call, run: RunInfo | undefined): Promise<Sources> {
   if (run === undefined) return () => undefined;
   const read = await projectIfAny(call);
-  if (read === undefined || !run.description.includes(` for ${read.model.project.name.slice(0, 80)} (`)) {
-    return () => undefined;
-  }
+  if (read === undefined) return () => undefined;
+  const { isFrom } = await import("../cluster/runs.ts");
+  if (!isFrom(run.description, { project: read.model.project.name })) return () => undefined;
   return sourcesOf(read);
 }
 

@@ -1,5 +1,6 @@
 import type { ArgsDef } from "citty";
 import { KfkError } from "../error.ts";
+import { listen } from "./interrupt.ts";
 import { parseDuration } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
@@ -26,43 +27,49 @@ export const logs: Verb = {
     const tail = readTail(options.text("tail"));
     const since = options.text("since");
     const sinceMs = since === undefined ? null : parseDuration("since", since);
-    const [{ connectAnywhere, findRunId }, { followLogs }, { printable }] = await Promise.all([
+    const interrupt = listen(call.world);
+    const stoppable = { ...call, stop: interrupt.signal };
+    const [{ connectAnywhere, findRunId }, { followLogs }, { printable }, { makeRedactor }] = await Promise.all([
       import("./find-run.ts"),
       import("../cluster/follow.ts"),
       import("../view/failure.ts"),
+      import("../secrets.ts"),
     ]);
-    const server = await connectAnywhere(call);
-    const id = await findRunId(call, server, call.positionals[0] as string);
-    const stop = new AbortController();
-    let signal: string | undefined;
-    const unlisten = call.world.onSignal((name) => {
-      signal ??= name;
-      stop.abort();
-    });
     const hasPrefix = options.flag("prefix") !== false;
-    try {
+    // what a pod prints is for people, although it goes to stdout
+    const { forPeople } = makeRedactor(call.world.env);
+    const work = async (): Promise<void> => {
+      const server = await connectAnywhere(stoppable);
+      const id = await findRunId(call, server, call.positionals[0] as string);
       await followLogs(server, id, {
         node: options.text("node"),
         isFailedOnly: options.flag("failed") === true,
         isFollowing: options.flag("follow") === true,
         tail,
         sinceMs,
-        signal: stop.signal,
+        signal: interrupt.signal,
         onLines: (step, lines) => {
-          const texts = lines.map((line) => `${hasPrefix ? `${step} | ` : ""}${printable(line)}\n`);
+          const texts = lines.map(
+            (line) => `${hasPrefix ? `${printable(step)} | ` : ""}${printable(forPeople(line))}\n`,
+          );
           call.world.out.write(texts.join(""));
         },
         onTrouble: (text) => call.say(text),
       });
-      if (signal !== undefined) throw interrupted(signal);
+      if (interrupt.came()) throw interrupt.error(LEFT);
+    };
+    try {
+      await interrupt.during(work(), LEFT);
       return 0;
     } finally {
-      unlisten();
+      interrupt.close();
     }
   },
 };
 
 // --- internal ---
+
+const LEFT = "stopped; the run goes on";
 
 function readTail(text: string | undefined): number {
   if (text === undefined) return Infinity;
@@ -70,8 +77,4 @@ function readTail(text: string | undefined): number {
   throw new KfkError("USAGE_VALUE", `--tail wants a number of lines, and this is "${text}"`, {
     hint: "for example --tail 100",
   });
-}
-
-function interrupted(signal: string): KfkError {
-  return new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", "stopped; the run goes on");
 }

@@ -1,5 +1,9 @@
-import type { Verb } from "./verb.ts";
-import { readLimits, WAIT_OPTIONS, waitAndTell } from "./wait.ts";
+import type { RunEnd } from "../cluster/wait.ts";
+import { KfkError } from "../error.ts";
+import type { Sources } from "../view/failure.ts";
+import { type Interrupt, listen } from "./interrupt.ts";
+import type { Call, Verb } from "./verb.ts";
+import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
 
 export const retry: Verb = {
   name: "retry",
@@ -12,20 +16,61 @@ export const retry: Verb = {
   positionals: ["RUN"],
   examples: ["kfk retry @latest --wait", "kfk retry 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70"],
   run: async (call) => {
-    const [{ connectAnywhere, findRunId, nodeSources }, { retryRun }, { linkTo }, { settleRetry }] = await Promise.all([
+    const limits = readLimits(call);
+    const interrupt = listen(call.world);
+    try {
+      return await goOn({ ...call, stop: interrupt.signal }, limits, interrupt);
+    } finally {
+      interrupt.close();
+    }
+  },
+};
+
+// --- internal ---
+
+/** How long `retry` alone looks whether the run goes on. */
+const SETTLE_MS = 60_000;
+
+async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promise<number> {
+  const [{ connectAnywhere, findRunId, nodeSources }, runs, { linkTo }, { markEnd }, { waitForRun }] =
+    await Promise.all([
       import("./find-run.ts"),
       import("../cluster/runs.ts"),
       import("../cluster/server.ts"),
+      import("../cluster/verdict.ts"),
       import("../cluster/wait.ts"),
     ]);
-    const limits = readLimits(call);
-    const server = await connectAnywhere(call);
-    const id = await findRunId(call, server, call.positionals[0] as string);
-    await retryRun(server, id);
-    call.world.out.write(`${id}\n`);
-    call.say(`goes on: ${linkTo(server, { page: "run", id })}`);
-    if (call.options.flag("wait") !== true) return 0;
-    await settleRetry(server, id);
-    return await waitAndTell(call, server, id, { ...limits, seen: true, sources: (end) => nodeSources(call, end.run) });
-  },
-};
+  const soFar = async <T>(work: Promise<T>): Promise<T> => await interrupt.during(work, "stopped; nothing was done");
+  const server = await soFar(connectAnywhere(call));
+  const id = await soFar(findRunId(call, server, call.positionals[0] as string));
+  const before = await soFar(runs.fetchRun(server, id));
+  await interrupt.during(runs.retryRun(server, id), `stopped; the run ${id} may have been retried`, `kfk status ${id}`);
+  call.world.out.write(`${id}\n`);
+  call.say(`goes on: ${linkTo(server, { page: "run", id })}`);
+  // the server may show the old end for a while
+  const stale = markEnd(before) ?? { status: "Failed", finishedAt: before.finishedAt, failed: new Set<string>() };
+  if (call.options.flag("wait") === true) {
+    const sources = (end: RunEnd): Promise<Sources> => nodeSources(call, end.run);
+    return await waitAndTell(call, server, id, { ...limits, seen: true, stale, interrupt, sources });
+  }
+  const settleMs = Math.min(SETTLE_MS, limits.timeoutMs);
+  const end = await waitForRun(server, id, {
+    timeoutMs: settleMs,
+    outageMs: Math.min(settleMs, limits.outageMs),
+    seen: true,
+    stale,
+    untilGoing: true,
+    signal: interrupt.signal,
+  });
+  if (end.verdict === "interrupted") {
+    throw await leave(call, server, id, interrupt, `stopped; the run ${id} was asked to go on`, true);
+  }
+  if (end.verdict !== "unknown" && end.verdict !== "timeout") return 0;
+  throw new KfkError(
+    "SERVER_OUTCOME",
+    `the run ${id} was asked to go on, and is not seen to: ${end.message ?? "it has no state"}`,
+    {
+      hint: `look at it with kfk status ${id} before kfk wait, which may tell the old end`,
+    },
+  );
+}

@@ -1,12 +1,16 @@
-import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { resolve } from "node:path";
 import type { Upload } from "../cluster/pipelines.ts";
 import type { RunOrigin, RunRequest } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { isKfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import type { Sources } from "../view/failure.ts";
+import type { World } from "../world.ts";
+import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
+import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
-import { readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
+import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
 
 export const runOnce: Verb = {
   name: "run-once",
@@ -54,20 +58,38 @@ export interface Submission {
   readonly sources: Sources;
 }
 
-/** Uploads what the server does not have, starts the run, tells its id, and waits when asked. Errors: SERVER_*, RUN_*. */
+/**
+ * Uploads what the server does not have, starts the run, tells its id, and waits when asked.
+ *
+ * Errors: SERVER_*, RUN_*; INTERRUPTED, TERMINATED when a signal came.
+ */
 export async function submitRun(call: Call, submission: Submission): Promise<number> {
-  const [{ connectServer }, pipelines, experiments] = await Promise.all([
+  const interrupt = listen(call.world);
+  try {
+    return await submit({ ...call, stop: interrupt.signal }, submission, interrupt);
+  } finally {
+    interrupt.close();
+  }
+}
+
+// --- internal ---
+
+async function submit(call: Call, submission: Submission, interrupt: Interrupt): Promise<number> {
+  const [{ connectServer }, pipelines, experiments, { printable }] = await Promise.all([
     import("./server.ts"),
     import("../cluster/pipelines.ts"),
     import("../cluster/experiments.ts"),
+    import("../view/failure.ts"),
   ]);
-  const server = await connectServer(call, submission.kubeflow, submission.hooks);
-  const uploaded = await pipelines.uploadPipeline(server, submission.document);
-  if (uploaded.pipelineName !== submission.document.name) call.say(`continues the pipeline ${uploaded.pipelineName}`);
-  if (uploaded.made !== "unchanged") call.say(`uploaded ${uploaded.pipelineName}, version ${uploaded.versionName}`);
-  const experiment = await experiments.ensureExperiment(server, submission.experiment);
-  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
-  const id = await start(call, server, {
+  const soFar = async <T>(work: Promise<T>): Promise<T> => await interrupt.during(work, NOT_BEGUN);
+  const server = await soFar(connectServer(call, submission.kubeflow, submission.hooks));
+  const uploaded = await soFar(pipelines.uploadPipeline(server, submission.document));
+  const name = printable(uploaded.pipelineName);
+  if (uploaded.pipelineName !== submission.document.name) call.say(`continues the pipeline ${name}`);
+  if (uploaded.made !== "unchanged") call.say(`uploaded ${name}, version ${printable(uploaded.versionName)}`);
+  const experiment = await soFar(experiments.ensureExperiment(server, submission.experiment));
+  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${printable(experiment.name)}`);
+  const id = await start(call, server, interrupt, {
     name: submission.runName,
     experimentId: experiment.id,
     source: { versionId: uploaded.versionId },
@@ -76,10 +98,15 @@ export async function submitRun(call: Call, submission: Submission): Promise<num
   });
   const { wait, sources } = submission;
   if (wait === null) return 0;
-  return await waitAndTell(call, server, id, { ...wait, seen: true, sources: () => Promise.resolve(sources) });
+  return await waitAndTell(call, server, id, {
+    ...wait,
+    seen: true,
+    interrupt,
+    sources: () => Promise.resolve(sources),
+  });
 }
 
-// --- internal ---
+const NOT_BEGUN = "stopped before a run was started";
 
 async function runHere(call: Call, timeoutMs: number): Promise<number> {
   const [{ openProject }, { planForHere }, { findPython }, { runWithExtras }, { showProgress }, ends] =
@@ -181,6 +208,8 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
 
 /** How long an answer is waited for after a signal. */
 const GRACE_MS = 5000;
+/** How long a run whose creation was given up is looked for then. */
+const LOOK_MS = 4000;
 
 /**
  * Starts the run and tells its id: on stdout, in `--run-id-file`, and with its link on stderr. The id is told as well
@@ -188,60 +217,102 @@ const GRACE_MS = 5000;
  *
  * Errors: those of `createRun`; INTERRUPTED, TERMINATED when a signal came meanwhile.
  */
-async function start(call: Call, server: Server, wanted: RunRequest): Promise<string> {
-  const [{ createRun }, { linkTo }, { isKfkError, KfkError }, { resolve }] = await Promise.all([
+async function start(call: Call, linked: Server, interrupt: Interrupt, asked: RunRequest): Promise<string> {
+  const [runs, { linkTo }, { printable }] = await Promise.all([
     import("../cluster/runs.ts"),
     import("../cluster/server.ts"),
-    import("../error.ts"),
-    import("node:path"),
+    import("../view/failure.ts"),
   ]);
-  const { world, options } = call;
-  const id = world.newId();
-  const asked = options.text("run-id-file");
-  const file = asked === undefined ? undefined : resolve(world.cwd, asked);
-  if (file !== undefined) world.files.write(file, ""); // a file that cannot be written stops here, before there is a run
+  if (interrupt.came()) throw interrupt.error(NOT_BEGUN);
+  // what was sent is not given up by the first signal: its answer says what there is
+  const server = { ...linked, signal: interrupt.again };
+  const wanted = { ...asked, id: call.world.newId() };
+  const idFile = openIdFile(call);
+  let isTold = false;
   const tell = (known: string): void => {
-    const places = [
-      () => file !== undefined && world.files.write(file, `${known}\n`),
-      () => world.out.write(`${known}\n`),
-    ];
+    isTold = true;
+    const places = [() => idFile?.write(known), () => call.world.out.write(`${known}\n`)];
     for (const write of places) {
       try {
         write();
       } catch (error) {
         if (!isKfkError(error)) throw error;
-        world.err.write(`warning: the run is ${known}; ${error.message}\n`); // it is there, and it is waited for
+        call.world.err.write(`warning: the run is ${known}; ${error.message}\n`); // it is there, and it is waited for
       }
     }
   };
-  let signal: string | undefined;
+  const stop = stopAfterGrace(call.world, interrupt);
+  try {
+    const creation = runs.createRun(server, { ...wanted, signal: stop.signal });
+    const run = await unlessAborted(creation, stop.signal).catch((error: unknown) => {
+      if (isKfkError(error) || !stop.signal.aborted) throw error;
+      return undefined;
+    });
+    const found = run ?? (interrupt.again.aborted ? undefined : await runs.findStartedRun(server, wanted, LOOK_MS));
+    if (found === undefined) {
+      if (server.keepsRunId) tell(wanted.id);
+      const known = server.keepsRunId ? `run ${wanted.id}` : `run "${printable(wanted.name)}"`;
+      const next = call.options.flag("cancel-on-interrupt") === true ? "cancel" : "wait";
+      throw interrupt.error(
+        `stopped before the server answered; the ${known} may have been started`,
+        server.keepsRunId
+          ? `kfk ${next} ${wanted.id}`
+          : `look for it at ${linkTo(server, { page: "experiment", id: wanted.experimentId })}`,
+      );
+    }
+    tell(found.id);
+    call.say(`started ${printable(found.name)}: ${linkTo(server, { page: "run", id: found.id })}`);
+    if (interrupt.came()) {
+      throw await leave(call, server, found.id, interrupt, `stopped; the run ${found.id} was started and goes on`);
+    }
+    return found.id;
+  } catch (error) {
+    if (isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
+    if (!isTold) idFile?.undo();
+    throw error;
+  } finally {
+    stop.done();
+  }
+}
+
+/** Aborts a while after the first signal, and at once with the second. */
+function stopAfterGrace(
+  world: World,
+  interrupt: Interrupt,
+): { readonly signal: AbortSignal; readonly done: () => void } {
   const stop = new AbortController();
   const done = new AbortController();
-  const unlisten = world.onSignal((name) => {
-    signal ??= name;
+  interrupt.signal.addEventListener("abort", () => {
     void world.clock.sleep(GRACE_MS, done.signal).then(() => {
       if (!done.signal.aborted) stop.abort();
     });
   });
-  const interrupted = (message: string): InstanceType<typeof KfkError> =>
-    new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", message, { hint: `kfk wait ${id}` });
-  try {
-    const late = new Promise<never>((_, reject) => {
-      stop.signal.addEventListener("abort", () => {
-        if (server.keepsRunId) tell(id);
-        reject(interrupted(`stopped before the server answered; the run ${id} may have been started`));
-      });
-    });
-    const run = await Promise.race([createRun(server, { ...wanted, id, signal: stop.signal }), late]);
-    tell(run.id);
-    call.say(`started ${run.name}: ${linkTo(server, { page: "run", id: run.id })}`);
-    if (signal !== undefined) throw interrupted(`stopped; the run ${run.id} was started and goes on`);
-    return run.id;
-  } catch (error) {
-    if (isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(id);
-    throw error;
-  } finally {
-    done.abort();
-    unlisten();
-  }
+  interrupt.again.addEventListener("abort", () => stop.abort());
+  return { signal: stop.signal, done: () => done.abort() };
+}
+
+interface IdFile {
+  readonly write: (id: string) => void;
+  /** There is no run: a file that was not there before is not there after. */
+  readonly undo: () => void;
+}
+
+/**
+ * `--run-id-file`, tried out before there is a run: what is in it stays until there is an id. Errors: PROJECT_FILE when
+ * it cannot be written.
+ */
+function openIdFile({ world, options }: Call): IdFile | undefined {
+  const { files } = world;
+  const asked = options.text("run-id-file");
+  if (asked === undefined) return undefined;
+  const path = resolve(world.cwd, asked);
+  const before = files.kind(path) === "file" ? files.readBytes(path) : undefined;
+  files.write(path, before ?? "");
+  return {
+    write: (id) => files.write(path, `${id}\n`),
+    undo: () => {
+      // a device or a pipe is no file, and stays
+      if (before === undefined && files.kind(path) === "file") files.remove(path);
+    },
+  };
 }

@@ -32,6 +32,7 @@ export async function connectServer(
       ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]),
       namespace,
       login: plan.login,
+      signal: call.stop,
       ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
       version: call.version,
     });

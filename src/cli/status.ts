@@ -9,19 +9,29 @@ export const status: Verb = {
   positionals: ["RUN"],
   examples: ["kfk status @latest", "kfk status 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70 -o json"],
   run: async (call) => {
-    const [{ connectAnywhere, findRunId }, { fetchRun }, { linkTo }, { verdictOf }, { renderProgress }] =
-      await Promise.all([
-        import("./find-run.ts"),
-        import("../cluster/runs.ts"),
-        import("../cluster/server.ts"),
-        import("../cluster/wait.ts"),
-        import("../view/progress.ts"),
-      ]);
+    const [
+      { connectAnywhere, findRunId },
+      { fetchRun },
+      { linkTo },
+      { readStory, verdictOf },
+      { renderProgress },
+      { printable },
+    ] = await Promise.all([
+      import("./find-run.ts"),
+      import("../cluster/runs.ts"),
+      import("../cluster/server.ts"),
+      import("../cluster/verdict.ts"),
+      import("../view/progress.ts"),
+      import("../view/failure.ts"),
+    ]);
     const { world, options } = call;
     const server = await connectAnywhere(call);
     const run = await fetchRun(server, await findRunId(call, server, call.positionals[0] as string));
     const steps = run.workflow?.steps ?? [];
-    const verdict = verdictOf(run);
+    const seen = verdictOf(run);
+    // servers call a run that was stopped failed as well
+    const story = seen === "failed" ? await readStory(server, run.id, { attemptMs: STORY_MS }) : undefined;
+    const verdict = story?.kind === "cancelled" ? "cancelled" : seen;
     const link = linkTo(server, { page: "run", id: run.id });
     if (options.text("output") === "json") {
       const { id, name, status: word, createdAt, finishedAt, pipeline, parameters } = run;
@@ -30,14 +40,21 @@ export const status: Verb = {
       return 0;
     }
     if (options.text("output") === "name") {
-      world.out.write(`${run.status || "Pending"}\n`);
+      world.out.write(`${printable(run.status) || "Pending"}\n`);
       return 0;
     }
     const view = { columns: 200, rows: steps.length + 2, colour: false, nowMs: world.clock.nowMs(), unicode: true };
     const times = `created ${run.createdAt}${run.finishedAt === null ? "" : `, ended ${run.finishedAt}`}`;
-    const lines = [`${run.name}  ${verdict ?? (run.status || "not begun")}  ${times}`, ...renderProgress(steps, view)];
+    const lines = [
+      `${printable(run.name)}  ${verdict ?? (printable(run.status) || "not begun")}  ${times}`,
+      ...renderProgress(steps, view),
+    ];
     world.out.write(`${lines.join("\n")}\n`);
     call.say(link);
     return 0;
   },
 };
+
+// --- internal ---
+
+const STORY_MS = 5000;

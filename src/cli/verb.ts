@@ -18,6 +18,8 @@ export interface Call {
   readonly verb: string;
   /** Work for when the verb has ended, however it ended. */
   readonly atEnd: (work: () => Promise<void>) => void;
+  /** Gives up all requests to the server. Absent: nothing does. */
+  readonly stop?: AbortSignal | undefined;
   /** Told a secret: nothing that is written from now on shows it. */
   readonly hide: (secret: string) => void;
   readonly version: string;

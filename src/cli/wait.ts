@@ -1,7 +1,10 @@
 import type { ArgsDef } from "citty";
-import type { RunEnd } from "../cluster/wait.ts";
 import type { Server } from "../cluster/server.ts";
+import type { EndMark } from "../cluster/verdict.ts";
+import type { RunEnd } from "../cluster/wait.ts";
+import { isKfkError, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
+import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
 import { parseDuration } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -37,14 +40,24 @@ export const wait: Verb = {
   examples: ["kfk wait 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70", "kfk wait @latest --timeout 2h"],
   run: async (call) => {
     const limits = readLimits(call);
-    const { connectAnywhere, findRunId, nodeSources } = await import("./find-run.ts");
-    const server = await connectAnywhere(call);
-    const id = await findRunId(call, server, call.positionals[0] as string);
-    return await waitAndTell(call, server, id, {
-      ...limits,
-      seen: false,
-      sources: (end) => nodeSources(call, end.run),
-    });
+    const { clock } = call.world;
+    const startedMs = clock.monotonicMs();
+    const interrupt = listen(call.world);
+    try {
+      const word = call.positionals[0] as string;
+      const { server, id } = await findInTime(call, word, limits.timeoutMs, interrupt);
+      const { nodeSources } = await import("./find-run.ts");
+      const leftMs = Math.max(0, limits.timeoutMs - (clock.monotonicMs() - startedMs));
+      return await waitAndTell(call, server, id, {
+        ...limits,
+        timeoutMs: leftMs,
+        seen: false,
+        interrupt,
+        sources: (end) => nodeSources(call, end.run),
+      });
+    } finally {
+      interrupt.close();
+    }
   },
 };
 
@@ -69,20 +82,14 @@ export async function waitAndTell(
   how: WaitLimits & {
     /** True when this process started the run. */
     readonly seen: boolean;
+    /** How it had ended before it was retried. */
+    readonly stale?: EndMark;
+    readonly interrupt: Interrupt;
     readonly sources: (end: RunEnd) => Promise<Sources>;
   },
 ): Promise<number> {
-  const [{ describeEnd, waitForRun }, { showProgress, renderDuration }, { renderCounts }] = await Promise.all([
-    import("../cluster/wait.ts"),
-    import("../view/progress.ts"),
-    import("../view/failure.ts"),
-  ]);
-  const abort = new AbortController();
-  let signal: string | undefined;
-  const unlisten = call.world.onSignal((name) => {
-    signal ??= name;
-    abort.abort();
-  });
+  const [{ describeEnd, waitForRun }, { showProgress, renderDuration }, { printable, renderCounts }] =
+    await Promise.all([import("../cluster/wait.ts"), import("../view/progress.ts"), import("../view/failure.ts")]);
   const progress = showProgress(call.world, call.colour);
   try {
     let outage: string | null = null;
@@ -91,21 +98,24 @@ export async function waitAndTell(
       timeoutMs: how.timeoutMs,
       outageMs: how.outageMs,
       seen: how.seen,
-      signal: abort.signal,
+      stale: how.stale,
+      signal: how.interrupt.signal,
       onProgress: (now) => {
         if (!call.isQuiet) progress.update(now.steps);
-        if (now.outage !== outage && now.outage !== null) call.say(`no news of the run: ${now.outage}; still asking`);
+        if (outage === null && now.outage !== null) call.say(`no news of the run: ${now.outage}; still asking`);
         outage = now.outage;
         if (progress.isLive || now.elapsedMs - toldMs < HEARTBEAT_MS) return;
         toldMs = now.elapsedMs;
         // build systems end what is silent for long
         const what = now.outage === null ? renderCounts(now.steps) : `no news: ${now.outage}`;
-        call.say(`${now.status || "not begun"} after ${renderDuration(now.elapsedMs)}: ${what}`);
+        call.say(`${printable(now.status) || "not begun"} after ${renderDuration(now.elapsedMs)}: ${what}`);
       },
     });
     progress.stop();
     const error = describeEnd(server, end);
-    if (end.verdict === "interrupted") throw await interrupted(call, server, end, signal, error);
+    if (end.verdict === "interrupted") {
+      throw await leave(call, server, id, how.interrupt, error?.message ?? "stopped waiting", how.stale !== undefined);
+    }
     if (end.verdict === "failed") await tellFailure(call, server, end, how.sources);
     if (call.options.text("logs") === "all") await tellLogs(call, server, end);
     if (error !== undefined) throw error;
@@ -113,13 +123,82 @@ export async function waitAndTell(
     return 0;
   } finally {
     progress.stop();
-    unlisten();
+  }
+}
+
+/**
+ * What a signal ends in: the run is left, or with `--cancel-on-interrupt` asked to stop. Never throws for what the
+ * server did. `wasRetried`: the server may not know yet that it goes on.
+ */
+export async function leave(
+  call: Call,
+  server: Server,
+  id: string,
+  interrupt: Interrupt,
+  message: string,
+  wasRetried = false,
+): Promise<KfkError> {
+  const hint = `kfk wait ${id}`;
+  if (call.options.flag("cancel-on-interrupt") !== true) return interrupt.error(message, hint);
+  const { terminateRun } = await import("../cluster/runs.ts");
+  const limits = { budgetMs: STOP_MS, attemptMs: STOP_MS, signal: interrupt.again };
+  try {
+    const { ended } = await unlessAborted(terminateRun({ ...server, ...limits }, id), interrupt.again);
+    if (ended && wasRetried) {
+      const now = `stopped; the run ${id} was asked to go on, and cannot be cancelled now: it has ended, or not begun again`;
+      return interrupt.error(now, `kfk cancel ${id}`);
+    }
+    const done = ended ? `the run ${id} has ended or is stopping already` : `the run ${id} was asked to stop`;
+    return interrupt.error(done, `see its end with kfk wait ${id}`);
+  } catch (problem) {
+    const reason = isKfkError(problem) ? `: ${problem.message}` : "";
+    return interrupt.error(
+      `stopped; the run ${id} may go on, as it could not be cancelled${reason}`,
+      `kfk cancel ${id}`,
+    );
   }
 }
 
 // --- internal ---
 
 const HEARTBEAT_MS = 60_000;
+/** How long a server may take to be asked to stop a run. */
+const STOP_MS = 5000;
+/** Also with `--timeout 0` the server is looked for this long. */
+const LEAST_LOOK_MS = 2000;
+
+/** The server and the run's id. Errors: SERVER_TIMEOUT when that alone takes all the time; those of `findRunId`. */
+async function findInTime(
+  call: Call,
+  word: string,
+  timeoutMs: number,
+  interrupt: Interrupt,
+): Promise<{ readonly server: Server; readonly id: string }> {
+  const { connectAnywhere, findRunId } = await import("./find-run.ts");
+  const late = new AbortController();
+  const found = new AbortController();
+  void call.world.clock.sleep(Math.max(timeoutMs, LEAST_LOOK_MS), found.signal).then(() => {
+    if (!found.signal.aborted) late.abort();
+  });
+  const find = async (): Promise<{ readonly server: Server; readonly id: string }> => {
+    const server = await connectAnywhere({ ...call, stop: AbortSignal.any([interrupt.signal, late.signal]) });
+    return { server: { ...server, signal: interrupt.signal }, id: await findRunId(call, server, word) };
+  };
+  try {
+    return await interrupt.during(
+      unlessAborted(find(), late.signal),
+      "stopped before the server answered; the run goes on",
+      `kfk ${call.options.flag("cancel-on-interrupt") === true ? "cancel" : "wait"} ${word}`,
+    );
+  } catch (problem) {
+    if (!late.signal.aborted || interrupt.came()) throw problem;
+    throw new KfkError("SERVER_TIMEOUT", `time is up, and the server has not told the state of the run ${word}`, {
+      hint: `kfk wait ${word}`,
+    });
+  } finally {
+    found.abort();
+  }
+}
 
 async function tellFailure(
   call: Call,
@@ -144,35 +223,10 @@ async function tellLogs(call: Call, server: Server, end: RunEnd): Promise<void> 
     import("../view/failure.ts"),
   ]);
   for (const pod of end.run?.workflow?.pods ?? []) {
+    if (server.signal?.aborted) return;
     const namespace = end.run?.workflow?.namespace ?? "";
     const log = await fetchLog(server, { runId: end.id, pod, namespace, createdAt: end.run?.createdAt ?? "" });
     if (log.kind === "none") call.say(`the log of ${pod.step} cannot be read: ${log.reason}`);
     else for (const line of lastLines(log.text, Infinity)) call.say(`${pod.step} | ${printable(line)}`);
-  }
-}
-
-/** What a signal ends in; with `--cancel-on-interrupt` the run is stopped first. */
-async function interrupted(
-  call: Call,
-  server: Server,
-  end: RunEnd,
-  signal: string | undefined,
-  error: import("../error.ts").KfkError | undefined,
-): Promise<import("../error.ts").KfkError> {
-  const { KfkError } = await import("../error.ts");
-  const code = signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED";
-  const left = new KfkError(code, error?.message ?? "stopped waiting", { hint: error?.hint });
-  if (call.options.flag("cancel-on-interrupt") !== true) return left;
-  const { terminateRun } = await import("../cluster/runs.ts");
-  try {
-    const { ended } = await terminateRun({ ...server, budgetMs: 5000, attemptMs: 5000 }, end.id);
-    return new KfkError(code, ended ? `the run ${end.id} had ended already` : `the run ${end.id} was asked to stop`, {
-      hint: `see its end with kfk wait ${end.id}`,
-    });
-  } catch (problem) {
-    if (!(problem instanceof KfkError)) throw problem;
-    return new KfkError(code, `stopped waiting; the run ${end.id} could not be cancelled: ${problem.message}`, {
-      hint: `kfk cancel ${end.id}`,
-    });
   }
 }

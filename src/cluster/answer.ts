@@ -82,7 +82,12 @@ export function readTextAnswer(status: number, headers: Headers, body: string): 
 /** Judges what fetch threw. `timeoutMs`: set when the deadline of this attempt was what ended it. */
 export function readFailure(thrown: unknown, timeoutMs: number | undefined): Answer {
   if (timeoutMs !== undefined) {
-    return { kind: "silent", message: `no answer within ${timeoutMs / 1000} s`, sent: true, tls: false };
+    return {
+      kind: "silent",
+      message: `no answer within ${Math.round(timeoutMs / 100) / 10} s`,
+      sent: true,
+      tls: false,
+    };
   }
   const code = findCode(thrown);
   const tls = code !== undefined && TLS.test(code);

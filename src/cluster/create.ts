@@ -39,7 +39,7 @@ export async function createOnce<T>(
     const found = await find();
     if (found !== undefined) return { value: found, created: true };
     if (tries >= MOST_TRIES) throw failedRequest(result);
-    await link.world.clock.sleep(PAUSE_MS * tries);
+    await link.world.clock.sleep(PAUSE_MS * tries, link.signal);
   }
 }
 

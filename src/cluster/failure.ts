@@ -44,10 +44,13 @@ export async function explainFailure(server: Server, end: RunEnd, limitMs = LIMI
     if (!done.signal.aborted) late.abort();
   });
   const pods = (end.run?.workflow?.pods ?? []).filter((each) => each.phase === "failed");
+  // nothing of it goes on behind the card
+  const signal = server.signal === undefined ? late.signal : AbortSignal.any([late.signal, server.signal]);
+  const hurried = { ...server, signal, attemptMs: limitMs, budgetMs: 1 };
   try {
     const [steps, past] = await Promise.all([
-      Promise.all(pods.slice(0, MOST_STEPS).map((pod) => explainStep(server, end, pod, late.signal, limitMs))),
-      end.run === undefined ? undefined : findSuccess(server, end.run, late.signal),
+      Promise.all(pods.slice(0, MOST_STEPS).map((pod) => explainStep(hurried, end, pod))),
+      end.run === undefined ? undefined : findSuccess(hurried, end.run, signal),
     ]);
     return {
       steps,
@@ -114,20 +117,14 @@ const STATUSES: Readonly<Record<number, readonly [string, string | null]>> = {
   143: ["stopped from outside", null],
 };
 
-async function explainStep(
-  server: Server,
-  end: RunEnd,
-  pod: PodNode,
-  signal: AbortSignal,
-  limitMs: number,
-): Promise<FailedStep> {
+async function explainStep(server: Server, end: RunEnd, pod: PodNode): Promise<FailedStep> {
   const wanted = {
     runId: end.id,
     pod,
     namespace: end.run?.workflow?.namespace ?? "",
     createdAt: end.run?.createdAt ?? "",
   };
-  const log = await fetchLog(server, wanted, { signal, attemptMs: limitMs });
+  const log = await fetchLog(server, wanted, { signal: server.signal });
   return {
     step: pod.step,
     nodes: pod.nodes,
@@ -151,7 +148,7 @@ async function findSuccess(server: Server, run: RunInfo, signal: AbortSignal): P
 
 async function searchSuccess(server: Server, run: RunInfo): Promise<Past | undefined> {
   try {
-    const pages = listRuns({ ...server, budgetMs: 1 }, run.experimentId ?? undefined);
+    const pages = listRuns(server, run.experimentId ?? undefined);
     const first = await pages.next();
     if (first.done) return undefined;
     return first.value.find(

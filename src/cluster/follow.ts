@@ -2,14 +2,16 @@
  * Logs of the steps of a run, once or until it has ended. Comes in: a run's id and which steps; goes out: lines, each
  * once, in the order in which they appear.
  *
- * No route of any server streams (reference/kfp-api.md 2.7), so following asks again and hands on what is new. A log
- * that got shorter belongs to a new attempt of the step and is begun again.
+ * No route of any server streams (reference/kfp-api.md 2.7), so following asks again and hands on what is new. What was
+ * handed on is compared with what comes: an answer that is shorter than the one before is late or cut off, one that
+ * begins later lost its beginning to the rotation of log files, and one that is another belongs to a new start of the
+ * container. A server that does not answer is waited for, as in `wait.ts`.
  */
-import { KfkError, suggest } from "../error.ts";
+import { isKfkError, KfkError, suggest } from "../error.ts";
 import { fetchLog, lastLines, type Route } from "./logs.ts";
 import { fetchRun, type RunInfo } from "./runs.ts";
 import type { Server } from "./server.ts";
-import { verdictOf } from "./wait.ts";
+import { verdictOf } from "./verdict.ts";
 import type { PodNode } from "./workflow.ts";
 
 export interface FollowOptions {
@@ -21,44 +23,139 @@ export interface FollowOptions {
   readonly tail: number;
   /** Only steps that ran within this time; null: all. */
   readonly sinceMs: number | null;
+  /** How long a server that gives no usable answer is waited for while following; default 10 min. */
+  readonly outageMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onLines: (step: string, lines: readonly string[]) => void;
   readonly onTrouble: (text: string) => void;
 }
 
-/** Hands on the logs. Errors: RUN_UNKNOWN; USAGE_VALUE for a node that the run does not have; those of `request`. */
+/**
+ * Hands on the logs.
+ *
+ * Errors: RUN_UNKNOWN; USAGE_VALUE for a node that the run does not have; those of `request`, while following only
+ * after `outageMs` of them.
+ */
 export async function followLogs(server: Server, id: string, options: FollowOptions): Promise<void> {
-  const shown = new Map<string, number>();
-  const missing = new Set<string>();
-  let route: Route | undefined;
-  for (;;) {
-    const run = await fetchRun(server, id);
-    const hasEnded = verdictOf(run) !== undefined;
-    for (const pod of choose(server, run, options, hasEnded || !options.isFollowing)) {
+  const { clock } = server.world;
+  const reader = newReader(server, id, options);
+  let last: RunInfo | undefined;
+  let troubleMs: number | undefined;
+  for (let leftReads = FINAL_READS; ;) {
+    const run = await readRun(server, id, last, options);
+    if (options.signal?.aborted) return;
+    if (run instanceof KfkError) {
+      if (troubleMs === undefined) options.onTrouble(`no news of the run: ${run.message}; still asking`);
+      troubleMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - troubleMs >= (options.outageMs ?? OUTAGE_MS)) throw run;
+    } else {
+      troubleMs = undefined;
+      last = run;
+      const hasEnded = verdictOf(run) !== undefined || !options.isFollowing;
+      const unread = await reader.read(run, hasEnded);
       if (options.signal?.aborted) return;
-      const namespace = run.workflow?.namespace ?? "";
-      const wanted = { runId: id, pod, namespace, createdAt: run.createdAt };
-      const log = await fetchLog(server, wanted, { first: route, signal: options.signal });
-      if (log.kind === "none") {
-        const isFinal = hasEnded || !options.isFollowing;
-        if (isFinal && !missing.has(pod.step) && !shown.has(pod.step)) {
-          missing.add(pod.step);
-          options.onTrouble(`the log of ${pod.step} cannot be read: ${log.reason}`);
-        }
-        continue;
+      // what could not be read at the very end would be lost
+      if (hasEnded && (unread.length === 0 || !options.isFollowing || --leftReads <= 0)) {
+        for (const { step, reason } of unread) options.onTrouble(`the log of ${step} cannot be read: ${reason}`);
+        return;
       }
-      route = log.route;
-      show(pod, log.text, shown, options, hasEnded || pod.phase !== "running");
     }
-    if (hasEnded || !options.isFollowing || options.signal?.aborted) return;
-    await server.world.clock.sleep(POLL_MS, options.signal);
+    await clock.sleep(POLL_MS, options.signal);
     if (options.signal?.aborted) return;
   }
+}
+
+/** The lines of `now` that come after `before`, what was shown of the same log; all of them for another log. */
+export function freshLines(before: readonly string[], now: readonly string[]): readonly string[] {
+  const common = Math.min(before.length, now.length);
+  if (isSame(before, 0, now, common)) return now.slice(common);
+  // a beginning that was lost: the rest of what was shown is how the new text begins
+  for (let from = 1; from <= before.length - LEAST_COMMON; from++) {
+    const length = before.length - from;
+    if (length <= now.length && isSame(before, from, now, length)) return now.slice(length);
+  }
+  return now;
 }
 
 // --- internal ---
 
 const POLL_MS = 3000;
+/** Fewer lines that are the same may be chance. */
+const LEAST_COMMON = 3;
+const OUTAGE_MS = 600_000;
+/** How often a log is asked for after the run has ended. */
+const FINAL_READS = 4;
+
+interface Unread {
+  readonly step: string;
+  readonly reason: string;
+}
+
+/** The run, or while following the error that stands in its place for now. */
+async function readRun(
+  server: Server,
+  id: string,
+  last: RunInfo | undefined,
+  options: FollowOptions,
+): Promise<RunInfo | KfkError> {
+  if (last === undefined || !options.isFollowing) return await fetchRun(server, id);
+  try {
+    return await fetchRun({ ...server, budgetMs: POLL_MS }, id);
+  } catch (error) {
+    if (isKfkError(error)) return error;
+    throw error;
+  }
+}
+
+/** Remembers what was shown of each pod, by its node: each attempt of a step is a pod of its own. */
+function newReader(
+  server: Server,
+  id: string,
+  options: FollowOptions,
+): { readonly read: (run: RunInfo, isFinal: boolean) => Promise<readonly Unread[]> } {
+  const shown = new Map<string, readonly string[]>();
+  const open = new Map<string, PodNode>();
+  let route: Route | undefined;
+  const readPod = async (run: RunInfo, pod: PodNode, isOver: boolean): Promise<Unread | undefined> => {
+    const namespace = run.workflow?.namespace ?? "";
+    const wanted = { runId: id, pod, namespace, createdAt: run.createdAt };
+    const log = await fetchLog(server, wanted, { first: route, signal: options.signal });
+    if (log.kind === "none") return { step: pod.step, reason: log.reason };
+    route = log.route;
+    // while a step runs its last line may be half written: it waits for its end
+    const whole = isOver ? log.text : log.text.slice(0, log.text.lastIndexOf("\n") + 1);
+    const now = lastLines(whole, Infinity);
+    const before = shown.get(pod.nodeId);
+    const fresh = before === undefined ? now.slice(-options.tail || now.length) : freshLines(before, now);
+    // an answer that is behind takes nothing back
+    if (before === undefined || fresh.length > 0) shown.set(pod.nodeId, now);
+    if (fresh.length > 0) options.onLines(pod.step, fresh);
+    return undefined;
+  };
+  return {
+    read: async (run, isFinal) => {
+      const unread: Unread[] = [];
+      const pods = choose(server, run, options, isFinal);
+      const ids = new Set(pods.map(({ nodeId }) => nodeId));
+      // an attempt that another one took the place of: what it wrote at last
+      const gone = [...open.values()].filter(({ nodeId }) => !ids.has(nodeId));
+      for (const pod of [...gone, ...pods]) {
+        if (options.signal?.aborted) break;
+        const isOver = isFinal || pod.phase !== "running" || !ids.has(pod.nodeId);
+        const problem = await readPod(run, pod, isOver);
+        if (problem !== undefined && ids.has(pod.nodeId)) unread.push(problem);
+        if (isOver) open.delete(pod.nodeId);
+        else open.set(pod.nodeId, pod);
+      }
+      return unread;
+    },
+  };
+}
+
+function isSame(a: readonly string[], from: number, b: readonly string[], length: number): boolean {
+  for (let index = 0; index < length; index++) if (a[from + index] !== b[index]) return false;
+  return true;
+}
 
 function choose(server: Server, run: RunInfo, options: FollowOptions, isFinal: boolean): readonly PodNode[] {
   const pods = run.workflow?.pods ?? [];
@@ -76,17 +173,6 @@ function choose(server: Server, run: RunInfo, options: FollowOptions, isFinal: b
 
 function isNamed(pod: PodNode, node: string): boolean {
   return pod.step === node || pod.nodes.includes(node);
-}
-
-/** While a step runs its last line may be half written: it waits for its end. */
-function show(pod: PodNode, text: string, shown: Map<string, number>, options: FollowOptions, hasEnded: boolean): void {
-  const whole = hasEnded ? text : text.slice(0, text.lastIndexOf("\n") + 1);
-  const before = shown.get(pod.nodeId);
-  shown.set(pod.nodeId, whole.length);
-  shown.set(pod.step, whole.length);
-  const fresh = before === undefined || whole.length < before ? whole : whole.slice(before);
-  const lines = lastLines(fresh, before === undefined ? options.tail : Infinity);
-  if (lines.length > 0) options.onLines(pod.step, lines);
 }
 
 function unknownNode(node: string, pods: readonly PodNode[]): KfkError {

@@ -33,7 +33,7 @@ export interface Link {
   /** Longest time for all attempts of one request. */
   readonly budgetMs: number;
   readonly userAgent: string;
-  /** Ends every request that names no other. */
+  /** Gives up every request over this link. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -71,8 +71,8 @@ export interface Result {
  * Errors: SERVER_TOKEN_FILE when the token cannot be read.
  */
 export async function request(link: Link, asked: Ask): Promise<Result> {
+  const ask = link.signal === undefined ? asked : { ...asked, signal: both(link.signal, asked.signal) };
   const { clock } = link.world;
-  const ask: Ask = { signal: link.signal, ...asked };
   const startedMs = clock.monotonicMs();
   let rereads = 1;
   let login = await link.login?.(false);
@@ -138,6 +138,10 @@ export function retryAfterMs(link: Link, answer: Answer): number {
 
 // --- internal ---
 
+function both(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined || other === one ? one : AbortSignal.any([one, other]);
+}
+
 function bearer(token: Secret | undefined): LoginHeaders {
   return token === undefined ? {} : { authorization: makeSecret(`Bearer ${token.reveal()}`) };
 }
@@ -178,6 +182,9 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
     const shown = response.status >= 300 ? withoutLogin(body, login) : body;
     return (ask.text ? readTextAnswer : readAnswer)(response.status, response.headers, shown);
   } catch (error) {
+    if (ask.signal?.aborted && !late.signal.aborted) {
+      return { kind: "silent", message: "given up before there was an answer", sent: true, tls: false };
+    }
     return readFailure(error, late.signal.aborted ? attemptMs : undefined);
   } finally {
     ended.abort();

@@ -163,10 +163,10 @@ export async function retryRun(server: Server, id: string): Promise<void> {
   const result = await request(server, { method: "POST", path: `${runPath(id)}/retry`, repeat: "unsent" });
   if (result.answer.kind === "ok") return;
   if (isMissing(result.answer)) throw unknownRun(id);
-  const said = result.answer.kind === "failed" && result.answer.said;
-  if (mayHaveActed(result.answer) && !said) {
+  // KFP's own failure may come after the workflow was begun again
+  if (mayHaveActed(result.answer)) {
     throw new KfkError("SERVER_OUTCOME", `the run ${id} may have been retried: ${failedRequest(result).message}`, {
-      hint: `kfk wait ${id}`,
+      hint: `look at it with kfk status ${id}`,
     });
   }
   throw failedRequest(result);
@@ -192,10 +192,28 @@ export async function findLatestRun(
     sort_by: "created_at desc",
   };
   for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, "20")) {
-    const found = page.find(({ description }) => isOf(description, mark));
+    const found = page.find(({ description }) => isFrom(description, origin));
     if (found !== undefined) return summarize(found);
   }
   return undefined;
+}
+
+/** Looks for a run whose creation was given up; undefined when it is not found within `searchMs`. */
+export async function findStartedRun(
+  server: Server,
+  wanted: RunRequest & { readonly id: string },
+  searchMs: number,
+): Promise<CreatedRun | undefined> {
+  const hurried = { ...server, budgetMs: searchMs, attemptMs: searchMs };
+  const search = await searchRun(hurried, { ...wanted, signal: server.signal }, wanted.id, searchMs);
+  return search.kind === "found" ? created(search.run, true) : undefined;
+}
+
+/** True when that project started it; with `env`, in that environment. */
+export function isFrom(description: string, origin: { readonly project: string; readonly env?: string }): boolean {
+  const found = readOrigin(description);
+  if (found?.project !== origin.project.slice(0, LONGEST_PROJECT)) return false;
+  return origin.env === undefined || found.env === origin.env.slice(0, LONGEST_ENV);
 }
 
 /** Path of a run below the base. */
@@ -269,19 +287,18 @@ function runMark(id: string): string {
   return `${MARK}${id}`;
 }
 
-/** The mark stands right behind the id: another project's name may end like this one's. */
-function isOf(description: string, mark: string): boolean {
-  return (
-    description.startsWith(MARK) &&
-    description
-      .slice(MARK.length)
-      .replace(/^[^ ]*/, "")
-      .startsWith(mark)
-  );
+/** What `describeRun` writes, to its end: a project's name may begin or end like another one's, or hold brackets. */
+const ORIGIN = /^started by kfk as [^ ]+ for (.*) \((.*?)\)(?: at commit [^ ]*)?$/s;
+const LONGEST_PROJECT = 80;
+const LONGEST_ENV = 40;
+
+function readOrigin(description: string): { readonly project: string; readonly env: string } | undefined {
+  const parts = ORIGIN.exec(description);
+  return parts === null ? undefined : { project: parts[1] as string, env: parts[2] as string };
 }
 
 function originMark(origin: { readonly project: string; readonly env: string }): string {
-  return ` for ${origin.project.slice(0, 80)} (${origin.env.slice(0, 40)})`;
+  return ` for ${origin.project.slice(0, LONGEST_PROJECT)} (${origin.env.slice(0, LONGEST_ENV)})`;
 }
 
 function describeRun(id: string, origin: RunOrigin | undefined): string {
@@ -380,7 +397,7 @@ function checkRun(wanted: RunRequest): void {
   const length = [...wanted.name].length;
   if (wanted.name.trim() === "" || length > LONGEST_NAME) {
     const problem = length > LONGEST_NAME ? `has ${length} characters, and servers take ${LONGEST_NAME}` : "is empty";
-    throw new KfkError("SERVER_REFUSED", `the run name "${wanted.name}" ${problem}`, {
+    throw new KfkError("SERVER_REFUSED", `the run name ${JSON.stringify(wanted.name)} ${problem}`, {
       hint: "give another one with --run-name",
     });
   }
@@ -399,18 +416,22 @@ function checkRun(wanted: RunRequest): void {
 function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: Result): KfkError {
   const reason = failedRequest(result);
   const known = server.keepsRunId;
-  return new KfkError("SERVER_OUTCOME", `the run "${wanted.name}" may have been started: ${reason.message}`, {
-    hint: known
-      ? `kfk wait ${id}`
-      : `look for a run with the description "${runMark(id)}" at ${linkTo(server, { page: "experiment", id: wanted.experimentId })}`,
-    notes: known
-      ? [
-          { message: `run ${id}: ${linkTo(server, { page: "run", id })}` },
-          { message: `a workflow without a run, if there is one, has the label pipeline/runid=${id}` },
-        ]
-      : [],
-    cause: reason,
-  });
+  return new KfkError(
+    "SERVER_OUTCOME",
+    `the run ${JSON.stringify(wanted.name)} may have been started: ${reason.message}`,
+    {
+      hint: known
+        ? `kfk wait ${id}`
+        : `look for a run with the description "${runMark(id)}" at ${linkTo(server, { page: "experiment", id: wanted.experimentId })}`,
+      notes: known
+        ? [
+            { message: `run ${id}: ${linkTo(server, { page: "run", id })}` },
+            { message: `a workflow without a run, if there is one, has the label pipeline/runid=${id}` },
+          ]
+        : [],
+      cause: reason,
+    },
+  );
 }
 
 function unknownRun(id: string): KfkError {

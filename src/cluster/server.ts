@@ -29,6 +29,8 @@ export interface ConnectOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Longest time for all attempts of one request; default 60 s. */
   readonly budgetMs?: number | undefined;
+  /** Gives up every request to the server that is found. */
+  readonly signal?: AbortSignal | undefined;
   /** Of kfk, for the user agent. */
   readonly version?: string | undefined;
 }
@@ -68,16 +70,17 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
     attemptMs: options.requestTimeoutMs ?? 30_000,
     budgetMs: options.budgetMs ?? 60_000,
     userAgent: options.version === undefined ? "kfk" : `kfk/${options.version}`,
+    signal: options.signal,
   });
   let first: Result | undefined;
   for (const base of host.bases) {
     const link = linkAt(base);
-    const newer = await askHealth(link, "v2beta1");
+    const newer = await askReady(link, "v2beta1");
     const health = readHealth(newer);
     if (health !== undefined) return describeServer(link, health, true, options);
     // a server of before 2.0 has no such route; its UI answers with a page
     if (!isElsewhere(newer)) throw failedRequest(newer);
-    const result = await askHealth(link, "v1beta1");
+    const result = await askReady(link, "v1beta1");
     const older = readHealth(result);
     if (older !== undefined) return describeServer(link, older, false, options);
     first ??= result;
@@ -100,6 +103,22 @@ type Health = v.InferOutput<typeof healthSchema>;
 async function askHealth(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result> {
   return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always" });
 }
+
+/** A UI whose API server is starting again says so: asked until it is there, for as long as any request may take. */
+async function askReady(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result> {
+  const { clock } = link.world;
+  const startedMs = clock.monotonicMs();
+  for (;;) {
+    const result = await askHealth(link, api);
+    const isReady = readHealth(result)?.apiServerReady !== false;
+    if (isReady || link.signal?.aborted || clock.monotonicMs() - startedMs + READY_PAUSE_MS >= link.budgetMs) {
+      return result;
+    }
+    await clock.sleep(READY_PAUSE_MS, link.signal);
+  }
+}
+
+const READY_PAUSE_MS = 2000;
 
 /** Undefined for whatever is no answer of KFP; an empty object could be anybody's. */
 function readHealth(result: Result): Health | undefined {

@@ -1,12 +1,12 @@
 /**
  * Following a run to its end. Comes in: a run's id; goes out: how it ended, or why that is not known.
  *
- * Never a wrong verdict: only the words that servers use for an end are an end; an unknown word, an answer that cannot
- * be read or no answer at all is waited through, and after `outageMs` of it the verdict is "unknown". A run that was
- * stopped is reported as Failed by real servers (recordings `wait.v1.argo-slow`); the stop mark in its workflow, or the
- * state Terminating on the way, tells it apart. The deadline is looked at after the state, so that a run that ended in
- * time is never called late. A run whose schedule was deleted loses its workflow and is called Running for ever
- * (recordings `gc.*`): when nothing moved for long and the schedule is gone, that is said, and the verdict is "unknown".
+ * Never a wrong verdict: only the words that servers use for an end are an end (`verdict.ts`); an unknown word, none,
+ * an answer that cannot be read or no answer at all is waited through, and after `outageMs` of it the verdict is
+ * "unknown". The deadline is looked at after the state, so that a run that ended in time is never called late; when
+ * answers had failed just before it, nobody knows whether the run goes on, and the verdict is "unknown" as well. A run
+ * whose schedule was deleted loses its workflow and is called Running for ever (recordings `gc.*`): when nothing moved
+ * for long and the schedule is gone, that is said, and the verdict is "unknown".
  */
 import { KfkError } from "../error.ts";
 import type { StepState } from "../steps/state.ts";
@@ -14,6 +14,7 @@ import { isMissing } from "./answer.ts";
 import { type Ask, failedRequest, request, type Result, retryAfterMs } from "./request.ts";
 import { readRun, type RunInfo, runPath } from "./runs.ts";
 import { linkTo, type Server } from "./server.ts";
+import { type End, type EndMark, isNewEnd, readStory, type Story, verdictOf } from "./verdict.ts";
 
 export interface WaitOptions {
   /** Longest wait; the run goes on when it is over. */
@@ -22,6 +23,10 @@ export interface WaitOptions {
   readonly outageMs?: number | undefined;
   /** True when the run was seen by this process: then "no such run" is not believed at once. */
   readonly seen?: boolean | undefined;
+  /** How it had ended before it was retried: that end is not believed. */
+  readonly stale?: EndMark | undefined;
+  /** True: done, with the verdict "going", as soon as the run is seen under way. */
+  readonly untilGoing?: boolean | undefined;
   /** Ends the wait; the run goes on. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -37,7 +42,7 @@ export interface Progress {
   readonly outage: string | null;
 }
 
-export type Verdict = "succeeded" | "failed" | "cancelled" | "timeout" | "unknown" | "interrupted";
+export type Verdict = "succeeded" | "failed" | "cancelled" | "timeout" | "unknown" | "interrupted" | "going";
 
 export interface RunEnd {
   readonly id: string;
@@ -55,8 +60,8 @@ export interface RunEnd {
 /**
  * Polls a run until it has ended, time is up or nothing can be known.
  *
- * Errors: RUN_UNKNOWN for a run that the server never had; SERVER_TOKEN_FILE; SERVER_LOGIN, SERVER_GATE,
- * SERVER_UNREACHABLE, SERVER_ERROR when the very first question gets no answer and `seen` is not set.
+ * Errors: RUN_UNKNOWN for a run that the server never had; SERVER_LOGIN, SERVER_GATE, SERVER_REFUSED, SERVER_ANSWER,
+ * SERVER_TOKEN_FILE when that is the very first answer and `seen` is not set.
  */
 export async function waitForRun(server: Server, id: string, options: WaitOptions): Promise<RunEnd> {
   const { clock } = server.world;
@@ -65,55 +70,90 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
   let seen = options.seen ?? false;
   let last: RunInfo | undefined;
   let stopping = false;
+  let { stale } = options;
+  let hasEnded = false;
   let trouble: Trouble | undefined;
   let still: { readonly key: string; readonly sinceMs: number } | undefined;
-  for (let polls = 1; ; polls++) {
-    // the first question of a run that is not ours has the patience of any request; the loop has its own
-    const repeat = seen ? "never" : "always";
-    const leftMs = options.timeoutMs - (clock.monotonicMs() - startedMs);
-    const attemptMs = seen ? Math.min(server.attemptMs, Math.max(LEAST_ATTEMPT_MS, leftMs)) : server.attemptMs;
-    const ask = { method: "GET", path: runPath(id), repeat, attemptMs, signal: options.signal } as const;
-    const result = await askAnyway(server, ask, seen);
+  const end = (verdict: Verdict, message: string | null): RunEnd => {
+    const steps = last?.workflow?.steps ?? [];
     const elapsedMs = clock.monotonicMs() - startedMs;
-    const end = (verdict: Verdict, message: string | null): RunEnd => {
-      const steps = last?.workflow?.steps ?? [];
-      return { id, verdict, status: last?.status ?? "", elapsedMs, steps, message, run: last };
-    };
+    return { id, verdict, status: last?.status ?? "", elapsedMs, steps, message, run: last };
+  };
+  /** What one attempt may take: neither deadline may be missed by more than a moment. */
+  const attemptMs = (): number => {
+    const now = clock.monotonicMs();
+    const leftMs = Math.max(LAST_ATTEMPT_MS, options.timeoutMs - (now - startedMs));
+    const windowMs = Math.max(LEAST_ATTEMPT_MS, outageMs - (now - (trouble?.sinceMs ?? now)));
+    return Math.min(server.attemptMs, leftMs, windowMs);
+  };
+  for (let polls = 1; ; polls++) {
+    const sentMs = clock.monotonicMs();
+    const mayTakeMs = attemptMs();
+    const result = await askAnyway(
+      server,
+      { method: "GET", path: runPath(id), repeat: "never", attemptMs: mayTakeMs, signal: options.signal },
+      seen,
+    );
     if (options.signal?.aborted) return end("interrupted", null);
     const news = result instanceof KfkError ? nothing(result.message) : readNews(result, id, seen);
+    let problem: Problem | undefined;
     if (news.kind === "run") {
+      const before = last;
       seen = true;
       last = news.run;
       // a run that goes on without the stop mark was retried: how it ends now is its own doing
       const goesOn = last.status.toLowerCase() === "running" && last.workflow?.stopped === false;
       stopping = STOPPING.test(last.status) || (stopping && !goesOn);
-      const verdict = judge(last, stopping);
-      if (verdict !== undefined) return end(verdict, last.workflow?.message || null);
+      const verdict = verdictOf(last, stopping);
+      if (verdict === undefined && isKnown(last.status)) {
+        stale = undefined;
+        hasEnded = false;
+        if (options.untilGoing) return end("going", null);
+      }
+      if (verdict !== undefined && stale !== undefined && !isNewEnd(stale, last, before)) {
+        problem = { message: STALE, kind: "unclear" };
+      } else if (verdict !== undefined) {
+        hasEnded = true;
+        const known = await confirm(server, last, verdict, attemptMs(), options.signal);
+        if (options.signal?.aborted) return end("interrupted", null);
+        if (known === "skipped") return end("unknown", skipped(last.status));
+        if (typeof known === "string") return end(known, last.workflow?.message || null);
+        problem = { message: known.reason, kind: "failing" };
+      } else if (!isKnown(last.status)) {
+        problem = { message: strangeState(last.status), kind: "unclear" };
+      }
       const key = `${last.status} ${JSON.stringify(last.workflow?.steps ?? [])}`;
       if (still?.key !== key) {
         still = { key, sinceMs: clock.monotonicMs() };
       } else if (last.scheduleId !== null && clock.monotonicMs() - still.sinceMs >= STILL_MS) {
-        if (await isGone(server, last.scheduleId)) return end("unknown", ORPHAN);
+        if (await isGone(server, last.scheduleId, attemptMs(), options.signal)) return end("unknown", ORPHAN);
         still = { key, sinceMs: clock.monotonicMs() };
       }
-      trouble = isKnown(last.status) ? undefined : continued(trouble, strangeState(last.status), clock.monotonicMs());
     } else {
-      trouble = continued(trouble, news.message, clock.monotonicMs());
+      const wasLate = clock.monotonicMs() - sentMs >= mayTakeMs;
+      problem = { message: news.message, kind: wasLate ? "slow" : "failing" };
     }
+    trouble = problem && continued(trouble, problem, sentMs);
+    const elapsedMs = clock.monotonicMs() - startedMs;
     options.onProgress?.({
       elapsedMs,
       status: last?.status ?? "",
       steps: last?.workflow?.steps ?? [],
-      outage: trouble?.message ?? null,
+      outage: trouble === undefined || isUsual(trouble, last, clock.monotonicMs()) ? null : trouble.message,
     });
-    if (elapsedMs >= options.timeoutMs) return end("timeout", trouble?.message ?? null);
-    // a machine that slept sees one old trouble, not a long one: so also a number of questions
-    if (trouble && trouble.count >= LEAST_TROUBLES && clock.monotonicMs() - trouble.sinceMs >= outageMs) {
-      return end("unknown", trouble.message);
+    if (elapsedMs >= options.timeoutMs) {
+      // one answer that failed may be chance; several mean that the run was not seen when time was up
+      const isKnownToGoOn = stale === undefined && !hasEnded && (trouble?.failing ?? 0) < LEAST_FAILING;
+      return end(isKnownToGoOn ? "timeout" : "unknown", trouble?.message ?? null);
     }
+    const troubledMs = trouble === undefined ? 0 : clock.monotonicMs() - trouble.sinceMs;
+    // a machine that slept sees one old trouble, not a long one: so also a number of questions
+    if (trouble && trouble.count >= LEAST_TROUBLES && troubledMs >= outageMs) return end("unknown", trouble.message);
     const askedMs = result instanceof KfkError ? 0 : Math.min(LONGEST_REST_MS, retryAfterMs(server, result.answer));
-    const pauseMs = Math.min(Math.max(askedMs, pollMs(server, polls, elapsedMs)), options.timeoutMs - elapsedMs);
-    await clock.sleep(pauseMs, options.signal);
+    const restMs = Math.max(askedMs, pollMs(server, polls, elapsedMs));
+    // neither limit is slept over
+    const windowMs = trouble === undefined ? Infinity : Math.max(SHORT_POLL_MS, outageMs - troubledMs);
+    await clock.sleep(Math.min(restMs, windowMs, options.timeoutMs - elapsedMs), options.signal);
   }
 }
 
@@ -128,25 +168,35 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
   const next = `kfk wait ${end.id}`;
   switch (end.verdict) {
     case "succeeded":
+    case "going":
       return undefined;
     case "failed":
-      return new KfkError("RUN_FAILED", `the run ${end.id} failed${end.message === null ? "" : `: ${end.message}`}`, {
-        hint: `kfk retry ${end.id} goes on from what succeeded; kfk logs ${end.id} --failed shows all lines; ${link}`,
-        notes: end.steps
-          .filter((step) => step.phase === "failed")
-          .map((step) => ({ message: `step ${step.id} failed${step.message === null ? "" : `: ${step.message}`}` })),
-      });
+      return new KfkError(
+        "RUN_FAILED",
+        `the run ${end.id} failed${end.message === null ? "" : `: ${inLine(end.message)}`}`,
+        {
+          hint: `kfk retry ${end.id} goes on from what succeeded; kfk logs ${end.id} --failed shows all lines; ${link}`,
+          notes: end.steps
+            .filter((step) => step.phase === "failed")
+            .map((step) => ({
+              message: inLine(`step ${step.id} failed${step.message === null ? "" : `: ${step.message}`}`),
+            })),
+        },
+      );
     case "cancelled":
       return new KfkError("RUN_CANCELLED", `the run ${end.id} was cancelled`, { hint: `look at it: ${link}` });
     case "timeout":
-      return new KfkError("SERVER_TIMEOUT", `the run ${end.id} has not ended in time, and goes on`, {
-        hint: next,
-        notes: end.message === null ? [] : [{ message: end.message }],
-      });
+      return new KfkError(
+        "SERVER_TIMEOUT",
+        end.run === undefined
+          ? `time is up, and the server has not told the state of the run ${end.id}`
+          : `the run ${end.id} has not ended in time, and goes on`,
+        { hint: next, notes: end.message === null ? [] : [{ message: end.message }] },
+      );
     case "unknown":
       return new KfkError(
         "SERVER_OUTCOME",
-        `it is not known how the run ${end.id} ended: ${end.message ?? "no reason given"}`,
+        `it is not known how the run ${end.id} ended: ${inLine(end.message ?? "no reason given")}`,
         { hint: next, notes: [{ message: `its page: ${link}` }] },
       );
     case "interrupted":
@@ -154,45 +204,48 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
   }
 }
 
-/** How a run ended, as far as it alone tells; undefined while it has not. */
-export function verdictOf(run: RunInfo): "succeeded" | "failed" | "cancelled" | undefined {
-  return judge(run, false);
-}
-
-/**
- * After a retry: waits until the server no longer calls the run ended, since it may show the old end for a moment.
- * Gives up after half a minute, when it may have ended again already.
- */
-export async function settleRetry(server: Server, id: string): Promise<void> {
-  const { clock } = server.world;
-  const startedMs = clock.monotonicMs();
-  while (clock.monotonicMs() - startedMs < SETTLE_MS) {
-    const news = readNews(await request(server, { method: "GET", path: runPath(id), repeat: "never" }), id, true);
-    if (news.kind === "run" && verdictOf(news.run) === undefined) return;
-    await clock.sleep(FIRST_POLL_MS);
-  }
-}
-
 // --- internal ---
 
+/** What a workflow says may hold anything; it begins no line and moves no cursor. */
+function inLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+}
+
 const OUTAGE_MS = 600_000;
-const SETTLE_MS = 30_000;
 const LEAST_TROUBLES = 3;
-/** Also in the last moment before a timeout an answer gets this long. */
-const LEAST_ATTEMPT_MS = 5000;
+/** So many failed answers in a row when time is up: it is not known whether the run goes on. */
+const LEAST_FAILING = 2;
+/** Also when time is up the last question gets this long. */
+const LAST_ATTEMPT_MS = 2000;
+/** Also at the end of an outage's window a question gets this long. */
+const LEAST_ATTEMPT_MS = 1000;
 /** A run of a schedule in which nothing moves for so long is looked at. */
 const STILL_MS = 1_800_000;
 const FIRST_POLL_MS = 2000;
 /** Argo looks at a workflow every 10 s, so asking more often shows nothing new. */
 const SLOW_POLL_MS = 10_000;
 const FAST_FOR_MS = 30_000;
+/** Between the last questions of an outage. */
+const SHORT_POLL_MS = 500;
+/** A new run has no state at first; longer than this is worth telling. */
+const USUAL_MS = 30_000;
+/** The longest wait for one of them: a failure card is to come soon. */
+const STORY_MS = 5000;
 /** However long a server wants to be left alone, a run is looked after. */
 const LONGEST_REST_MS = 120_000;
+
+/** Why one answer brought nothing: it failed, it did not come in time, or it came and says nothing certain. */
+interface Problem {
+  readonly message: string;
+  readonly kind: "failing" | "slow" | "unclear";
+}
 
 interface Trouble {
   readonly message: string;
   readonly sinceMs: number;
+  /** Answers in a row that brought nothing; and those of them that failed. */
   readonly count: number;
+  readonly failing: number;
 }
 
 type News = { readonly kind: "run"; readonly run: RunInfo } | { readonly kind: "none"; readonly message: string };
@@ -211,6 +264,7 @@ function nothing(message: string): News {
   return { kind: "none", message };
 }
 
+/** Who asks for a run for the first time is told at once what another question would not change. */
 function readNews(result: Result, id: string, seen: boolean): News {
   const { answer } = result;
   if (answer.kind === "ok") {
@@ -229,28 +283,38 @@ function readNews(result: Result, id: string, seen: boolean): News {
       hint: "look at the runs it has with kfk list-runs",
     });
   }
-  if (seen) return nothing(failedRequest(result).message);
-  throw failedRequest(result);
+  const isFinal = answer.kind === "login" || answer.kind === "gate" || answer.kind === "refused";
+  if (isFinal && !seen) throw failedRequest(result);
+  return nothing(failedRequest(result).message);
 }
 
-/** States of both APIs, and phases of Argo, which 1.x hands on. */
-function judge(run: RunInfo, stopping: boolean): "succeeded" | "failed" | "cancelled" | undefined {
-  switch (run.status.toLowerCase()) {
-    case "succeeded":
-      return "succeeded";
-    case "failed":
-    case "error":
-      return stopping || run.workflow?.stopped ? "cancelled" : "failed";
-    case "skipped":
-    case "omitted":
-      // Argo ends no workflow this way today; nothing ran, so it is no success
-      return "failed";
-    case "terminated":
-    case "canceled":
-    case "cancelled":
-      return "cancelled";
-    default:
-      return undefined;
+/**
+ * What a verdict is worth: a run that is called failed may have been stopped, which its workflow does not always show.
+ */
+async function confirm(
+  server: Server,
+  run: RunInfo,
+  verdict: End,
+  attemptMs: number,
+  signal: AbortSignal | undefined,
+): Promise<End | { readonly reason: string }> {
+  if (verdict !== "failed") return verdict;
+  const story = await askStory(server, run.id, attemptMs, signal);
+  if (story.kind !== "unread") return story.kind === "none" ? "failed" : story.kind;
+  return { reason: `the run is called ${run.status}, and whether it was stopped cannot be read: ${story.reason}` };
+}
+
+async function askStory(
+  server: Server,
+  id: string,
+  attemptMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Story> {
+  try {
+    return await readStory(server, id, { attemptMs: Math.min(attemptMs, STORY_MS), signal });
+  } catch (error) {
+    if (error instanceof KfkError) return { kind: "unread", reason: error.message };
+    throw error;
   }
 }
 
@@ -258,32 +322,48 @@ function isKnown(status: string): boolean {
   return KNOWN.has(status.toLowerCase());
 }
 
-const KNOWN: ReadonlySet<string> = new Set([
-  "",
-  "pending",
-  "running",
-  "terminating",
-  "canceling",
-  "paused",
-  "runtime_state_unspecified",
-]);
+const KNOWN: ReadonlySet<string> = new Set(["pending", "running", "terminating", "canceling", "cancelling", "paused"]);
 const STOPPING = /^(terminating|cancell?ing)$/i;
 
 const ORPHAN =
   "the schedule that started it was deleted, most likely with its workflow, and the server will call it Running for ever";
 
 /** True only when the server clearly says that it has no such schedule. */
-async function isGone(server: Server, scheduleId: string): Promise<boolean> {
+async function isGone(
+  server: Server,
+  scheduleId: string,
+  attemptMs: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const path = `/apis/v1beta1/jobs/${encodeURIComponent(scheduleId)}`;
-  return isMissing((await request(server, { method: "GET", path, repeat: "never" })).answer);
+  return isMissing((await request(server, { method: "GET", path, repeat: "never", attemptMs, signal })).answer);
 }
 
+const STALE = "the server still shows how the run ended before it was retried";
+
 function strangeState(status: string): string {
+  if (NO_STATE.has(status.toLowerCase())) return "the server gives no state for it";
   return `the server calls its state "${status}", which is no known word`;
 }
 
-function continued(trouble: Trouble | undefined, message: string, nowMs: number): Trouble {
-  return { message, sinceMs: trouble?.sinceMs ?? nowMs, count: (trouble?.count ?? 0) + 1 };
+const NO_STATE: ReadonlySet<string> = new Set(["", "runtime_state_unspecified"]);
+
+function skipped(status: string): string {
+  return `the server calls its end ${status}: it ran nothing, which is neither a success nor a failure`;
+}
+
+/** True for what every new run shows for some seconds. */
+function isUsual(trouble: Trouble, run: RunInfo | undefined, nowMs: number): boolean {
+  return trouble.failing === 0 && NO_STATE.has(run?.status.toLowerCase() ?? "-") && nowMs - trouble.sinceMs < USUAL_MS;
+}
+
+function continued(trouble: Trouble | undefined, problem: Problem, sentMs: number): Trouble {
+  return {
+    message: problem.message,
+    sinceMs: trouble?.sinceMs ?? sentMs,
+    count: (trouble?.count ?? 0) + 1,
+    failing: (trouble?.failing ?? 0) + (problem.kind === "failing" ? 1 : 0),
+  };
 }
 
 /** Quick at first, then at Argo's own pace; a little random, so that many clients do not ask at the same moment. */

@@ -39,6 +39,8 @@ export interface Workflow {
   readonly steps: readonly StepState[];
   /** The newest pod of each step, in the order of `steps`. */
   readonly pods: readonly PodNode[];
+  /** Every pod that failed, with its times: tells one failure from another of the same step. */
+  readonly failures: readonly string[];
 }
 
 /** Reads a manifest; undefined for "" and for what is no Workflow. */
@@ -64,6 +66,7 @@ export function parseWorkflow(manifest: string): Workflow | undefined {
       if (pod.type !== "Pod") return [];
       return [readPod(state, pod, podNames(metadata.name, pod, format), kedro.get(state.id) ?? [])];
     }),
+    failures: readFailures(Object.values(nodes)),
   };
 }
 
@@ -78,6 +81,12 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // cut off or empty: the caller says that nothing is known
   }
+}
+
+function readFailures(nodes: readonly Node[]): readonly string[] {
+  return nodes
+    .filter((node) => (node.type === "Pod" || node.type === "Container") && readPhase(node.phase) === "failed")
+    .map(({ id, startedAt, finishedAt }) => `${id} ${startedAt} ${finishedAt}`);
 }
 
 /** Far above what etcd can hold, far below what a hostile archive could grow to. */

@@ -36,7 +36,7 @@ export function renderFailure(failure: ShownFailure, sources: Sources): readonly
     if (step.advice !== null) lines.push(`  ${step.advice}`);
     if (step.logMissing !== null) lines.push(`  its log cannot be read: ${printable(step.logMissing)}`);
     else lines.push(`  last ${step.log.length} lines of its log:`);
-    for (const line of step.log) lines.push(`  ${step.step} | ${printable(line)}`);
+    for (const line of step.log) lines.push(`  ${printable(step.step)} | ${printable(line)}`);
   }
   if (failure.more > 0) lines.push(`and ${failure.more} more failed steps`);
   if (failure.changed.length > 0) lines.push(`other than in the last run that succeeded (${failure.lastSuccess}):`);
@@ -68,9 +68,9 @@ export function renderCounts(steps: readonly StepState[]): string {
   return `${ended} of ${steps.length} begun steps done${names === "" ? "" : `, running: ${names}`}`;
 }
 
-/** Nothing that comes from a server or a pod may move the cursor; tabs stay. */
+/** Nothing that comes from a server or a pod may move the cursor, begin a line or turn its direction; tabs stay. */
 export function printable(text: string): string {
-  return text.replace(/(?!\t)\p{Cc}/gu, "?");
+  return text.replace(/(?!\t)\p{Cc}|[\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu, "?");
 }
 
 // --- internal ---

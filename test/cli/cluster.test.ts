@@ -15,8 +15,9 @@ function start(tag: keyof typeof KFP_VERSIONS): void {
   server = startKfp({ version: KFP_VERSIONS[tag], clockMs: () => clock.monotonicMs() });
 }
 
-async function kfk(argv: readonly string[], more: Record<string, string> = {}) {
+async function kfk(argv: readonly string[], more: Record<string, string> = {}, env: Record<string, string> = {}) {
   const world = fakeWorld({
+    env,
     cwd: ROOT,
     files: { ...projectFiles({ conf: { "base/kubeflow.yaml": KUBEFLOW } }), ...more },
     fetch: server.fetch,
@@ -144,4 +145,19 @@ describe.each(["1.8.22", "2.0.5", "2.5.0", "2.17.0"] as const)("KFP %s", (tag) =
     expect([...sent]).toEqual(["Bearer s3cr3t-t0ken"]);
     expect(out + err).not.toContain("s3cr3t");
   });
+});
+
+test("what pods wrote steers no terminal and shows no secret of this environment", async () => {
+  start("2.17.0");
+  const run = await kfk(["run-once", "--wait"]);
+  const log = (): Response =>
+    new Response("\u001B[2Jhi s3cr3t-of-env there\r\n10%\r20%\u202E\n", { headers: { "content-type": "text/plain" } });
+  server.addFault({ method: "GET", path: "/log", times: 99, answer: log });
+  const { status, out } = await kfk(
+    ["logs", run.out.trim(), "--no-prefix", "--follow"],
+    {},
+    { DB_PASSWORD: "s3cr3t-of-env" },
+  );
+  expect(status).toBe(0);
+  expect(out.split("\n").slice(0, 2)).toEqual(["?[2Jhi [redacted] there", "10%?20%?"]);
 });

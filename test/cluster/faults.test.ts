@@ -1,10 +1,12 @@
 /**
  * Random faults against a server model that keeps the truth: whatever the network and the server do, `run-once --wait`
- * gives no wrong verdict, makes no second run, loses none, and ends in time. Each schedule follows from its seed alone:
+ * and `retry --wait` give no wrong verdict, make no second run, lose none, and end in time; also when a signal comes.
+ * Each schedule follows from its seed alone:
  * `FAULT_SEED=123` runs one, `FAULT_RUNS=5000` more of them. No time really passes.
  */
 import { expect, test } from "bun:test";
 import type { Call } from "../../src/cli/verb.ts";
+import { retry } from "../../src/cli/retry.ts";
 import { submitRun } from "../../src/cli/run-once.ts";
 import { isKfkError } from "../../src/error.ts";
 import type { World } from "../../src/world.ts";
@@ -30,9 +32,25 @@ test(`${RUNS} fault schedules: no wrong verdict, no second run, no lost run, all
   expect(wrong.slice(0, 20)).toEqual([]);
   if (ONLY === undefined) {
     // the schedules reach every kind of end, and good ends are no rarity
-    for (const status of [0, 1, 4, 5, 6, 7, 124]) expect([status, statuses[status] ?? 0]).not.toEqual([status, 0]);
+    for (const status of [0, 1, 4, 5, 6, 7, 124, 130, 143])
+      expect([status, statuses[status] ?? 0]).not.toEqual([status, 0]);
     expect(statuses[0]).toBeGreaterThan(RUNS / 20);
   }
+}, 300_000);
+
+test(`${RUNS / 4} retries: the old end is never told as the new one`, async () => {
+  const wrong: string[] = [];
+  const statuses: Record<string, number> = {};
+  const seeds = ONLY === undefined ? Array.from({ length: RUNS / 4 }, (_, index) => index + 1) : [Number(ONLY)];
+  for (const seed of seeds) {
+    const { problems, status } = await runRetry(seed);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    for (const problem of problems) wrong.push(`seed ${seed}: ${problem}`);
+  }
+  if (process.env["FAULT_SHOW"] !== undefined) console.log(statuses);
+  expect(wrong.slice(0, 20)).toEqual([]);
+  if (ONLY === undefined)
+    for (const status of [0, 1, 6]) expect([status, statuses[status] ?? 0]).not.toEqual([status, 0]);
 }, 300_000);
 
 // --- internal ---
@@ -43,6 +61,8 @@ type Kind =
   | "reset after"
   | "cut"
   | "slow"
+  | "hang"
+  | "hang acted"
   | "429"
   | "500"
   | "500 acted"
@@ -60,6 +80,8 @@ const KINDS: readonly Kind[] = [
   "reset after",
   "cut",
   "slow",
+  "hang",
+  "hang acted",
   "429",
   "500",
   "500 acted",
@@ -85,7 +107,9 @@ async function runSchedule(seed: number): Promise<Outcome> {
   const base = fakeWorld({ isTerminal: false });
   const { clock } = base;
   const model = modelKfp({ version: KFP_VERSIONS[version], clockMs: clock.monotonicMs });
-  const ending = pick(["Succeeded", "Succeeded", "Failed", "Error", "stopped", "never"]);
+  const ending = pick(["Succeeded", "Succeeded", "Failed", "Error", "stopped", "stopped", "never"]);
+  // some workflows do not show that they were stopped; only the history of newer servers does
+  const hasMark = version === "1.8.22" || random() < 0.5;
   const lastsS = Math.round(random() * (random() < 0.2 ? 5000 : 300));
   model.setScript(scriptOf(ending, lastsS, random));
   const rate = pick([0, 0.02, 0.05, 0.2, 0.5, 0.8]);
@@ -97,6 +121,17 @@ async function runSchedule(seed: number): Promise<Outcome> {
   const outageMs = pick([60_000, 600_000]);
   const lines: { readonly atMs: number; readonly text: string }[] = [];
   let stopAtMs = ending === "stopped" ? lastsS * 1000 : Infinity;
+  let isStopped = false;
+  const signal = random() < 0.25 ? { atMs: random() * 120_000, again: random() < 0.3 } : undefined;
+  let signalledMs: number | undefined;
+  const raise = async (): Promise<void> => {
+    if (signal === undefined) return;
+    await clock.sleep(signal.atMs);
+    signalledMs = clock.monotonicMs();
+    base.raise(pick(["SIGINT", "SIGTERM"]));
+    await clock.sleep(1000);
+    if (signal.again) base.raise("SIGINT");
+  };
   const decide = (): Kind | undefined => {
     const now = clock.monotonicMs();
     const outage = outages.find((each) => each.fromMs <= now && now < each.toMs);
@@ -106,21 +141,24 @@ async function runSchedule(seed: number): Promise<Outcome> {
   const world: World = {
     ...base,
     // wall clocks jump; nothing may depend on them
-    clock: { ...clock, nowMs: () => clock.nowMs() + (random() < 0.1 ? 3_600_000 : 0) },
+    clock: { ...clock, nowMs: () => clock.nowMs() + (random() < 0.1 ? (random() - 0.5) * 2 * 86_400_000 : 0) },
     newId: () => uuid(random),
     err: { ...base.err, write: (text) => void lines.push({ atMs: clock.monotonicMs(), text }) },
     fetch: async (url, init) => {
       const run = model.runs()[0];
       if (run !== undefined && clock.monotonicMs() >= stopAtMs) {
         stopAtMs = Infinity;
-        await model.handle(new Request(`http://kfp/apis/v1beta1/runs/${run.id}/terminate`, { method: "POST" }));
+        isStopped ||= await stop(model, run.id);
       }
-      return await answer(model, decide(), url, init, clock.sleep, random);
+      const given = await answer(model, decide(), url, init, clock.sleep, random);
+      if (url.endsWith("/terminate") && given.ok) isStopped = true;
+      return hasMark ? given : withoutMark(given);
     },
   };
-  const call = callIn(world);
+  const call = callIn(world, { "cancel-on-interrupt": random() < 0.5 });
   let status = 0;
   let hint = "";
+  void raise();
   try {
     status = await submitRun(call, {
       kubeflow: undefined,
@@ -141,7 +179,85 @@ async function runSchedule(seed: number): Promise<Outcome> {
   const startedMs = lines.find((line) => line.text.startsWith("started "))?.atMs;
   const told = base.written.out().trim();
   const context = `${version} ${ending} after ${lastsS} s, rate ${rate}, status ${status}: ${hint}`;
-  const problems = judge({ model, version, status, told, hint, timeoutMs, elapsedMs, startedMs });
+  const said = `${hint} ${lines.map((line) => line.text).join(" ")}`;
+  const problems = judge({
+    ...{ model, version, status, told, hint, said, timeoutMs, elapsedMs, startedMs, signalledMs },
+    // a stop whose answer was lost counts as well
+    isStopped: isStopped || model.requests.some(({ path }) => path.endsWith("/terminate")),
+  });
+  return { problems: problems.map((problem) => `${problem} (${context})`), status };
+}
+
+/** A run that failed, is retried, and whose old end is shown for a while after that. */
+async function runRetry(seed: number): Promise<Outcome> {
+  const random = generator(seed ^ 0x5eed);
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const version = pick(VERSIONS);
+  const base = fakeWorld({ isTerminal: false });
+  const { clock } = base;
+  const model = modelKfp({ version: KFP_VERSIONS[version], clockMs: clock.monotonicMs });
+  const script: Moment[] = [{ t: 0, state: "Failed" }];
+  model.setScript(script);
+  const rate = pick([0, 0, 0.05, 0.3]);
+  const [staleMs, lastsS] = [random() < 0.3 ? 0 : random() * 60_000, random() < 0.4 ? 1 : Math.round(random() * 200)];
+  const ending = pick(["Succeeded", "Failed", "never"]);
+  const timeoutMs = pick([20_000, 120_000, 3_600_000]);
+  const outageMs = pick([60_000, 600_000]);
+  let retriedMs: number | undefined;
+  let old: string | undefined;
+  let isBegun = false;
+  const world: World = {
+    ...base,
+    newId: () => uuid(random),
+    fetch: async (url, init) => {
+      const isRead = init.method === "GET" && /v1beta1\/runs\/[^/?]+$/.test(url);
+      if (isRead && old === undefined) old = await (await model.handle(new Request(url, init))).text();
+      const fault = isBegun && random() < rate ? pick(KINDS) : undefined;
+      const seen = model.requests.length;
+      const given = await answer(model, fault, url, init, clock.sleep, random);
+      if (retriedMs === undefined && model.requests.slice(seen).some(({ path }) => path.endsWith("/retry"))) {
+        retriedMs = clock.monotonicMs();
+        script.splice(0, 1, { t: 0, state: "Running" });
+        if (ending !== "never") script.push({ t: Math.max(1, lastsS), state: ending });
+      }
+      const isStale = isRead && given.ok && retriedMs !== undefined && clock.monotonicMs() - retriedMs < staleMs;
+      const isJson = given.headers.get("content-type")?.includes("json");
+      return isStale && isJson ? new Response(old, { headers: given.headers }) : given;
+    },
+  };
+  const call = callIn(world, { wait: true }, { timeout: `${timeoutMs / 1000}`, outage: `${outageMs / 1000}` });
+  let status = 0;
+  let hint = "";
+  try {
+    await submitRun(call, {
+      kubeflow: undefined,
+      document: { name: "shop", text: DOCUMENT },
+      experiment: "shop",
+      runName: "shop",
+      parameters: [],
+      origin: { project: "shop", env: "local", commit: null },
+      wait: null,
+      sources: () => undefined,
+    });
+    isBegun = true;
+    status = await retry.run({ ...call, positionals: [model.runs()[0]?.id ?? ""] });
+  } catch (error) {
+    if (!isKfkError(error)) return { problems: [`threw ${String(error)}`], status: 70 };
+    ({ status } = error);
+    hint = error.message;
+  }
+  const phase = model.phase(model.runs()[0]?.id ?? "");
+  const sinceMs = retriedMs === undefined ? -1 : clock.monotonicMs() - retriedMs;
+  const problems: string[] = [];
+  const isOver = ending !== "never" && sinceMs >= Math.max(1, lastsS) * 1000;
+  if (status === 0 && (!isOver || phase !== "Succeeded")) problems.push(`0, but the run is ${phase}`);
+  if (status === 1 && (!isOver || phase !== "Failed")) problems.push(`1, but the run is ${phase} after ${sinceMs} ms`);
+  if (status === 124 && isOver && rate === 0) problems.push("124, but it has ended");
+  if ([3, 4, 5].includes(status) && retriedMs !== undefined) problems.push(`${status}, but it was retried`);
+  const isPatient = timeoutMs > 300_000 && outageMs > staleMs + 30_000;
+  if (rate === 0 && ending !== "never" && isPatient && status > 1) problems.push(`${status} without a fault`);
+  if (sinceMs > timeoutMs + LAST_ANSWER_MS + 30_000) problems.push(`ended after ${sinceMs} ms`);
+  const context = `${version} ${ending} after ${lastsS} s, stale ${staleMs}, rate ${rate}, status ${status}: ${hint}`;
   return { problems: problems.map((problem) => `${problem} (${context})`), status };
 }
 
@@ -152,6 +268,11 @@ interface Ended {
   /** stdout. */
   readonly told: string;
   readonly hint: string;
+  /** All that went to stderr. */
+  readonly said: string;
+  /** True when somebody stopped the run. */
+  readonly isStopped: boolean;
+  readonly signalledMs: number | undefined;
   readonly timeoutMs: number;
   readonly elapsedMs: number;
   readonly startedMs: number | undefined;
@@ -167,7 +288,8 @@ function judge(end: Ended): readonly string[] {
   const phase = own === undefined ? "none" : end.model.phase(own.id);
   if (end.status === 0 && phase !== "Succeeded") problems.push(`0, but the run is ${phase}`);
   if (end.status === 1 && phase !== "Failed" && phase !== "Error") problems.push(`1, but the run is ${phase}`);
-  if (end.status === 7 && phase !== "Failed") problems.push(`7, but the run is ${phase}`);
+  if (end.status === 1 && end.isStopped) problems.push("1, but the run was stopped");
+  if (end.status === 7 && (phase !== "Failed" || !end.isStopped)) problems.push(`7, but the run is ${phase}`);
   if ([0, 1, 7, 124].includes(end.status) && own === undefined) problems.push("a verdict about no run");
   if (end.status === 124 && end.startedMs !== undefined && end.elapsedMs - end.startedMs < end.timeoutMs) {
     problems.push("124 before the timeout");
@@ -181,7 +303,11 @@ function judge(end: Ended): readonly string[] {
     );
     if (!isNamed) problems.push("6 without naming the run");
   }
-  if (![0, 1, 3, 4, 5, 6, 7, 124].includes(end.status)) problems.push("a status that means something else");
+  if (![0, 1, 3, 4, 5, 6, 7, 124, 130, 143].includes(end.status)) problems.push("a status that means something else");
+  if (end.status >= 130) problems.push(...judgeSignal(end, rows));
+  if (end.signalledMs !== undefined && end.elapsedMs - end.signalledMs > AFTER_SIGNAL_MS) {
+    problems.push(`ended ${end.elapsedMs - end.signalledMs} ms after the signal`);
+  }
   if (end.startedMs !== undefined && end.elapsedMs - end.startedMs > end.timeoutMs + LAST_ANSWER_MS) {
     problems.push(`waited ${end.elapsedMs - end.startedMs} ms of ${end.timeoutMs}`);
   }
@@ -190,8 +316,25 @@ function judge(end: Ended): readonly string[] {
   return problems;
 }
 
-/** After the timeout: one last question, and the failure card. */
-const LAST_ANSWER_MS = 5000 + 3000 + 1000;
+/** What is wrong with an end by a signal: all that may be there is named, and stopped when that is said. */
+function judgeSignal(end: Ended, rows: ReturnType<FakeKfp["runs"]>): readonly string[] {
+  if (end.signalledMs === undefined) return ["an interrupt that nobody sent"];
+  const problems: string[] = [];
+  const keepsId = KFP_VERSIONS[end.version].keepsRunId;
+  for (const row of rows) {
+    const isNamed = keepsId ? end.told === row.id : end.told === row.id || end.said.includes("may have been started");
+    if (!isNamed) problems.push(`a signal, and the run ${row.id} is not named`);
+    const isEnding = ["Terminating", "Failed"].includes(end.model.phase(row.id));
+    if (end.hint.includes("was asked to stop") && !isEnding) problems.push("said to be stopped, and is not");
+  }
+  if (!keepsId && end.told !== "" && !rows.some(({ id }) => id === end.told)) problems.push("an id that nobody knows");
+  return problems;
+}
+
+/** After the timeout: one last question, what the history says, and the failure card. */
+const LAST_ANSWER_MS = 2000 + 2000 + 3000;
+/** Waiting for an answer, looking for the run, asking it to stop; or a card. */
+const AFTER_SIGNAL_MS = 5000 + 4000 + 5000 + 1000;
 /** Seven requests with their budgets, what creates looked for and repeated. */
 const LONGEST_START_MS = 30 * 60_000;
 
@@ -235,6 +378,10 @@ async function answer(
       if (init.signal?.aborted) throw init.signal.reason;
       return early ?? (await whole(await act()));
     }
+    case "hang":
+    case "hang acted":
+      await sleep(86_400_000, init.signal ?? undefined);
+      throw init.signal?.reason;
     case "429":
       return new Response("slow down", { status: 429, headers: { "retry-after": String(Math.floor(random() * 40)) } });
     case "500":
@@ -269,11 +416,25 @@ function scriptOf(ending: string, lastsS: number, random: () => number): readonl
   return [...begin, { t: Math.max(10, lastsS), state: ending }];
 }
 
-function callIn(world: World): Call {
-  const texts: Readonly<Record<string, string>> = { host: "http://kfp" };
+async function stop(model: Pick<FakeKfp, "handle">, id: string): Promise<boolean> {
+  const request = new Request(`http://kfp/apis/v1beta1/runs/${id}/terminate`, { method: "POST" });
+  return (await model.handle(request)).ok;
+}
+
+async function withoutMark(answer: Response): Promise<Response> {
+  const text = (await answer.text()).replaceAll(/,?\\"activeDeadlineSeconds\\":0/g, "");
+  return new Response(text, { status: answer.status, headers: answer.headers });
+}
+
+function callIn(
+  world: World,
+  flags: Readonly<Record<string, boolean>> = {},
+  more: Readonly<Record<string, string>> = {},
+): Call {
+  const texts: Readonly<Record<string, string>> = { host: "http://kfp", ...more };
   return {
     world,
-    options: { text: (name) => texts[name], flag: () => undefined, list: () => [] },
+    options: { text: (name) => texts[name], flag: (name) => flags[name], list: () => [] },
     positionals: [],
     verb: "run-once",
     atEnd: () => {},

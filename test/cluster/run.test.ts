@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ensureExperiment } from "../../src/cluster/experiments.ts";
 import { uploadPipeline } from "../../src/cluster/pipelines.ts";
-import { createRun, fetchRun, type RunRequest, terminateRun } from "../../src/cluster/runs.ts";
+import { createRun, fetchRun, isFrom, retryRun, terminateRun, type RunRequest } from "../../src/cluster/runs.ts";
 import type { Server } from "../../src/cluster/server.ts";
 import { describeEnd, type Progress, waitForRun } from "../../src/cluster/wait.ts";
 import type { FakeKfp } from "../judges/kfp-fake.ts";
@@ -347,4 +347,24 @@ describe.each(VERSIONS)("waitForRun on %s", (version) => {
     });
     expect(describeEnd(server, end)?.status).toBe(130);
   });
+});
+
+test.each([
+  ["its own", "started by kfk as 1 for shop (local)", true],
+  ["its own, at a commit", "started by kfk as 1 for shop (local) at commit abc+", true],
+  ["another environment's", "started by kfk as 1 for shop (prod)", false],
+  ["one whose name ends alike", "started by kfk as 1 for Forecast for shop (local)", false],
+  ["one whose name begins alike", "started by kfk as 1 for shop (local) (local)", false],
+  ["one in another text", "as started by kfk as 1 for shop (local)", false],
+] as const)("a run is told to be of a project: %s", (_, description, isOwn) => {
+  expect(isFrom(description, { project: "shop", env: "local" })).toBe(isOwn);
+  expect(isFrom(description, { project: "shop" })).toBe(isOwn || description.includes("(prod)"));
+});
+
+test("a retry that KFP says has failed may have begun: 6", async () => {
+  const { fake, connect } = setUp();
+  const server = await connect();
+  const answer = (): Response => Response.json({ code: 13, message: "database", details: [] }, { status: 500 });
+  fake.addFault({ method: "POST", path: "/retry", acted: true, answer });
+  expect((await errorOf(retryRun(server, "any"))).status).toBe(6);
 });

@@ -49,7 +49,15 @@ export interface Run extends Omit<FakeRun, "parameters"> {
   stoppedMs: number | null;
   /** Of the last retry. */
   retriedMs: number | null;
+  /** What it went through before that. */
+  past: readonly Entry[];
   archived: boolean;
+}
+
+/** A phase of a run, and since when, on the clock of the test. */
+export interface Entry {
+  readonly atMs: number;
+  readonly phase: string;
 }
 
 export interface Job extends Item {
@@ -130,7 +138,11 @@ export function newItem(state: State, name: string, description: string): Item {
 }
 
 export function timestamp(state: State): string {
-  return new Date(Date.UTC(2026, 10, 24) + state.options.clockMs()).toISOString().replace(/\.\d+Z$/, "Z");
+  return timestampAt(state.options.clockMs());
+}
+
+export function timestampAt(atMs: number): string {
+  return new Date(Date.UTC(2026, 10, 24) + atMs).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 export function reply(status: number, body: string, type = "application/json"): Response {
@@ -458,6 +470,7 @@ export function startRun(context: Context, api: "v1" | "v2", wanted: NewRun): Ru
     workflowName,
     stoppedMs: null,
     retriedMs: null,
+    past: [],
     archived: false,
   };
   state.runs.push(run);
@@ -471,6 +484,28 @@ export function runPhase(state: State, run: Run): string {
   if (run.retriedMs !== null && now - run.retriedMs < 1000) return "Running";
   const since = now - (run.retriedMs ?? run.createdMs);
   return run.script.findLast((each) => each.t * 1000 <= since)?.state ?? "";
+}
+
+/** All phases of a run until now, oldest first, as the database keeps them. */
+export function runHistory(state: State, run: Run): readonly Entry[] {
+  const now = state.options.clockMs();
+  const beginMs = run.retriedMs ?? run.createdMs;
+  const entries = [...run.past, ...(run.retriedMs === null ? [] : [{ atMs: beginMs, phase: "Running" }])];
+  for (const { t, state: phase } of run.script) entries.push({ atMs: beginMs + t * 1000, phase });
+  const untilMs = run.stoppedMs ?? now;
+  const kept = entries.filter(({ atMs }) => atMs <= untilMs);
+  if (run.stoppedMs !== null) {
+    const endMs = run.stoppedMs + STOP_TAKES_S * 1000;
+    kept.push({ atMs: run.stoppedMs, phase: "Terminating" });
+    if (endMs <= now) kept.push({ atMs: endMs, phase: "Failed" });
+  }
+  return kept.filter(({ phase }, index) => phase !== kept[index - 1]?.phase);
+}
+
+/** When a run ended, as servers write it; 1970 while it has not. */
+export function finishedAt(state: State, run: Run): string {
+  if (!FINAL.has(runPhase(state, run))) return "1970-01-01T00:00:00Z";
+  return timestampAt(runHistory(state, run).at(-1)?.atMs ?? 0);
 }
 
 /** The run of a path, or the refusal of that call. */
@@ -492,6 +527,7 @@ export function retryRun(context: Context, api: "v1" | "v2", id: string): Respon
   const run = findRun(context, id);
   if (run === undefined) return refuse(context, `run.${api}.unknown.retry`);
   if (!["Failed", "Error"].includes(runPhase(context.state, run))) return refuse(context, "run.v1.retry.pending");
+  run.past = runHistory(context.state, run);
   run.stoppedMs = null;
   run.retriedMs = context.state.options.clockMs();
   return replyJson({});

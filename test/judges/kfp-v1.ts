@@ -5,7 +5,7 @@ import {
   collate,
   type Context,
   type Experiment,
-  FINAL,
+  finishedAt,
   findRun,
   type Job,
   list,
@@ -23,7 +23,6 @@ import {
   startRun,
   type State,
   stopRun,
-  timestamp,
   upload,
   type Version,
 } from "./kfp-state.ts";
@@ -364,7 +363,7 @@ function showRun(state: State, run: Run): { readonly run: unknown; readonly pipe
       service_account: run.serviceAccount,
       created_at: run.createdAt,
       scheduled_at: isOld ? "1970-01-01T00:00:00Z" : run.createdAt,
-      finished_at: FINAL.has(phase) ? timestamp(state) : "1970-01-01T00:00:00Z",
+      finished_at: finishedAt(state, run),
       ...(status === "" ? {} : { status }),
     },
     pipeline_runtime: {

@@ -5,7 +5,7 @@ import {
   collate,
   type Context,
   type Experiment,
-  FINAL,
+  finishedAt,
   findRun,
   type Job,
   list,
@@ -19,11 +19,12 @@ import {
   replyJson,
   retryRun,
   type Run,
+  runHistory,
   runPhase,
+  timestampAt,
   startRun,
   type State,
   stopRun,
-  timestamp,
   upload,
   type Version,
 } from "./kfp-state.ts";
@@ -358,10 +359,13 @@ function showRun(state: State, run: Run): unknown {
     service_account: run.serviceAccount,
     created_at: run.createdAt,
     scheduled_at: run.createdAt,
-    finished_at: FINAL.has(phase) ? timestamp(state) : "1970-01-01T00:00:00Z",
+    finished_at: finishedAt(state, run),
     ...(word === undefined ? {} : { state: word }),
     ...(details.length === 0 ? {} : { run_details: { task_details: details } }),
-    state_history: [{ update_time: run.createdAt, ...(word === undefined ? {} : { state: word }) }],
+    state_history: runHistory(state, run).map(({ atMs, phase: past }) => {
+      const known = STATES[past];
+      return { update_time: timestampAt(atMs), ...(known === undefined ? {} : { state: known }) };
+    }),
   };
 }
 
