@@ -267,6 +267,8 @@ export interface AuthTarget {
   readonly namespace: string | null;
   /** `first`; `expiring`: what was given before ends soon; `refused`: the server does not take it any more. */
   readonly why: "first" | "expiring" | "refused";
+  /** Paths below which the API may be, without `/apis`, the likelier first; absent: not known. */
+  readonly bases?: readonly string[];
 }
 
 /** What logs in, and for how long. */
@@ -297,6 +299,10 @@ export interface AuthProvider {
   readonly title: string;
   /** Keys that it reads below `auth:`. */
   readonly settings: readonly string[];
+  /** Those of them that choose neither what is sent nor to whom: a project's files may set them for any host. */
+  readonly harmless?: readonly string[];
+  /** Variables that go before a setting: where one of them is set, the setting chooses nothing. */
+  readonly variables?: Readonly<Record<string, readonly string[]>>;
   /** Looks at the environment and files, never at the network. Undefined: nothing here is for it. */
   readonly applies: (server: AuthTarget, context: AuthContext) => AuthReason | undefined;
   readonly login: (server: AuthTarget, context: AuthContext) => Answer<Login>;
@@ -310,6 +316,8 @@ export interface AuthReason {
   readonly how: "given" | "ambient";
   /** Where it comes from: "KFK_TOKEN is set". */
   readonly because: string;
+  /** An address beside the server that a setting names and that gets a secret; a project's is asked about on its own. */
+  readonly endpoint?: string;
 }
 
 /** The world as a provider sees it. */
@@ -322,6 +330,10 @@ export interface AuthContext {
   readonly readText: (path: string) => string | undefined;
   /** Milliseconds since 1970 in UTC. */
   readonly nowMs: () => number;
+  /** From now on nothing that kfk writes shows this text, nor its usual encodings: tell it whatever is secret. */
+  readonly hide: (secret: string) => void;
+  /** A text of somebody else without what is known to be secret; before it is cut, or put into a message. */
+  readonly redact: (text: string) => string;
   /** One request that follows no redirect. https alone, but for this machine, the cluster and the metadata server. */
   readonly fetch: (url: string, init: AuthRequest) => Promise<AuthResponse>;
   /** Runs a program without a shell to its end. */

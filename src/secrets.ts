@@ -23,6 +23,20 @@ export function hasSecretForm(text: string): boolean {
 const SECRET_FORM =
   /:\/\/[^/\s:@"'\\]*:[^\s@"'\\]+@[\w[]|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]+\.eyJ[\w-]+\.|\bBearer [\w.~+/-]{8,}|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bya29\.[\w-]{10,}|[?&](?:sig|token|access_token|password)=[^&\s"'\\]{4,}|\b(?:Password|Pwd|AccountKey)=[^;\s"'\\]{3,}|--(?:password|token)[= ][^\s"'\\]{3,}/;
 
+/**
+ * Secrets of the environment that may be taken out of data as well: those of logins, and others that are long and no
+ * plain word, because data must not lose its words. Variables that say where a secret is do not count.
+ */
+export function environmentSecrets(env: Environment): readonly string[] {
+  return certainSecrets(env).map(([value]) => value);
+}
+
+/** Names of the variables whose secrets, of that kind, stand in a text. */
+export function secretVariablesIn(env: Environment, text: string): readonly string[] {
+  const isIn = (value: string): boolean => text.includes(value) || text.includes(JSON.stringify(value).slice(1, -1));
+  return certainSecrets(env).flatMap(([value, name]) => (isIn(value) ? [name] : []));
+}
+
 /** Shorter values would tear holes into ordinary words. */
 const SHORTEST = 6;
 const SHOWN = "[redacted]";
@@ -63,8 +77,10 @@ export function makeRedactor(env: Environment): Redactor {
   const forData = (text: string): string => order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
   return {
     hide: (text) => {
-      if (text.trim().length < SHORTEST_TOLD || told.has(text)) return;
-      for (const form of encodings(text)) told.add(form);
+      if (text.trim().length < SHORTEST_TOLD || /^(true|false|null)$/.test(text) || told.has(text)) return;
+      // a key in several lines may also come line by line
+      const lines = text.split(/\r?\n/).filter((line) => line.length >= LEAST_LINE && !line.startsWith("-----"));
+      for (const part of [text, ...lines]) for (const form of encodings(part)) told.add(form);
       order = [...told].toSorted((a, b) => b.length - a.length);
     },
     forData,
@@ -74,17 +90,25 @@ export function makeRedactor(env: Environment): Redactor {
 
 // --- internal ---
 
+const LEAST_LINE = 16;
 /** Told secrets are hidden even when they are short. */
 const SHORTEST_TOLD = 4;
 /** Variables that say where a secret is. */
 const NAMES_A_PLACE =
-  /(_FILE|_PATH|_DIR|_URL|_URI|_HOST|_ENDPOINT|_USER|_USERNAME|_ID)$|^GOOGLE_APPLICATION_CREDENTIALS$/i;
+  /(_FILE|_PATH|_DIR|_URL|_URI|_HOST|_ENDPOINT|_USER|_USERNAME|_ID|_CONNECTOR)$|^GOOGLE_APPLICATION_CREDENTIALS$|^KFK_CLIENT_KEY$/i;
 
 function encodings(text: string): readonly string[] {
   const bytes = new TextEncoder().encode(text);
+  const url = encodeURIComponent(text);
+  const html = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
   return [
     text,
-    encodeURIComponent(text),
+    url,
+    url.replaceAll(/%[0-9A-F]{2}/g, (each) => each.toLowerCase()),
+    html,
+    html.replaceAll("'", "&#39;"),
+    html.replaceAll("&quot;", "&#34;").replaceAll("'", "&#39;"),
+    JSON.stringify(text).slice(1, -1).replaceAll("/", "\\/"),
     new URLSearchParams({ a: text }).toString().slice(2),
     bytes.toBase64(),
     bytes.toBase64({ alphabet: "base64url", omitPadding: true }),
@@ -102,6 +126,13 @@ function hideForms(text: string): string {
     .replaceAll(/\bya29\.[\w.-]+/g, SHOWN)
     .replaceAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, SHOWN)
     .replaceAll(/(:\/\/[^/\s:@]*):(?!\d+[/?#])[^\s@]+@/g, `$1:${SHOWN}@`);
+}
+
+function certainSecrets(env: Environment): readonly (readonly [string, string])[] {
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name)));
+  return [...secretValues(kept)].filter(
+    ([value, name]) => /^(KFK|DEX)_/.test(name) || (value.length >= 8 && !/^[a-z]+$/i.test(value)),
+  );
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -53,6 +53,15 @@ export interface World {
   readonly cores: number;
   /** Asks a person and gives the line; undefined where nobody is there to answer. Absent: nobody ever is. */
   readonly ask?: (question: string) => Promise<string | undefined>;
+  /** What must not be shown; absent: nothing is known of any. Whatever is written passes it anyway. */
+  readonly secrets?: {
+    /** `isObtained`: somebody gave it just now, so that nothing else on this machine knows it to be secret. */
+    readonly hide: (text: string, isObtained?: boolean) => void;
+    /** Takes it out of a text of somebody else before that is cut. */
+    readonly redact: (text: string) => string;
+    /** Names of the environment's variables whose secrets stand in a text. */
+    readonly variablesIn: (text: string) => readonly string[];
+  };
 }
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
@@ -65,6 +74,8 @@ export interface Files {
   /** Entries of a folder sorted by code point, or undefined when there is no such folder. Links are followed. */
   readonly list: (path: string) => readonly Entry[] | undefined;
   readonly kind: (path: string) => "file" | "folder" | undefined;
+  /** True for a file that other users of this machine may read. Absent: not known. */
+  readonly isOpen?: (path: string) => boolean;
   readonly realPath: (path: string) => string | undefined;
   /** Replaces a file whole or not at all; makes missing parent folders. */
   readonly write: (path: string, data: string | Uint8Array) => void;
@@ -125,6 +136,8 @@ export interface Sink {
 
 export interface Terminal extends Sink {
   readonly isTerminal: boolean;
+  /** True for a pipe of its own: neither a file nor the pipe that stdout goes into. Absent: not known. */
+  readonly isOwnPipe?: boolean;
   /** 80 when unknown. */
   readonly columns: number;
   /** 24 when unknown. */
@@ -141,7 +154,8 @@ export function realWorld(): World {
     clock: realClock,
     fetch: (url, init) => {
       leaveOutProxy();
-      return fetch(url, init);
+      // else BUN_CONFIG_VERBOSE_FETCH prints every header, cookies and tokens too (Bun 1.4.5)
+      return fetch(url, { ...init, verbose: false } as RequestInit);
     },
     spawn: spawnChild,
     newId: () => crypto.randomUUID(),
@@ -153,6 +167,9 @@ export function realWorld(): World {
       get isTerminal() {
         // loaded here: node:tty costs a third of an empty program (Bun 1.4.5), and help needs it not
         return (require("node:tty") as typeof import("node:tty")).isatty(2);
+      },
+      get isOwnPipe() {
+        return isOwnPipe();
       },
       get columns() {
         return process.stderr.columns || 80; // 0 occurs on some pseudo terminals
@@ -174,6 +191,16 @@ export function realWorld(): World {
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
   return code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR";
+}
+
+/** A build system that reads stderr gives a process a pipe; `2> file` and `2>&1 | tee` do not look like that. */
+function isOwnPipe(): boolean {
+  try {
+    const [out, err] = [fstatSync(1), fstatSync(2)];
+    return (err.isFIFO() || err.isSocket()) && !(out.dev === err.dev && out.ino === err.ino);
+  } catch {
+    return false; // one of them is closed
+  }
 }
 
 /** This machine and the metadata server of a cloud; Bun 1.4.5 asks the proxy even for loopback, unless NO_PROXY says not to. */
@@ -273,6 +300,11 @@ const realFiles: Files = {
       if (stat.isDirectory()) return "folder";
       return stat.isFile() ? "file" : undefined; // reading a pipe or a device may never end
     }),
+  isOpen: (path) => {
+    if (process.platform === "win32") return false; // its modes say nothing of other users
+    const stat = reading(path, () => statSync(path, { throwIfNoEntry: false }));
+    return stat !== undefined && stat.isFile() && (stat.mode & 0o044) !== 0;
+  },
   realPath: (path) => reading(path, () => realpathSync(path)),
   write: (path, data) =>
     writing(path, () => {

@@ -2,16 +2,13 @@
 import type { AuthProvider } from "../contract.ts";
 import { refused } from "./failure.ts";
 import { readSecret } from "./secret-file.ts";
-import { filled } from "./token.ts";
+import { anySet, filled } from "./token.ts";
 
 export const basic: AuthProvider = {
   name: "basic",
   title: "user name and password (HTTP basic)",
   settings: [],
-  applies: (_server, context) =>
-    ["KFK_BASIC_USER", "KFK_BASIC_PASSWORD", "KFK_BASIC_PASSWORD_FILE"].some((name) => filled(context.env(name)))
-      ? { how: "given", because: "KFK_BASIC_USER is set" }
-      : undefined,
+  applies: (_server, context) => anySet(context, ["KFK_BASIC_USER", "KFK_BASIC_PASSWORD", "KFK_BASIC_PASSWORD_FILE"]),
   login: (_server, context) => {
     const user = filled(context.env("KFK_BASIC_USER"));
     const password = readSecret(context, "KFK_BASIC_PASSWORD");

@@ -5,23 +5,21 @@
  * Every generation: authservice (Kubeflow 1.2 to 1.8) and oauth2-proxy (1.9 and newer); the form at `/dex/auth/local`
  * (Dex up to 2.28) or `…/login` (2.29 and newer); one connector or a list; with and without an approval page; wrong
  * passwords answered 200 (up to 2.31) or 401. All cookies are kept but those that guard the login itself, because
- * oauth2-proxy splits long ones. The password goes to the server's own origin and nowhere else, and no redirect repeats it.
+ * oauth2-proxy splits long ones; a cookie alone is no login, so the API itself is asked whether it lets us in. The password goes to the server's own origin and nowhere else, and no redirect repeats it.
  * Sources: kubeflow/manifests v1.2 to 26.03, dexidp/dex 2.24 to 2.45, oauth2-proxy 7.14, arrikto/oidc-authservice.
  */
 import type { AuthContext, AuthProvider, AuthResponse, Login } from "../contract.ts";
 import { refused, unreachable } from "./failure.ts";
 import { readSecret } from "./secret-file.ts";
-import { filled, given } from "./token.ts";
+import { anySet, filled, given } from "./token.ts";
 
 export const dex: AuthProvider = {
   name: "dex",
   title: "Dex, by its login page",
   settings: ["connector"],
-  applies: (_server, context) =>
-    ["DEX_USERNAME", "DEX_PASSWORD", "DEX_PASSWORD_FILE"].some((name) => filled(context.env(name)))
-      ? { how: "given", because: "DEX_USERNAME is set" }
-      : undefined,
-  login: async ({ origin }, context) => {
+  harmless: ["connector"],
+  applies: (_server, context) => anySet(context, ["DEX_USERNAME", "DEX_PASSWORD", "DEX_PASSWORD_FILE"]),
+  login: async ({ origin, bases }, context) => {
     const user = filled(context.env("DEX_USERNAME"));
     const password = readSecret(context, "DEX_PASSWORD");
     if (user === undefined || password === undefined) {
@@ -31,12 +29,14 @@ export const dex: AuthProvider = {
         "set both DEX_USERNAME and DEX_PASSWORD, or neither",
       );
     }
-    return await logIn(startDance(origin, context), user, password, connectorOf(context));
+    return await logIn(startDance(origin, context), bases ?? BASES, user, password, connectorOf(context));
   },
 };
 
 // --- internal ---
 
+/** Where the API is inside Kubeflow, and where it is alone. */
+const BASES = ["/pipeline", ""];
 const MAX_HOPS = 25;
 /** The form itself: `/dex/auth/local` or `/dex/auth/local/login`. */
 const FORM_PATH = /\/auth\/[^/]+(\/login)?$/;
@@ -67,16 +67,25 @@ function connectorOf(context: AuthContext): string {
   return filled(context.env("DEX_CONNECTOR")) ?? given(context, "connector") ?? "local";
 }
 
-async function logIn(dance: Dance, user: string, password: string, connector: string): Promise<Login> {
+async function logIn(
+  dance: Dance,
+  bases: readonly string[],
+  user: string,
+  password: string,
+  connector: string,
+): Promise<Login> {
   const root = new URL("/", dance.origin);
+  const before = await askApi(dance, bases);
+  if (before.answer === "open") return { headers: {}, principal: NOBODY };
   let page = await dance.go(root);
+  // a page for all at the root says nothing of the API below it
+  if (page.response.status === 200 && !page.isMoved && before.answer === "guarded") page = await dance.go(before.url);
   let isGuarded = page.isMoved;
   if (page.response.status === 401 || page.response.status === 403) {
     page = await dance.go(new URL(`/oauth2/start?rd=${encodeURIComponent("/")}`, root));
     isGuarded = true;
   }
-  if (page.response.status === 200 && !isGuarded)
-    return { headers: {}, principal: "nobody: the server asks for no login" };
+  if (page.response.status === 200 && !isGuarded) return { headers: {}, principal: NOBODY };
   if (page.url.pathname.endsWith("/auth")) page = await dance.go(findConnector(page, connector));
   if (!FORM_PATH.test(page.url.pathname) || page.response.status !== 200) throw noForm(page);
   page = await dance.go(page.url, { login: user, password });
@@ -85,14 +94,45 @@ async function logIn(dance: Dance, user: string, password: string, connector: st
     const request = /name="req"\s+value="([^"]+)"/.exec(page.text)?.[1] ?? page.url.searchParams.get("req") ?? "";
     page = await dance.go(page.url, { req: request, approval: "approve" });
   }
+  if (ASKS_MORE.test(page.url.pathname)) throw asksMore(page);
   const kept = [...dance.cookies].filter(([name]) => !GUARD.test(name));
   if (kept.length === 0) throw noSession(page);
+  const after = await askApi(dance, bases);
+  if (after.answer === "guarded" || (after.answer === "unknown" && page.response.status >= 400)) throw noSession(page);
   const ends = kept.flatMap(([, { expiresAtMs }]) => (expiresAtMs === undefined ? [] : [expiresAtMs]));
   return {
     headers: { Cookie: kept.map(([name, { value }]) => `${name}=${value}`).join("; ") },
     principal: user,
     ...(ends.length === 0 ? {} : { expiresAtMs: Math.min(...ends) }),
   };
+}
+
+const NOBODY = "nobody: the server asks for no login";
+/** Pages of Dex behind the form that are no approval: a second factor. */
+const ASKS_MORE = /^\/dex\/(?!approval$)/;
+
+/** Whether the API lets in whoever holds the cookies, as far as one answer shows. No redirect is followed. */
+async function askApi(
+  { context, origin, cookies }: Dance,
+  bases: readonly string[],
+): Promise<{ readonly answer: "open" | "guarded" | "unknown"; readonly url: URL }> {
+  const cookie = showCookies(cookies);
+  const urls = bases.map((base) => new URL(`${base}/apis/v2beta1/healthz`, origin));
+  for (const url of urls) {
+    const headers = { accept: "application/json", ...(cookie === "" ? {} : { cookie }) };
+    const response = await context.fetch(url.href, { headers });
+    const { status } = response;
+    if ((status >= 300 && status < 400) || status === 401) return { answer: "guarded", url };
+    const isJson = /^\s*\{/.test(await response.text());
+    if (status === 403) return { answer: isJson ? "open" : "guarded", url };
+    // servers of before 2.0 have no such route, and say so in JSON
+    if (isJson && (status === 200 || status === 404)) return { answer: "open", url };
+  }
+  return { answer: "unknown", url: urls[0] ?? new URL(origin) };
+}
+
+function showCookies(cookies: ReadonlyMap<string, Cookie>): string {
+  return [...cookies].map(([name, { value }]) => `${name}=${value}`).join("; ");
 }
 
 function startDance(origin: string, context: AuthContext): Dance {
@@ -109,7 +149,7 @@ function startDance(origin: string, context: AuthContext): Dance {
         if (++hops > MAX_HOPS)
           throw refused("the login goes round in circles", "log in with a browser and use KFK_COOKIE");
         if (url.origin !== origin) throw left(url);
-        const cookie = [...cookies].map(([name, { value }]) => `${name}=${value}`).join("; ");
+        const cookie = showCookies(cookies);
         const response = await context.fetch(url.href, {
           method: body === undefined ? "GET" : "POST",
           headers: {
@@ -137,6 +177,8 @@ function startDance(origin: string, context: AuthContext): Dance {
   };
 }
 
+const LONGEST_COOKIE_MS = 400 * 86_400_000;
+
 function takeCookies(cookies: Map<string, Cookie>, response: AuthResponse, nowMs: number): void {
   for (const line of response.headers.getSetCookie()) {
     const [pair = "", ...rest] = line.split(";").map((each) => each.trim());
@@ -149,9 +191,10 @@ function takeCookies(cookies: Map<string, Cookie>, response: AuthResponse, nowMs
         return at < 0 ? [each.toLowerCase(), ""] : [each.slice(0, at).toLowerCase(), each.slice(at + 1)];
       }),
     );
-    const age = attributes.get("max-age");
-    const date = Date.parse(attributes.get("expires") ?? "");
-    const expiresAtMs = age !== undefined ? nowMs + Number(age) * 1000 : Number.isNaN(date) ? undefined : date;
+    const ageS = Number(attributes.get("max-age") || Number.NaN);
+    const endMs = Number.isNaN(ageS) ? Date.parse(attributes.get("expires") ?? "") : nowMs + ageS * 1000;
+    // browsers hold none for longer (RFC 6265bis section 5.5)
+    const expiresAtMs = Number.isNaN(endMs) ? undefined : Math.min(endMs, nowMs + LONGEST_COOKIE_MS);
     if (value === "" || (expiresAtMs !== undefined && expiresAtMs <= nowMs)) cookies.delete(name);
     else cookies.set(name, { value, expiresAtMs });
   }
@@ -189,8 +232,15 @@ function wrongPassword({ response, text }: Page): Error {
 
 function noSession({ url, response }: Page): Error {
   return refused(
-    `the login ended at ${url.pathname} (${response.status}) without a session`,
+    `the login ended at ${url.pathname} (${response.status}), and the server does not let us in`,
     "log in with a browser and use KFK_COOKIE",
+  );
+}
+
+function asksMore({ url }: Page): Error {
+  return refused(
+    `Dex asks for more than the password, at ${url.pathname}`,
+    "log in with a browser and use KFK_COOKIE, or a service account's token",
   );
 }
 

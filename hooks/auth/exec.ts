@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { execCredentialSchema } from "../../schemas/kubeconfig.ts";
 import type { AuthContext, AuthProvider, Login } from "../contract.ts";
 import { refused } from "./failure.ts";
-import { bearerLogin } from "./jwt.ts";
+import { bearerLogin, showTime } from "./jwt.ts";
 import { filled, given } from "./token.ts";
 
 export const exec: AuthProvider = {
@@ -28,11 +28,14 @@ export const exec: AuthProvider = {
     const { code, out } = await context.run(command, { KUBERNETES_EXEC_INFO: execInfo(undefined) });
     if (code !== 0) throw failedProgram(command, code);
     const text = out.trim();
+    if (text === "") throw printedNothing(command);
     const output = given(context, "output") ?? (text.startsWith("{") ? "json" : "token");
     switch (output) {
       case "token":
         return bearerLogin(text.replace(/^bearer\s+/i, ""), `what ${command[0]} printed`, context);
       case "cookie":
+        context.hide(text);
+        if (!/^[\x21-\x7e]+=[\x21-\x7e][\x20-\x7e]*$/.test(text)) throw noCookie(command);
         return { headers: { Cookie: text } };
       case "json":
         return readExecCredential(text, command[0] ?? "", context);
@@ -55,7 +58,17 @@ export function readExecCredential(text: string, program: string, context: AuthC
     throw refused(`${program} printed no ExecCredential`, `run ${program} yourself and look at what it prints`);
   const { token, expirationTimestamp, clientCertificateData: cert, clientKeyData: key } = parsed.output.status;
   const atMs = Date.parse(expirationTimestamp ?? "");
+  if (expirationTimestamp && Number.isNaN(atMs)) {
+    throw refused(`${program} gave an end that is no time`, `run ${program} yourself: expirationTimestamp is RFC 3339`);
+  }
   const end = Number.isNaN(atMs) ? {} : { expiresAtMs: atMs };
+  if (atMs <= context.nowMs()) {
+    throw refused(
+      `what ${program} gave was valid until ${showTime(atMs)}, and it is ${showTime(context.nowMs())} by this machine's clock`,
+      "log in again with it, or set the clock",
+    );
+  }
+  if (key) context.hide(key);
   const tls = cert && key ? { tls: { cert, key } } : {};
   if (token) return bearerLogin(token, `the token of ${program}`, context, { ...end, ...tls });
   if (cert && key) return { headers: {}, ...tls, ...end };
@@ -77,8 +90,13 @@ function commandOf(context: AuthContext): readonly string[] {
   const variable = filled(context.env("KFK_AUTH_EXEC"));
   const command = variable === undefined ? context.settings["command"] : parseList(variable);
   const isList = Array.isArray(command) && command.length > 0 && command.every((each) => typeof each === "string");
-  if (!isList)
+  const program = isList ? String(command[0]) : "";
+  if (program.trim() === "")
     throw refused("the command of auth: exec is not a list of texts", 'write command: ["program", "argument"]');
+  // seen from the folder of whatever project is worked on, such a path would lead to a program of that project
+  if (variable === undefined && /[/\\]/.test(program) && !/^(\/|[a-z]:)/i.test(program)) {
+    throw refused(`${program} is another program in every folder`, "write its absolute path, or a name on the PATH");
+  }
   return command as string[];
 }
 
@@ -94,6 +112,17 @@ function parseList(text: string): unknown {
 function programOf(context: AuthContext): string {
   const command = context.settings["command"];
   return Array.isArray(command) ? String(command[0]) : "a program";
+}
+
+function printedNothing(command: readonly string[]): Error {
+  return refused(`${command[0]} printed nothing`, `run ${command[0]} yourself and look at what it prints`);
+}
+
+function noCookie(command: readonly string[]): Error {
+  return refused(
+    `what ${command[0]} printed is not of the form name=value`,
+    "it must print the cookie alone, as the browser shows it",
+  );
 }
 
 function failedProgram(command: readonly string[], code: number | null): Error {

@@ -22,7 +22,9 @@ export function findAdc(context: AuthContext): { readonly adc: Adc; readonly fil
     if (named === undefined) return undefined;
     throw badFile(`GOOGLE_APPLICATION_CREDENTIALS names ${file}, which is not there`, "correct it, or unset it");
   }
-  return { adc: parseAdc(text, file), file };
+  const adc = parseAdc(text, file);
+  hideKeys(context, adc);
+  return { adc, file };
 }
 
 /** A URL of such a file, checked. */
@@ -47,6 +49,23 @@ export function googleApi(context: AuthContext, service: string): string {
 }
 
 // --- internal ---
+
+function hideKeys(context: AuthContext, adc: Adc): void {
+  switch (adc.type) {
+    case "service_account":
+      return context.hide(adc.private_key);
+    case "authorized_user":
+      context.hide(adc.client_secret);
+      return context.hide(adc.refresh_token);
+    case "impersonated_service_account":
+      return hideKeys(context, adc.source_credentials);
+    case "external_account":
+      for (const text of Object.values(adc.credential_source.headers ?? {})) {
+        context.hide(text);
+        context.hide(text.replace(/^bearer /i, ""));
+      }
+  }
+}
 
 function isLoopback(url: URL): boolean {
   return /^(127(\.\d+){3}|localhost|\[::1\])$/.test(url.hostname);

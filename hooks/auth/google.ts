@@ -97,11 +97,13 @@ export async function selfSignedJwt(
         );
   const now = Math.floor(context.nowMs() / 1000);
   const payload = JSON.stringify({ iss: whom, sub: whom, aud: audience, iat: now, exp: now + 3600 });
+  const chain = impersonated(context) === undefined ? found?.adc : undefined;
+  const delegates = chain?.type === "impersonated_service_account" ? chain.delegates : [];
   const url = `${googleApi(context, "iamcredentials")}/v1/projects/-/serviceAccounts/${encodeURIComponent(whom)}:signJwt`;
   const answer = await askJson(
     context,
     url,
-    post({ payload }, source.token),
+    post({ payload, ...(delegates.length === 0 ? {} : { delegates }) }, source.token),
     "Google's signJwt",
     `give this identity the role Service Account Token Creator on ${whom}`,
   );

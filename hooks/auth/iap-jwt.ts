@@ -10,6 +10,7 @@ export const iapJwt: AuthProvider = {
   name: "iap-jwt",
   title: "Google Identity-Aware Proxy, by a JWT that a service account signs",
   settings: ["impersonate"],
+  variables: { impersonate: ["KFK_IMPERSONATE"] },
   applies: () => undefined,
   login: async (server, context) => {
     const { token, principal } = await selfSignedJwt(context, `${server.origin}/*`);

@@ -20,6 +20,7 @@ export const iap: AuthProvider = {
   name: "iap",
   title: "Google Identity-Aware Proxy, by an OIDC token",
   settings: ["client_id", "impersonate"],
+  variables: { client_id: VARIABLES, impersonate: ["KFK_IMPERSONATE"] },
   applies: (_server, context) => {
     const name = VARIABLES.find((each) => filled(context.env(each)));
     // the id of the client is public: only a key that is named as well says that it is meant for this command

@@ -1,6 +1,7 @@
 /**
  * One question to whoever gives out tokens → its JSON, or a failure with what it said: `error` and
- * `error_description` alone, because the rest of such answers can hold secrets. Redirects are no answer.
+ * `error_description` alone, because the rest of such answers can hold secrets, and what is known to be secret is taken
+ * out of them before they are cut. Redirects are no answer.
  * A 5xx or 429 is asked once more. Where this machine's clock differs from the answer's by over a minute, that is said.
  */
 import type { AuthContext, AuthRequest } from "../contract.ts";
@@ -52,7 +53,7 @@ export async function askJson(
   if (response.status >= 500 || response.status === 429) {
     throw unreachable(`${what} answers ${response.status}`, "try again later");
   }
-  const said = describeError(json);
+  const said = describeError(context, json);
   const skew = describeSkew(context, response.headers.get("date"));
   throw refused(`${what} says no (${response.status}${said === "" ? "" : `: ${said}`})${skew}`, hint);
 }
@@ -94,13 +95,18 @@ function parseObject(text: string): TokenAnswer | undefined {
 }
 
 /** OAuth's `error` and `error_description`, or Google's and Kubernetes' `message`. */
-function describeError(json: TokenAnswer | undefined): string {
+function describeError(context: AuthContext, json: TokenAnswer | undefined): string {
   if (json === undefined) return "";
   const { error, error_description: description, message } = json;
   const inner = typeof error === "object" && error !== null ? (error as { message?: unknown }).message : error;
   return [inner, description, message]
     .filter((each): each is string => typeof each === "string")
-    .map((each) => each.replace(/[^\p{L}\p{N}\p{P}\p{S}]+/gu, " ").slice(0, 200))
+    .map((each) =>
+      context
+        .redact(each)
+        .replace(/[^\p{L}\p{N}\p{P}\p{S}]+/gu, " ")
+        .slice(0, 200),
+    )
     .join(": ");
 }
 

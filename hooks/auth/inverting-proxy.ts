@@ -11,6 +11,7 @@ export const invertingProxy: AuthProvider = {
   name: "inverting-proxy",
   title: "AI Platform Pipelines, by Google credentials",
   settings: ["impersonate"],
+  variables: { impersonate: ["KFK_IMPERSONATE"] },
   applies: ({ origin }) =>
     isInverted(origin) ? { how: "ambient", because: "Google credentials of this machine" } : undefined,
   login: async ({ origin }, context) => {

@@ -40,6 +40,7 @@ export function readClaims(token: string): Claims | undefined {
  * Refused: what is no single token, and a JWT that is over by this machine's clock.
  */
 export function bearerLogin(token: string, what: string, context: AuthContext, more: Partial<Login> = {}): Login {
+  context.hide(token);
   if (!/^[\x21-\x7e]+$/.test(token)) throw refused(`${what} is not one token`, "give the token alone, in one line");
   const claims = readClaims(token);
   if (claims?.expiresAtMs !== undefined && claims.expiresAtMs <= context.nowMs()) {
@@ -48,13 +49,29 @@ export function bearerLogin(token: string, what: string, context: AuthContext, m
       "get a new token, or set the clock",
     );
   }
+  // what the token says of itself and what came with it: the earlier end is the one
+  const ends = [claims?.expiresAtMs, more.expiresAtMs].filter((each) => each !== undefined);
   return {
     headers: { Authorization: `Bearer ${token}` },
-    ...(claims?.expiresAtMs === undefined ? {} : { expiresAtMs: claims.expiresAtMs }),
     ...(claims?.principal === undefined ? {} : { principal: claims.principal }),
     ...(claims === undefined || claims.audiences.length === 0 ? {} : { audience: claims.audiences.join(", ") }),
     ...more,
+    ...(ends.length === 0 ? {} : { expiresAtMs: Math.min(...ends) }),
   };
+}
+
+/**
+ * The login, if its token says that it is for this audience or says nothing of any; without an audience the login as
+ * it is. A token for somebody else must not leave this machine.
+ */
+export function holdTo(login: Login, audience: string | undefined, what: string): Login {
+  if (audience === undefined) return login;
+  const claims = readClaims((login.headers["Authorization"] ?? "").replace(/^Bearer /, ""));
+  if (claims === undefined || claims.audiences.length === 0 || claims.audiences.includes(audience)) return login;
+  throw refused(
+    `${what} is meant for ${claims.audiences.join(", ")}, and auth: wants ${audience}`,
+    `get a token for ${audience}, or correct the audience`,
+  );
 }
 
 /** UTC to the second. */

@@ -13,7 +13,7 @@ import type { AuthContext, AuthProvider, AuthRequest, Login } from "../contract.
 import { execInfo, readExecCredential } from "./exec.ts";
 import { badFile, refused } from "./failure.ts";
 import { askJson } from "./identity-provider.ts";
-import { bearerLogin } from "./jwt.ts";
+import { bearerLogin, holdTo } from "./jwt.ts";
 import { filled, given } from "./token.ts";
 
 export const kubeconfig: AuthProvider = {
@@ -48,11 +48,12 @@ export const kubeconfig: AuthProvider = {
     const parsed = v.safeParse(tokenRequestSchema, answer);
     if (!parsed.success) throw refused("the Kubernetes API gave no token", "check the server in kubeconfig");
     const endMs = Date.parse(parsed.output.status.expirationTimestamp ?? "");
-    return bearerLogin(parsed.output.status.token, "the token of Kubernetes", context, {
+    const login = bearerLogin(parsed.output.status.token, "the token of Kubernetes", context, {
       principal: `system:serviceaccount:${namespace}:${account}`,
       audience,
       ...(Number.isNaN(endMs) ? {} : { expiresAtMs: endMs }),
     });
+    return holdTo(login, audience, "the token of Kubernetes");
   },
 };
 

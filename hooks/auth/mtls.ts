@@ -4,16 +4,13 @@
  */
 import type { AuthContext, AuthProvider, Login } from "../contract.ts";
 import { badFile, refused } from "./failure.ts";
-import { filled } from "./token.ts";
+import { anySet, filled } from "./token.ts";
 
 export const mtls: AuthProvider = {
   name: "mtls",
   title: "client certificate",
   settings: [],
-  applies: (_server, context) =>
-    (filled(context.env("KFK_CLIENT_CERT")) ?? filled(context.env("KFK_CLIENT_KEY")))
-      ? { how: "given", because: "KFK_CLIENT_CERT is set" }
-      : undefined,
+  applies: (_server, context) => anySet(context, ["KFK_CLIENT_CERT", "KFK_CLIENT_KEY"]),
   login: (_server, context): Login => {
     const cert = filled(context.env("KFK_CLIENT_CERT"));
     const key = filled(context.env("KFK_CLIENT_KEY"));

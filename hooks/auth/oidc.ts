@@ -7,24 +7,25 @@
 import type { AuthContext, AuthProvider } from "../contract.ts";
 import { refused } from "./failure.ts";
 import { askForm, readToken } from "./identity-provider.ts";
-import { bearerLogin } from "./jwt.ts";
+import { bearerLogin, holdTo } from "./jwt.ts";
 import { readSecret } from "./secret-file.ts";
-import { filled, given } from "./token.ts";
+import { anySet, filled, given } from "./token.ts";
 
+const VARIABLES = ["KFK_OIDC_CLIENT_ID", "KFK_OIDC_TOKEN_URL", "KFK_OIDC_CLIENT_SECRET", "KFK_OIDC_CLIENT_SECRET_FILE"];
 const KEYS = ["token_url", "client_id", "scope", "audience"] as const;
 
 export const oidc: AuthProvider = {
   name: "oidc",
   title: "OpenID Connect client credentials",
   settings: KEYS,
+  variables: Object.fromEntries(KEYS.map((key) => [key, [`KFK_OIDC_${key.toUpperCase()}`]])),
   applies: (_server, context) => {
-    const isOwn = filled(context.env("KFK_OIDC_TOKEN_URL")) !== undefined;
-    if (isOwn || filled(context.env("KFK_OIDC_CLIENT_ID")))
-      return { how: "given", because: "KFK_OIDC_CLIENT_ID is set" };
+    const own = anySet(context, VARIABLES);
     const url = given(context, "token_url");
-    return url === undefined
-      ? undefined
-      : { how: "ambient", because: `the secret of the OIDC client, asked for at ${url}` };
+    // the secret goes where the address leads: one of a setting is no address that this command was given
+    if (url === undefined || filled(context.env("KFK_OIDC_TOKEN_URL")) !== undefined) return own;
+    const because = `the secret of the OIDC client, asked for at ${URL.canParse(url) ? new URL(url).origin : "an address"}`;
+    return { how: "ambient", because, endpoint: url };
   },
   login: async (_server, context) => {
     const url = value(context, "token_url");
@@ -47,7 +48,8 @@ export const oidc: AuthProvider = {
     const answer = await askForm(context, url, form, "the OIDC provider", hint, { authorization: `Basic ${pair}` });
     const { token, expiresAtMs } = readToken(context, answer, "access_token", "the OIDC provider");
     const login = bearerLogin(token, "the token of the OIDC provider", context, { principal: id });
-    return login.expiresAtMs === undefined && expiresAtMs !== undefined ? { ...login, expiresAtMs } : login;
+    const held = login.expiresAtMs === undefined && expiresAtMs !== undefined ? { ...login, expiresAtMs } : login;
+    return holdTo(held, audience, "the token of the OIDC provider");
   },
 };
 

@@ -6,7 +6,7 @@ import { filled } from "./token.ts";
 /** The text without line ends around it; undefined when neither variable is set. */
 export function readSecret(context: AuthContext, name: string): string | undefined {
   const file = filled(context.env(`${name}_FILE`));
-  if (file === undefined) return nonEmpty(context.env(name));
+  if (file === undefined) return told(context, nonEmpty(context.env(name)));
   const text = context.readText(file)?.replace(/\r?\n$/, "");
   if (nonEmpty(text) === undefined) {
     throw badFile(
@@ -14,10 +14,15 @@ export function readSecret(context: AuthContext, name: string): string | undefin
       `fix ${name}_FILE`,
     );
   }
-  return text;
+  return told(context, text);
 }
 
 // --- internal ---
+
+function told(context: AuthContext, secret: string | undefined): string | undefined {
+  if (secret !== undefined) context.hide(secret);
+  return secret;
+}
 
 function nonEmpty(text: string | undefined): string | undefined {
   return text === undefined || text === "" ? undefined : text;

@@ -2,16 +2,18 @@
  * A bearer token that somebody else got: KFK_TOKEN, or a file that is read again before every request, because
  * Kubernetes, Vault and others replace what is in it (`--token-file`, KFK_TOKEN_FILE).
  *
- * With or without `Bearer ` before it. A JWT that is over is not sent.
+ * With or without `Bearer ` before it. A JWT that is over is not sent; with `audience` below `auth:` none for another.
  */
-import type { AuthContext, AuthProvider, Login } from "../contract.ts";
+import type { AuthContext, AuthProvider, AuthReason, Login } from "../contract.ts";
 import { badFile } from "./failure.ts";
-import { bearerLogin } from "./jwt.ts";
+import { bearerLogin, holdTo } from "./jwt.ts";
 
 export const token: AuthProvider = {
   name: "token",
   title: "bearer token of KFK_TOKEN or a file",
-  settings: ["file"],
+  settings: ["file", "audience"],
+  harmless: ["audience"],
+  variables: { file: ["KFK_TOKEN_FILE"] },
   applies: (_server, context) => {
     const file = tokenFile(context);
     if (file !== undefined) {
@@ -23,9 +25,15 @@ export const token: AuthProvider = {
   },
   login: (_server, context) => {
     const file = tokenFile(context);
-    return file === undefined
-      ? bearerLogin(bare(context.env("KFK_TOKEN") ?? ""), "the token in KFK_TOKEN", context)
-      : readTokenFile(file, context);
+    const login =
+      file === undefined
+        ? bearerLogin(bare(context.env("KFK_TOKEN") ?? ""), "the token in KFK_TOKEN", context)
+        : readTokenFile(file, context);
+    return holdTo(
+      login,
+      given(context, "audience"),
+      file === undefined ? "the token in KFK_TOKEN" : `the token in ${file}`,
+    );
   },
 };
 
@@ -43,6 +51,12 @@ export function readTokenFile(file: string, context: AuthContext): Login {
 /** A variable or setting that holds something; kfp and kedro-kubeflow take an empty one for none. */
 export function filled(text: unknown): string | undefined {
   return typeof text === "string" && text.trim() !== "" ? text.trim() : undefined;
+}
+
+/** The first of some variables that says something; half a login counts, so that it fails instead of being left out. */
+export function anySet(context: AuthContext, names: readonly string[]): AuthReason | undefined {
+  const name = names.find((each) => filled(context.env(each)));
+  return name === undefined ? undefined : { how: "given", because: `${name} is set` };
 }
 
 /** A setting of `auth:`. */

@@ -2,7 +2,7 @@
  * The table of verbs, and the way from argv to an exit status: parse, help, run, errors.
  */
 import { KfkError } from "../error.ts";
-import { makeRedactor, type Redactor } from "../secrets.ts";
+import { makeRedactor, type Redactor, secretVariablesIn } from "../secrets.ts";
 import { renderError, renderWarning } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
@@ -14,6 +14,7 @@ import { config } from "./config.ts";
 import { doctor } from "./doctor.ts";
 import { hooks } from "./hooks.ts";
 import { init } from "./init.ts";
+import { withoutForeignLines } from "./linked.ts";
 import { listPipelines } from "./list-pipelines.ts";
 import { listRuns } from "./list-runs.ts";
 import { logs } from "./logs.ts";
@@ -64,6 +65,7 @@ export async function runCommandLine(
   const redactor = makeRedactor(real.env);
   const world = withRedactor(real, redactor);
   let colour = false;
+  let project: string | undefined;
   const endings: (() => Promise<void>)[] = [];
   try {
     const { verb, options, positionals } = await parseCommandLine(argv, VERBS);
@@ -72,6 +74,7 @@ export async function runCommandLine(
       return 0;
     }
     colour = wantsColour(world, options.flag("color"));
+    project = options.text("project");
     if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
     const isQuiet = options.flag("quiet") === true;
     const status = await verb.run({
@@ -100,7 +103,7 @@ export async function runCommandLine(
       if (error instanceof Error && error.stack !== undefined) error.stack = redactor.forPeople(error.stack);
       throw error;
     }
-    world.err.write(renderError(error, colour));
+    world.err.write(renderError(withoutForeignLines(error, world, project), colour));
     return error.status;
   }
 }
@@ -110,8 +113,17 @@ export async function runCommandLine(
 /** Nothing reaches a stream but through the redactor; what the terminal is like is asked when it is needed. */
 function withRedactor(world: World, redactor: Redactor): World {
   const { out, err } = world;
+  const mask = makeMask(world);
   return {
     ...world,
+    secrets: {
+      hide: (text, isObtained) => {
+        redactor.hide(text);
+        if (isObtained) mask(text);
+      },
+      redact: redactor.forData,
+      variablesIn: (text) => secretVariablesIn(world.env, text),
+    },
     out: {
       write: (text) => out.write(redactor.forData(text)),
       get isClosed() {
@@ -130,6 +142,26 @@ function withRedactor(world: World, redactor: Redactor): World {
         return err.rows;
       },
     },
+  };
+}
+
+const LEAST_MASKED = 8;
+
+/**
+ * GitHub Actions takes a secret out of the whole job's log when it is told, which it reads on stderr as on stdout. Told
+ * as soon as somebody has given it; but only where stderr is a pipe of its own: in a file it would stand in clear. What
+ * the job itself gave to kfk is the job's own to mask.
+ */
+function makeMask({ env, err }: World): (text: string) => void {
+  if (env["GITHUB_ACTIONS"] !== "true" || err.isOwnPipe !== true) return () => undefined;
+  const masked = new Set<string>();
+  return (text) => {
+    for (const line of text.split(/\r?\n/)) {
+      // the first line of every key is the same
+      if (line.trim().length < LEAST_MASKED || line.startsWith("-----") || masked.has(line)) continue;
+      masked.add(line);
+      err.write(`::add-mask::${line.replaceAll("%", "%25")}\n`);
+    }
   };
 }
 

@@ -1,3 +1,4 @@
+import { showHost } from "../cluster/host.ts";
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
 import type { Call, Verb } from "./verb.ts";
@@ -59,7 +60,6 @@ function no(about: Finding["about"], error: KfkError): Finding {
 const DISTURBING: Readonly<Record<string, string>> = {
   BUN_OPTIONS: "can load other code into kfk",
   BUN_INSPECT: "opens a debugger",
-  BUN_CONFIG_VERBOSE_FETCH: "prints tokens in clear",
   NODE_TLS_REJECT_UNAUTHORIZED: "turns off the check of certificates when it is 0",
 };
 
@@ -119,7 +119,7 @@ async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
 
 function describeReach(reach: Reach): Finding[] {
   const { host, origin, login, server, error, isKnown } = reach;
-  const rows: Finding[] = [ok("host", `${origin ?? host.typed}, from ${host.from}`)];
+  const rows: Finding[] = [ok("host", `${origin ?? showHost(host.typed)}, from ${host.from}`)];
   const ways = login?.ways ?? [];
   if (login !== null && login.asked > 0) {
     const until =

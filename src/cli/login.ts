@@ -8,8 +8,8 @@
 import { resolve } from "node:path";
 import type { AuthContext, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
 import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
-import { authContext, mayBePlain } from "../cluster/auth-context.ts";
-import { buildChain, type Chain, type WantedAuth } from "../cluster/auth.ts";
+import { authContext, mayBePlain, placeOf } from "../cluster/auth-context.ts";
+import { buildChain, type Chain, type TrustQuestion, type WantedAuth } from "../cluster/auth.ts";
 import { type Gate, recogniseGate } from "../cluster/gate.ts";
 import { parseHost } from "../cluster/host.ts";
 import type { LoginHeaders } from "../cluster/request.ts";
@@ -17,6 +17,7 @@ import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isPlainMap, type Plain } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import { environmentSecrets } from "../secrets.ts";
 import type { World } from "../world.ts";
 import { isListed, readUserConfig, type UserConfig } from "./user-config.ts";
 import type { Call } from "./verb.ts";
@@ -48,22 +49,27 @@ export interface LoginOptions {
 export async function planLogin(call: Call, options: LoginOptions): Promise<LoginPlan> {
   const { world } = call;
   refuseOpenTls(world);
-  const { origin } = parseHost(options.host);
+  refuseDump(world);
+  const { origin, bases } = parseHost(options.host);
   const user = await readUserConfig(world);
+  // from here on what is printed can be somebody else's answer, on stdout too
+  for (const secret of environmentSecrets(world.env)) call.hide(secret);
   const more = optionVariables(call);
   const ca = await readCa(call);
   const chain = buildChain({
     clock: world.clock,
     origin,
+    bases,
     namespace: options.namespace,
     providers: SHIPPED,
     beside: BESIDE,
     hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
     wanted: findWanted(world, options.kubeflow, user),
     context: (settings) => authContext(world, settings, more, ca),
-    isTrusted: onceOnly((what) => isTrusted(call, origin, what, options.isProjects, user)),
+    isTrusted: onceEach((question) => isTrusted(call, question, options, origin, user)),
     hide: call.hide,
     tell: (text) => call.warn([{ message: text }]),
+    onRead: warnOfOpenFiles(call),
   });
   let seen: Gate | undefined;
   const carried = transport(call, chain, origin, ca, (gate) => {
@@ -188,32 +194,75 @@ function hookLogin(hooks: ProjectHooks): (target: AuthTarget) => Promise<Login |
   return async (target) => await hooks.auth(target);
 }
 
-function onceOnly(ask: (what: string) => Promise<boolean>): (what: string) => Promise<boolean> {
-  let answer: Promise<boolean> | undefined;
-  return async (what) => await (answer ??= ask(what));
+type AskTrust = (question: TrustQuestion) => Promise<boolean>;
+
+/** An answer holds for who gets it, by which way, and what is sent; for nothing else. */
+function onceEach(ask: AskTrust): AskTrust {
+  const answers = new Map<string, Promise<boolean>>();
+  return async (question) => {
+    const key = JSON.stringify([question.kind, question.origin, question.provider, question.what]);
+    const answer = answers.get(key) ?? ask(question);
+    answers.set(key, answer);
+    return await answer;
+  };
 }
 
 async function isTrusted(
   call: Call,
-  origin: string,
-  what: string,
-  isProjects: boolean,
+  { kind, origin, provider, what }: TrustQuestion,
+  { isProjects, kubeflow }: LoginOptions,
+  server: string,
   user: UserConfig,
 ): Promise<boolean> {
-  if (!isProjects) return true;
+  // a host that the person names: what lies around may go there, and the settings that the project wrote for it
+  const isPersons = !isProjects && origin === server;
+  if (isPersons && (kind !== "settings" || originOf(kubeflow?.host) === server)) return true;
   const { world } = call;
   const listed = [...(world.env["KFK_TRUST_HOSTS"] ?? "").split(/[,\s]+/), ...user.trustHosts];
   if (
     isListed(
       listed.filter((each) => each !== ""),
       origin,
+      provider,
     )
   )
     return true;
   const answer = await world.ask?.(
-    `kubeflow.yaml of this project names ${origin}.\nMay it get ${what}? [y/N] (KFK_TRUST_HOSTS=${new URL(origin).host} answers yes) `,
+    `${isPersons ? "kubeflow.yaml of this project says what goes to" : "kubeflow.yaml of this project names"} ${origin}.\nMay it get ${what}? [y/N] (KFK_TRUST_HOSTS=${hostOf(origin)} answers yes) `,
   );
   return /^\s*y(es)?\s*$/i.test(answer ?? "");
+}
+
+/** Origin of a host as written; undefined where it is none. */
+function originOf(host: string | null | undefined): string | undefined {
+  if (host === null || host === undefined) return undefined;
+  try {
+    return parseHost(host).origin;
+  } catch {
+    return undefined; // another host is used, so nobody has to know what is wrong with this one
+  }
+}
+
+function hostOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).host : origin;
+}
+
+/** Mounted by a system that knows what it does: everything in there can be read by all of a container. */
+const MOUNTED = /^(\/var)?\/run\/secrets\//;
+
+/** Says once of a file with a login in it that others on the machine can read it. */
+function warnOfOpenFiles(call: Call): (path: string, text: string) => void {
+  const told = new Set<string>();
+  return (path, text) => {
+    const full = placeOf(call.world, path);
+    if (told.has(full) || MOUNTED.test(full) || /^\s*-----BEGIN CERTIFICATE-----(?![\s\S]*PRIVATE KEY)/.test(text))
+      return;
+    told.add(full);
+    if (call.world.files.isOpen?.(full) !== true) return;
+    call.warn([
+      { message: `${full} holds a login, and others on this machine can read it`, hint: `chmod 600 ${full}` },
+    ]);
+  };
 }
 
 const PEEK_BYTES = 65_536;
@@ -304,6 +353,15 @@ function refuseOpenTls(world: World): void {
   if (world.env["NODE_TLS_REJECT_UNAUTHORIZED"] !== "0") return;
   throw new KfkError("SERVER_LOGIN", "NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the check of certificates", {
     hint: "unset it, and name a private CA with --ca-cert",
+  });
+}
+
+/** Bun would write its memory to a file, or open it to a debugger; both see the login (Bun 1.4.5). */
+function refuseDump(world: World): void {
+  const option = /--(heap-prof|inspect)\b[\w-]*/.exec(world.env["BUN_OPTIONS"] ?? "")?.[0];
+  if (option === undefined) return;
+  throw new KfkError("SERVER_LOGIN", `BUN_OPTIONS holds ${option}, which would show the login to others`, {
+    hint: "unset BUN_OPTIONS",
   });
 }
 

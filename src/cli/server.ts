@@ -5,6 +5,7 @@ import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import { secretVariablesIn } from "../secrets.ts";
 import { parseDuration } from "./options.ts";
 import type { Call } from "./verb.ts";
 
@@ -59,6 +60,8 @@ export function findHost({ world, options }: Call, kubeflow: KubeflowConfig | un
     if (typed !== undefined) return { typed, isProjects: false, from };
   }
   if (!kubeflow?.host) throw noHost();
+  const [secret] = secretVariablesIn(world.env, kubeflow.host);
+  if (secret !== undefined) throw secretInHost(secret);
   return { typed: kubeflow.host, isProjects: true, from: "kubeflow.yaml" };
 }
 
@@ -77,6 +80,13 @@ function nonEmpty(text: string | undefined): string | undefined {
 /** All attempts of one request together may take twice what one may. */
 function limits(timeoutMs: number): { requestTimeoutMs: number; budgetMs: number } {
   return { requestTimeoutMs: timeoutMs, budgetMs: 2 * timeoutMs };
+}
+
+/** Whoever answers at the address, and the name servers on the way, would read it. */
+function secretInHost(name: string): KfkError {
+  return new KfkError("SERVER_HOST", `host: of kubeflow.yaml holds the value of ${name}, which looks like a secret`, {
+    hint: "write the address without it; what logs in comes from auth: and the environment",
+  });
 }
 
 function noHost(): KfkError {

@@ -38,12 +38,18 @@ export async function readUserConfig(world: World): Promise<UserConfig> {
   return { file, trustHosts: parsed.output.trust_hosts ?? [], auth: parsed.output.auth ?? null };
 }
 
-/** True when a list of hosts, as people write it, holds an origin. */
-export function isListed(hosts: readonly string[], origin: string): boolean {
-  const { host, hostname } = new URL(origin);
+/**
+ * True when a list of hosts, as people write it, holds an origin: `HOST`, `HOST:PORT`, an origin; `HOST=WAY` holds for
+ * one way to log in alone.
+ */
+export function isListed(hosts: readonly string[], origin: string, provider: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { host } = new URL(origin);
   return hosts.some((each) => {
-    const text = each.trim().replace(/\/+$/, "").toLowerCase();
-    return text === origin.toLowerCase() || text === host || (text === hostname && text !== "");
+    const [name = "", way] = each.trim().toLowerCase().split("=");
+    if (way !== undefined && way !== provider) return false;
+    const text = name.replace(/\/+$/, "");
+    return text === origin.toLowerCase() || text === host;
   });
 }
 

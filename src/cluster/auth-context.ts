@@ -1,12 +1,16 @@
 /**
  * The world as a provider of logins may use it: files by name, one request that follows no redirect, a program without
  * a shell. Refused: plain http to anything but this machine, the cluster and the metadata server of a cloud; answers
- * over 1 MiB. A program gets the environment without what is kfk's or Bun's own.
+ * over 1 MiB. A program gets the environment without what is kfk's or Bun's own; a signal ends it.
+ *
+ * What goes out as a credential and what comes back as one is told to be secret here, for every provider alike, so that
+ * no message of anybody can repeat it.
  */
 import { resolve } from "node:path";
 import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts";
-import { isKfkError } from "../error.ts";
-import type { World } from "../world.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import { hideSecrets } from "../told-secrets.ts";
+import type { Signal, World } from "../world.ts";
 import { isPrivateHost } from "./host.ts";
 
 /** `more`: variables that go before the environment's, as options do. `ca`: all roots, where a private one is named. */
@@ -21,6 +25,8 @@ export function authContext(
     settings,
     readText: (path) => readFile(world, path),
     nowMs: () => world.clock.nowMs(),
+    hide: (secret) => world.secrets?.hide(secret),
+    redact: (text) => world.secrets?.redact(text) ?? text,
     fetch: (url, init) => send(world, url, init, ca),
     run: (command, env) => runProgram(world, command, env ?? {}),
   };
@@ -33,6 +39,12 @@ export function mayBePlain(url: URL): boolean {
   );
 }
 
+/** Where a path of a setting or variable leads. */
+export function placeOf(world: World, path: string): string {
+  const home = world.env["HOME"];
+  return path.startsWith("~/") && home !== undefined ? resolve(home, path.slice(2)) : resolve(world.cwd, path);
+}
+
 // --- internal ---
 
 const TIMEOUT_MS = 30_000;
@@ -40,8 +52,7 @@ const PROGRAM_TIMEOUT_MS = 60_000;
 const MAX_BYTES = 1024 * 1024;
 
 function readFile(world: World, path: string): string | undefined {
-  const home = world.env["HOME"];
-  const full = path.startsWith("~/") && home !== undefined ? resolve(home, path.slice(2)) : resolve(world.cwd, path);
+  const full = placeOf(world, path);
   try {
     return world.files.readText(full);
   } catch (error) {
@@ -64,6 +75,8 @@ async function send(
   if (url.protocol === "http:" && !mayBePlain(url) && world.env["KFK_ALLOW_HTTP"] !== "1") {
     throw failure("refused", `${shown} is asked for a login without TLS`, "use an https address");
   }
+  const { secrets } = world;
+  if (secrets) hideSecrets(secrets.hide, readHeaders(init.headers), init.body);
   const ended = new AbortController();
   const late = new AbortController();
   const timeoutMs = init.timeoutMs ?? TIMEOUT_MS;
@@ -82,6 +95,7 @@ async function send(
     } as RequestInit);
     const bytes = await response.arrayBuffer();
     if (bytes.byteLength > MAX_BYTES) throw failure("refused", `${shown} answers with too much`, "check the address");
+    if (secrets) hideSecrets((text) => secrets.hide(text, true), response.headers, new TextDecoder().decode(bytes));
     // a body that is all here: whoever reads it later waits for nothing
     const empty = [101, 204, 205, 304].includes(response.status);
     return new Response(empty ? null : bytes, { status: response.status, headers: response.headers });
@@ -103,6 +117,18 @@ async function send(
   }
 }
 
+function readHeaders(headers: AuthRequest["headers"]): Headers {
+  try {
+    return new Headers(headers);
+  } catch {
+    throw failure(
+      "refused",
+      "a credential holds what no header can hold",
+      "give it in one line, without blanks around",
+    );
+  }
+}
+
 async function runProgram(
   world: World,
   command: readonly string[],
@@ -114,6 +140,7 @@ async function runProgram(
     (entry): entry is [string, string] => entry[1] !== undefined && !/^(KFK_|BUN_|DEX_|KFK$)/.test(entry[0]),
   );
   const name = command[0] ?? "";
+  const hold: { unlisten?: () => void } = {};
   try {
     const child = world.spawn(command, {
       cwd: world.cwd,
@@ -123,6 +150,12 @@ async function runProgram(
     });
     const stop = new AbortController();
     let isLate = false;
+    let signal: Signal | undefined;
+    // it has a group of its own, which Ctrl-C does not reach
+    hold.unlisten = world.onSignal((given) => {
+      signal = given;
+      child.kill("SIGKILL");
+    });
     void world.clock.sleep(PROGRAM_TIMEOUT_MS, stop.signal).then(() => {
       if (stop.signal.aborted) return;
       isLate = true;
@@ -130,15 +163,30 @@ async function runProgram(
     });
     const { code } = await child.ended;
     stop.abort();
+    if (signal !== undefined) throw interrupted(name, signal);
     if (isLate) {
       const hint = `run ${name} yourself: it must end by itself and ask nothing`;
       throw failure("refused", `${name} did not end within ${PROGRAM_TIMEOUT_MS / 1000} s`, hint);
     }
-    return { code, out: out.join("\n"), err: err.join("\n") };
+    const said = out.join("\n");
+    hideSecrets((text) => world.secrets?.hide(text, true), new Headers(), said);
+    // a token or a cookie alone
+    if (/^\s*\S{8,}\s*$/.test(said)) world.secrets?.hide(said.trim(), true);
+    return { code, out: said, err: err.join("\n") };
   } catch (error) {
-    if ((error as { code?: string }).code !== "ENOENT") throw error;
+    const { code } = error as { code?: string };
+    if (code === "EACCES") throw failure("refused", `${name} cannot be run`, `chmod +x ${name}`);
+    if (code !== "ENOENT") throw error;
     throw failure("refused", `there is no program ${name}`, `install ${name}, or put it on the PATH`);
+  } finally {
+    hold.unlisten?.();
   }
+}
+
+function interrupted(name: string, signal: Signal): KfkError {
+  const code = signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED";
+  const how = signal === "SIGINT" ? "interrupted" : "terminated";
+  return new KfkError(code, `${how} while ${name} was asked for a login; it was ended`);
 }
 
 /** As `hooks/auth/failure.ts` makes them; this side of the contract knows their form alone. */

@@ -4,13 +4,23 @@
  * the host is trusted. Goes out: the headers for the next request, or the error that ends the command.
  *
  * Rules: what was given for this command goes before what lies around on the machine; what lies around is kept back
- * from a host that only the project names, unless a person trusts it. When the chosen way fails nothing is sent (it
- * never falls through to the next). A login is renewed 60 s before its end, or at half of a shorter life; callers at
- * the same time share one renewal. What was renewed, or could not be, is left alone for ten seconds; until then the
- * server judges the old login, because a run may have been started with it.
+ * from a host that only the project names, unless a person trusts it; so are settings of the project for another host
+ * than its own, and secrets for an address that its settings name. When the chosen way fails nothing is sent (it never
+ * falls through to the next). A login is renewed 60 s before its end, or at half of a shorter life; callers at the same
+ * time share one renewal. What was renewed, or could not be, is left alone for ten seconds; until then the server judges
+ * the old login, because a run may have been started with it. A login that is over is never sent.
  */
-import type { AuthContext, AuthProvider, AuthReason, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
+import type {
+  AuthContext,
+  AuthProvider,
+  AuthReason,
+  AuthRequest,
+  AuthTarget,
+  Login,
+  ValueMap,
+} from "../../hooks/contract.ts";
 import { isKfkError, KfkError, suggest } from "../error.ts";
+import { hideHeader } from "../told-secrets.ts";
 import type { Clock } from "../world.ts";
 import type { LoginHeaders } from "./request.ts";
 import { makeSecret } from "./secret.ts";
@@ -23,9 +33,26 @@ export interface WantedAuth {
   readonly isProjects: boolean;
 }
 
+/** What a person, or what a person has set, must agree to. */
+export interface TrustQuestion {
+  /**
+   * `host`: the server gets what lies around; `settings`: the server gets what the project's settings choose;
+   * `endpoint`: an address that they name gets a secret.
+   */
+  readonly kind: "host" | "settings" | "endpoint";
+  /** Who would get it. */
+  readonly origin: string;
+  /** Name of the way to log in. */
+  readonly provider: string;
+  /** What would be sent, in a few words. */
+  readonly what: string;
+}
+
 export interface ChainOptions {
   readonly clock: Clock;
   readonly origin: string;
+  /** Paths below which the API may be. */
+  readonly bases?: readonly string[];
   readonly namespace: string | null;
   /** In the order in which they are asked. */
   readonly providers: readonly AuthProvider[];
@@ -36,11 +63,13 @@ export interface ChainOptions {
   /** null: nothing asks for one; an empty list: for none at all. */
   readonly wanted: readonly WantedAuth[] | null;
   readonly context: (settings: ValueMap) => AuthContext;
-  /** Asked at most once, and only when something would be sent that lies around on the machine. */
-  readonly isTrusted: (what: string) => Promise<boolean>;
+  /** Asked only when something would be sent that nobody gave for this command and this server. */
+  readonly isTrusted: (question: TrustQuestion) => Promise<boolean>;
   /** Told every text that must never be shown. */
   readonly hide: (text: string) => void;
   readonly tell: (text: string) => void;
+  /** Told each file that a login was read from. */
+  readonly onRead?: (path: string, text: string) => void;
 }
 
 /** What is known of the login in use; nothing in it is secret. */
@@ -77,13 +106,14 @@ export function buildChain(options: ChainOptions): Chain {
   const steady = options.clock.monotonicMs;
 
   const renew = async (why: AuthTarget["why"]): Promise<Held> => {
-    const target = { origin: options.origin, namespace: options.namespace, why };
+    const { origin, namespace, bases } = options;
+    const target = { origin, namespace, why, ...(bases === undefined ? {} : { bases }) };
     if (plan === undefined) plan = choose(options, target);
     const chosen = await plan;
     ({ keptBack, ways } = chosen);
     asked++;
-    const logins = chosen.first?.splice(0) ?? [];
-    if (logins.length === 0) for (const way of ways) logins.push(await askWay(way, target, options));
+    const first = chosen.first?.splice(0) ?? [];
+    const logins = first.length > 0 ? first : await askAll(ways, target, options);
     return hold(logins, options, { nowMs: now(), atMs: steady(), why });
   };
 
@@ -97,16 +127,21 @@ export function buildChain(options: ChainOptions): Chain {
   return {
     login: async (again) => {
       const before = held;
-      if (before !== undefined && !again && !isDue(before, now())) return before.headers;
+      const still = (login: Held): LoginHeaders => {
+        if (login.expiresAtMs !== undefined && login.expiresAtMs <= now()) throw isOver(login.expiresAtMs, lastTrouble);
+        return login.headers;
+      };
+      if (before !== undefined && !again && !isDue(before, now())) return still(before);
       if (before?.isEmpty) return undefined;
       // turned away although it was just renewed: another one would be too; or another request has just brought it
       const isNew = before !== undefined && before.why !== "first" && steady() - before.atMs < RETRY_MS;
-      if (again && isNew && before.renewAtMs > 0) return before.headers;
+      if (again && isNew && before.renewAtMs > 0) return still(before);
       const why = before === undefined ? "first" : again ? "refused" : "expiring";
-      if (before !== undefined && failedAtMs !== undefined && steady() - failedAtMs < RETRY_MS) return before.headers;
+      if (before !== undefined && failedAtMs !== undefined && steady() - failedAtMs < RETRY_MS) return still(before);
       try {
         held = await renewOnce(why);
         failedAtMs = undefined;
+        lastTrouble = "";
       } catch (error) {
         if (before === undefined) {
           plan = undefined;
@@ -116,7 +151,7 @@ export function buildChain(options: ChainOptions): Chain {
         failedAtMs = steady();
         if (error.message !== lastTrouble) options.tell(`cannot renew the login: ${error.message}`);
         lastTrouble = error.message;
-        return before.headers;
+        return still(before);
       }
       return held.isEmpty ? undefined : held.headers;
     },
@@ -145,6 +180,8 @@ interface Way {
   readonly provider: AuthProvider;
   readonly reason: AuthReason;
   readonly context: AuthContext;
+  /** True: it joins another. */
+  readonly isBeside?: boolean;
 }
 
 interface Plan {
@@ -175,18 +212,23 @@ async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> 
       return { ways: [hookWay(options.hook, options.context({}))], keptBack: [], first: [login] };
     }
   }
-  const beside = options.beside.flatMap((provider) => findWay(provider, target, options.context({})));
+  const beside = options.beside
+    .flatMap((provider) => findWay(provider, target, options.context({})))
+    .map((way) => ({ ...way, isBeside: true }));
   if (options.wanted !== null) {
     const ways: Way[] = [];
     for (const wanted of options.wanted) ways.push(await findWanted(wanted, target, options));
-    return { ways: [...ways, ...beside], keptBack: [] };
+    const isNamed = (way: Way): boolean => ways.some(({ provider }) => provider === way.provider);
+    return { ways: [...ways, ...beside.filter((way) => !isNamed(way))], keptBack: [] };
   }
   const found = options.providers.flatMap((provider) => findWay(provider, target, options.context({})));
   const given = found.find(({ reason }) => reason.how === "given");
   if (given !== undefined) return { ways: [given, ...beside], keptBack: [] };
   const [ambient] = found;
   if (ambient === undefined) return { ways: beside, keptBack: [] };
-  const isTrusted = await options.isTrusted(ambient.reason.because);
+  const { provider, reason } = ambient;
+  const { origin } = options;
+  const isTrusted = await options.isTrusted({ kind: "host", origin, provider: provider.name, what: reason.because });
   return isTrusted
     ? { ways: [ambient, ...beside], keptBack: [] }
     : { ways: beside, keptBack: [ambient.reason.because] };
@@ -207,11 +249,32 @@ async function findWanted(wanted: WantedAuth, target: AuthTarget, options: Chain
   const context = options.context(wanted.settings);
   const found = provider.applies(target, context);
   const reason: AuthReason = found ?? { how: "ambient", because: `auth: ${provider.name}` };
+  const { origin } = options;
+  const trust = async (question: Omit<TrustQuestion, "provider">): Promise<void> => {
+    const whole = { ...question, provider: provider.name };
+    if (!(await options.isTrusted(whole))) throw untrusted(whole);
+  };
   // what the project's files alone ask for is no consent of the person
-  if (reason.how === "ambient" && !(await options.isTrusted(reason.because))) {
-    throw untrusted(options.origin, reason.because);
+  const isSet = (name: string): boolean => (context.env(name) ?? "").trim() !== "";
+  const choices = Object.entries(wanted.isProjects ? wanted.settings : {}).filter(
+    ([key]) => !provider.harmless?.includes(key) && !provider.variables?.[key]?.some(isSet),
+  );
+  if (choices.length > 0) {
+    const list = choices.map(([key, value]) => `${key}: ${showSetting(value)}`).join(", ");
+    const what = `what auth: ${provider.name} of kubeflow.yaml chooses (${list})`;
+    await trust({ kind: "settings", origin, what });
+  } else if (reason.how === "ambient") await trust({ kind: "host", origin, what: reason.because });
+  if (wanted.isProjects && reason.endpoint !== undefined) {
+    const other = URL.canParse(reason.endpoint) ? new URL(reason.endpoint).origin : reason.endpoint;
+    await trust({ kind: "endpoint", origin: other, what: reason.because });
   }
   return { provider, reason, context };
+}
+
+/** In one line: a project's text must not draw on the terminal that asks about it. */
+function showSetting(value: unknown): string {
+  const text = (typeof value === "string" ? value : (JSON.stringify(value) ?? "")).replaceAll(/[^\x20-\x7e]/g, "?");
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext): Way {
@@ -220,13 +283,60 @@ function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext):
   return { provider, reason: { how: "given", because: "the project's hook auth answered" }, context };
 }
 
-async function askWay({ provider, context }: Way, target: AuthTarget, options: ChainOptions): Promise<Login> {
+/** One after the other: what joins comes first, because a gate before a login page wants it there too. */
+async function askAll(ways: readonly Way[], target: AuthTarget, options: ChainOptions): Promise<readonly Login[]> {
+  const got = new Map<Way, Login>();
+  for (const way of ways.toSorted((a, b) => Number(b.isBeside ?? false) - Number(a.isBeside ?? false))) {
+    got.set(way, await askWay(way, target, options, [...got.values()]));
+  }
+  return ways.flatMap((way) => got.get(way) ?? []);
+}
+
+async function askWay(
+  { provider, context: bare }: Way,
+  target: AuthTarget,
+  options: ChainOptions,
+  earlier: readonly Login[],
+): Promise<Login> {
+  const context: AuthContext = {
+    ...bare,
+    readText: (path) => {
+      const text = bare.readText(path);
+      if (text !== undefined) options.onRead?.(path, text);
+      return text;
+    },
+    fetch: async (url, init) =>
+      await bare.fetch(url, earlier.length > 0 && isAt(url, options.origin) ? joined(init, earlier) : init),
+  };
   try {
     return await provider.login(target, context);
   } catch (error) {
     if (isKfkError(error)) throw error;
     throw failed(provider, error, options);
   }
+}
+
+function isAt(url: string, origin: string): boolean {
+  return URL.canParse(url) && new URL(url).origin === origin;
+}
+
+/** A request of one way to the server itself, with what the ways before it gave; its own headers hold. */
+function joined(init: AuthRequest, earlier: readonly Login[]): AuthRequest {
+  const own = new Headers(init.headers);
+  const headers = new Headers(own);
+  for (const login of earlier) {
+    for (const [name, text] of Object.entries(login.headers)) {
+      const there = headers.get(name);
+      if (there === null) headers.set(name, text);
+      else if (name.toLowerCase() === "cookie") headers.set(name, `${there}; ${text}`);
+    }
+  }
+  const tls = earlier.find((login) => login.tls !== undefined)?.tls;
+  return {
+    ...init,
+    headers: Object.fromEntries(headers),
+    ...(tls === undefined ? {} : { tls: { ...tls, ...init.tls } }),
+  };
 }
 
 function hold(
@@ -240,6 +350,9 @@ function hold(
     if (login.origin !== undefined && login.origin !== options.origin) throw elsewhere(login.origin, options.origin);
     for (const [name, text] of Object.entries(login.headers)) {
       hideHeader(text, options.hide);
+      // a scheme with nothing behind it, or a text that no header can hold, is no login
+      if (/^\s*(bearer|basic|negotiate)?\s*$/i.test(text)) throw badHeader(name, "is empty");
+      if (!/^[\t\x20-\x7e\x80-\xff]+$/.test(text)) throw badHeader(name, "holds what no header can hold");
       const key = name.toLowerCase();
       if (headers[key] !== undefined && headers[key].reveal() !== text) {
         if (key !== "cookie") throw twice(name);
@@ -269,16 +382,14 @@ function hold(
   };
 }
 
-function isDue(held: Held, nowMs: number): boolean {
-  return nowMs >= held.renewAtMs;
+function badHeader(name: string, problem: string): KfkError {
+  return new KfkError("SERVER_LOGIN", `the header ${name} of the login ${problem}`, {
+    hint: "look at what gives the login; kfk auth status says which it is",
+  });
 }
 
-/** The whole text, the token alone, and each cookie of it. */
-function hideHeader(text: string, hide: (text: string) => void): void {
-  hide(text);
-  const token = /^(?:bearer|basic|negotiate)\s+(.+)$/i.exec(text)?.[1];
-  if (token !== undefined) hide(token);
-  for (const [, value = ""] of text.matchAll(/(?:^|;\s*)[^=;\s]+=([^;]+)/g)) hide(value);
+function isDue(held: Held, nowMs: number): boolean {
+  return nowMs >= held.renewAtMs;
 }
 
 function failed(provider: AuthProvider, error: unknown, options: ChainOptions): KfkError {
@@ -307,9 +418,29 @@ function unknownSetting(provider: AuthProvider, key: string): KfkError {
   });
 }
 
-function untrusted(origin: string, what: string): KfkError {
-  return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
-    hint: `if it is yours: set KFK_TRUST_HOSTS=${new URL(origin).host}, or give --host yourself`,
+function untrusted({ kind, origin, what }: TrustQuestion): KfkError {
+  const host = URL.canParse(origin) ? new URL(origin).host : origin;
+  switch (kind) {
+    case "host":
+      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
+        hint: `if it is yours: set KFK_TRUST_HOSTS=${host}, or give --host yourself`,
+      });
+    case "settings":
+      return new KfkError("SERVER_LOGIN", `${origin} does not get ${what}: only the project says so`, {
+        hint: `if that is right: set KFK_TRUST_HOSTS=${host}, or write auth: into your own configuration`,
+      });
+    case "endpoint":
+      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
+        hint: `if it is yours: set KFK_TRUST_HOSTS=${host}, or name it with the variable`,
+      });
+  }
+}
+
+function isOver(expiresAtMs: number, trouble: string): KfkError {
+  const end = `${new Date(expiresAtMs).toISOString().slice(0, 19)}Z`;
+  const why = trouble === "" ? "the server does not take it any more" : trouble;
+  return new KfkError("SERVER_LOGIN", `the login ended ${end}, and there is no new one: ${why}`, {
+    hint: "log in again, then repeat the command",
   });
 }
 

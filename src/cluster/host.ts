@@ -44,6 +44,11 @@ export function parseHost(typed: string): Host {
   return { origin: url.origin, bases: findBases(url.pathname) };
 }
 
+/** A host as typed, for messages: without user name and password. */
+export function showHost(typed: string): string {
+  return withoutUser(typed.trim());
+}
+
 /** Address of a page of the UI. `ui`: its base as a person sees it, with or without a slash at the end. */
 export function buildLink(ui: string, target: LinkTarget): string {
   const base = ui.replace(/\/+$/, "");

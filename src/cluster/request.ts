@@ -68,15 +68,18 @@ export interface Result {
 /**
  * Sends a request and judges the answer; never throws for what the server or the network did.
  *
- * Errors: SERVER_TOKEN_FILE when the token cannot be read.
+ * Errors: SERVER_TOKEN_FILE when the token cannot be read; STEP_SECRET when path, query or JSON hold a secret of the
+ * environment; those of the login.
  */
 export async function request(link: Link, asked: Ask): Promise<Result> {
   const ask = link.signal === undefined ? asked : { ...asked, signal: both(link.signal, asked.signal) };
   const { clock } = link.world;
   const startedMs = clock.monotonicMs();
+  refuseSecrets(link, ask);
   let rereads = 1;
-  let login = await link.login?.(false);
   for (let attempts = 1; ; attempts++) {
+    // anew for each attempt: between two of them a login may end
+    const login = await link.login?.(false);
     const token = login ? undefined : readToken(link);
     const sentMs = clock.monotonicMs();
     const answer = await attempt(link, ask, login ?? bearer(token));
@@ -90,10 +93,7 @@ export async function request(link: Link, asked: Ask): Promise<Result> {
     if (wantsLogin(answer) && rereads > 0 && login) {
       rereads--;
       const fresh = await link.login?.(true);
-      if (fresh !== undefined && !isSameLogin(login, fresh)) {
-        login = fresh;
-        continue;
-      }
+      if (fresh !== undefined && !isSameLogin(login, fresh)) continue;
     }
     if (!isRepeatable(ask, answer)) return done;
     const waitMs = pauseMs(link, answer, attempts);
@@ -179,7 +179,7 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
     });
     const body = response._data ?? "";
     // a server may repeat in its refusal what it was sent
-    const shown = response.status >= 300 ? withoutLogin(body, login) : body;
+    const shown = response.status >= 300 ? withoutSecrets(link, withoutLogin(body, login)) : body;
     return (ask.text ? readTextAnswer : readAnswer)(response.status, response.headers, shown);
   } catch (error) {
     if (ask.signal?.aborted && !late.signal.aborted) {
@@ -189,6 +189,23 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
   } finally {
     ended.abort();
   }
+}
+
+/** Names of runs and experiments, filters, parameters: the server keeps them for all to read. Documents were looked at. */
+function refuseSecrets({ world }: Link, { path, query, body }: Ask): void {
+  const [name] =
+    world.secrets?.variablesIn(
+      [path, ...Object.values(query ?? {}), body instanceof FormData ? "" : JSON.stringify(body ?? "")].join("\n"),
+    ) ?? [];
+  if (name === undefined) return;
+  throw new KfkError("STEP_SECRET", `what is sent would hold the value of the environment variable ${name}`, {
+    hint: "take it out of the names and parameters of the run, which the server keeps for all to read",
+  });
+}
+
+/** What else is known to be secret, before the text is cut to a line. */
+function withoutSecrets(link: Link, text: string): string {
+  return link.world.secrets?.redact(text) ?? text;
 }
 
 function withoutLogin(text: string, login: LoginHeaders): string {

@@ -22,6 +22,14 @@ export type Request =
       readonly keep: boolean;
     };
 
+/** Told at any time in a call of the hook `auth`: a text that must not be shown. */
+export interface Told {
+  readonly id: number;
+  readonly secret: string;
+  /** True: somebody has just given it to the hook. */
+  readonly isObtained: boolean;
+}
+
 export type Reply =
   | { readonly id: number; readonly exports: readonly ExportedHook[]; readonly timeoutSeconds: unknown }
   | { readonly id: number; readonly value: Value | undefined }

@@ -9,7 +9,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
 import type { AuthContext, Value } from "../../hooks/contract.ts";
-import type { ExportedHook, Problem, Reply, Request } from "./message.ts";
+import { hideSecrets } from "../told-secrets.ts";
+import type { ExportedHook, Problem, Reply, Request, Told } from "./message.ts";
 
 /** Serves requests until kfk closes the channel. */
 export async function serveHooks(): Promise<void> {
@@ -69,7 +70,7 @@ async function serve(files: Map<string, Record<string, unknown>>, request: Reque
     const call = request.member === null ? held : (held as Record<string, unknown>)[request.member];
     const args: unknown[] = [...request.args];
     if (request.context) {
-      const tools = request.hook === "auth" ? authTools() : {};
+      const tools = request.hook === "auth" ? authTools(request.id) : {};
       args.push({ ...request.context, env: (name: string) => process.env[name], ...tools });
     }
     const result: unknown = await (call as (...args: unknown[]) => unknown)(...args);
@@ -81,17 +82,33 @@ async function serve(files: Map<string, Record<string, unknown>>, request: Reque
 }
 
 /** What a way to log in that ships with kfk is given, for a project's own. */
-function authTools(): Omit<AuthContext, "env"> {
+function authTools(id: number): Omit<AuthContext, "env"> {
+  const hidden = new Set<string>();
+  const hide = (secret: string, isObtained = false): void => {
+    if (typeof secret !== "string" || secret === "" || hidden.has(secret)) return;
+    hidden.add(secret);
+    process.send?.({ id, secret, isObtained } satisfies Told);
+  };
   return {
+    hide: (secret) => hide(secret),
+    redact: (text) =>
+      [...hidden]
+        .toSorted((a, b) => b.length - a.length)
+        .reduce((out, secret) => (secret.length < 4 ? out : out.replaceAll(secret, "[redacted]")), text),
     settings: {},
     readText: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
     nowMs: () => Date.now(),
-    fetch: async (url, { timeoutMs, ...init }) =>
-      await fetch(url, {
+    fetch: async (url, { timeoutMs, ...init }) => {
+      hideSecrets(hide, new Headers(init.headers), init.body);
+      const response = await fetch(url, {
         ...init,
         redirect: "manual",
+        verbose: false,
         signal: AbortSignal.timeout(timeoutMs ?? 30_000),
-      } as RequestInit),
+      } as RequestInit);
+      hideSecrets((text) => hide(text, true), response.headers, await response.clone().text());
+      return response;
+    },
     run: async (command, env) => {
       const child = Bun.spawn([...command], {
         env: { ...process.env, ...env },

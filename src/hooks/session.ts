@@ -14,7 +14,7 @@ import { KfkError, suggest } from "../error.ts";
 import type { Signal, World } from "../world.ts";
 import type { HookFile } from "./find.ts";
 import { hookPlace, type HookProblem, threw, timedOut, ended, unloadable, wrongForm, unknownHook } from "./failure.ts";
-import { type ContextData, type ExportedHook, HOOKS_PROCESS, type Reply, type Request } from "./message.ts";
+import { type ContextData, type ExportedHook, HOOKS_PROCESS, type Reply, type Request, type Told } from "./message.ts";
 import { buildRedactor } from "../secrets.ts";
 import { HOOKS, type HookName, isHookName } from "./rules.ts";
 
@@ -135,21 +135,31 @@ type Outcome =
   | { readonly kind: "signal"; readonly signal: Signal };
 
 function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
-  const redact = buildRedactor(world.env);
+  const ofEnvironment = buildRedactor(world.env);
+  const redact = (text: string): string => ofEnvironment(world.secrets?.redact(text) ?? text);
   let settle: ((outcome: Outcome) => void) | undefined;
   let waitingFor = 0;
   let speaker = "hooks";
   let nextId = 1;
   const child = Bun.spawn(ownCommand(), {
     cwd: root,
-    env: { ...withoutUndefined(world.env), BUN_OPTIONS, BUN_RUNTIME_TRANSPILER_CACHE_PATH: NO_CACHE },
+    env: {
+      ...withoutUndefined(world.env),
+      BUN_OPTIONS,
+      BUN_RUNTIME_TRANSPILER_CACHE_PATH: NO_CACHE,
+      BUN_CONFIG_VERBOSE_FETCH: "",
+    },
     // a group of its own, so that what a hook started can be ended with it
     detached: true,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
     serialization: "advanced",
-    ipc: (reply: Reply | null) => {
+    ipc: (reply: Reply | Told | null) => {
+      if (reply !== null && "secret" in reply) {
+        if (typeof reply.secret === "string") world.secrets?.hide(reply.secret, reply.isObtained === true);
+        return;
+      }
       // a hook can send something itself; that is no answer to anything
       if (reply?.id === waitingFor) settle?.({ kind: "reply", reply });
     },

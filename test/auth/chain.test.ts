@@ -130,6 +130,52 @@ describe("the way that is taken", () => {
     );
   });
 
+  test.each(["", "  ", "Bearer", "Bearer ", "Basic "])("an empty header (%p) is no login", async (text) => {
+    const { chain } = make(() => [way("a", "given", () => ({ headers: { Authorization: text } }))]);
+    expect((await errorOf(chain.login(false))).message).toBe("the header Authorization of the login is empty");
+  });
+
+  test("a header of two lines is refused, and not shown", async () => {
+    const { chain } = make(() => [way("a", "given", () => bearer("canary\nX-Other: y"))]);
+    expect((await errorOf(chain.login(false))).message).toBe(
+      "the header Authorization of the login holds what no header can hold",
+    );
+  });
+
+  test("what comes later asks the server with what came before; a certificate comes first", async () => {
+    const seen: { readonly url: string; readonly init: RequestInit & { tls?: unknown } }[] = [];
+    const world = fakeWorld({
+      fetch: (url, init) => {
+        seen.push({ url, init });
+        return Promise.resolve(new Response("{}"));
+      },
+    });
+    const asks: AuthProvider = {
+      ...way("b", "given", () => bearer("")),
+      login: async ({ origin }, context) => {
+        await context.fetch(`${origin}/x`, { headers: { cookie: "own=1" } });
+        await context.fetch("https://id.example.org/x", {});
+        return { headers: { Cookie: "s=1" } };
+      },
+    };
+    const tls = { cert: "C", key: "canary-K" };
+    const { chain } = make(
+      () => [way("a", "given", () => ({ headers: { Authorization: "Bearer 1", cookie: "gate=2" } })), asks],
+      {
+        wanted: ["a", "b"].map((name) => ({ name, settings: {}, isProjects: false })),
+        beside: [way("c", "given", () => ({ headers: {}, tls }))],
+        context: (settings) => authContext(world, settings),
+      },
+    );
+    await chain.login(false);
+    expect(seen.map(({ url, init }) => [url, init.headers, init.tls])).toEqual([
+      ["https://kf.example.org/x", { authorization: "Bearer 1", cookie: "own=1; gate=2" }, tls],
+      ["https://id.example.org/x", {}, undefined],
+    ]);
+    expect(chain.tls()).toEqual(tls);
+    expect(chain.state().ways.map(({ name }) => name)).toEqual(["a", "b", "c"]);
+  });
+
   test("no way falls through to the next", async () => {
     const { chain } = make(() => [
       way("a", "given", () => {
@@ -201,7 +247,7 @@ describe("renewal", () => {
     expect(asked.length).toBe(13); // three hours ÷ 840 s
   });
 
-  test("one that fails keeps the old login, says so once, and is not tried more often than every ten seconds", async () => {
+  test("one that fails keeps the old login until its end, says so once, and is not tried more often than every ten seconds", async () => {
     let isBroken = false;
     const { chain, world, asked, told } = make((seen, { clock }) => [
       way(
@@ -216,12 +262,25 @@ describe("renewal", () => {
     ]);
     await sent(chain);
     isBroken = true;
-    await world.clock.advance(900_000);
+    await world.clock.advance(840_000);
     for (let second = 0; second < 60; second++) {
-      expect(await sent(chain, true)).toBe("Bearer x");
+      expect(await sent(chain, second % 2 === 0)).toBe("Bearer x");
       await world.clock.advance(1000);
     }
     expect(asked.length).toBe(7);
+    // it is over: nothing is sent any more, whoever asks
+    for (const again of [false, true, false]) {
+      expect(await errorOf(chain.login(again))).toEqual({
+        code: "SERVER_LOGIN",
+        message:
+          "the login ended 2026-01-02T03:19:05Z, and there is no new one: cannot log in to https://kf.example.org (a): the provider is down",
+        hint: "log in again, then repeat the command",
+      });
+    }
+    expect(asked.length).toBe(8);
+    isBroken = false;
+    await world.clock.advance(10_000);
+    expect(await sent(chain)).toBe("Bearer x");
     expect(told).toEqual(["cannot renew the login: cannot log in to https://kf.example.org (a): the provider is down"]);
   });
 
@@ -232,10 +291,18 @@ describe("renewal", () => {
   });
 });
 
-test("everything that is sent is hidden: the header, the token, each cookie", async () => {
+test("everything that is sent is hidden: the header, the token, each cookie that is long enough to be one", async () => {
   const { chain, hidden } = make(() => [
-    way("a", "given", () => ({ headers: { Authorization: "Bearer t0ken", Cookie: "a=one; b=two" } })),
+    way("a", "given", () => ({
+      headers: { Authorization: "Bearer t0ken", Cookie: "a=session-one; b=two-of-them; lang=en" },
+    })),
   ]);
   await chain.login(false);
-  expect(hidden).toEqual(["Bearer t0ken", "t0ken", "a=one; b=two", "one", "two"]);
+  expect(hidden).toEqual([
+    "Bearer t0ken",
+    "t0ken",
+    "a=session-one; b=two-of-them; lang=en",
+    "session-one",
+    "two-of-them",
+  ]);
 });

@@ -92,3 +92,110 @@ test("a server that asks for no login gets none", async () => {
     await open.stop(true);
   }
 });
+
+describe("what is no login", () => {
+  /** A gate of one's own before an API at /pipeline: `answer` gives the answer for a path, undefined leaves it to the gate. */
+  async function logInAt(
+    answer: (path: string, request: Request, origin: string) => Response | undefined,
+    more: { readonly bases?: readonly string[] } = {},
+  ): Promise<Login> {
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request) => {
+        const url = new URL(request.url);
+        const own = answer(url.pathname, request, url.origin);
+        if (own !== undefined) return own;
+        if (url.pathname === "/dex/auth") return Response.redirect("/dex/auth/local?req=1", 302);
+        if (url.pathname === "/dex/auth/local") {
+          return request.method === "POST"
+            ? new Response(null, { status: 303, headers: { location: "/login/oidc?code=1&state=2" } })
+            : new Response("<form>");
+        }
+        if (url.pathname === "/login/oidc") {
+          return new Response(null, { status: 302, headers: { location: "/", "set-cookie": "session=good-session" } });
+        }
+        if (/session=good-session/.test(request.headers.get("cookie") ?? ""))
+          return Response.json({ tag_name: "2.5.0" });
+        const headers = { location: "/dex/auth?client_id=x", "set-cookie": "AWSALB=load-balancer; Path=/" };
+        return new Response(null, { status: 302, headers });
+      },
+    });
+    const world = fakeWorld({ env: GOOD, fetch: (url, init) => fetch(url, init) });
+    try {
+      const target = { origin: server.url.origin, namespace: null, why: "first" as const, ...more };
+      return await dex.login(target, authContext(world, {}));
+    } finally {
+      await server.stop(true);
+    }
+  }
+
+  test("the gate as it should be", async () => {
+    expect((await logInAt(() => undefined)).headers["Cookie"]).toContain("session=good-session");
+  });
+
+  test.each([
+    [500, "oops"],
+    [400, "CSRF check failed."],
+    [403, "Unable to find a valid CSRF token."],
+  ])("a callback that ends in %d, beside a cookie of the load balancer", async (status, text) => {
+    const work = logInAt((path) => (path === "/login/oidc" ? new Response(text, { status }) : undefined));
+    await expect(work).rejects.toMatchObject({
+      message: `the login ended at /login/oidc (${status}), and the server does not let us in`,
+      kind: "refused",
+    });
+  });
+
+  test("a session that the API does not take", async () => {
+    const work = logInAt((path) =>
+      path.includes("/apis/") ? new Response(null, { status: 302, headers: { location: "/dex/auth?x" } }) : undefined,
+    );
+    await expect(work).rejects.toThrow("and the server does not let us in");
+  });
+
+  test("a page for all at the root is no open server: the API is asked", async () => {
+    const login = await logInAt((path) => (path === "/" ? new Response("<html>welcome") : undefined));
+    expect(login.headers["Cookie"]).toContain("session=good-session");
+    expect(login.principal).toBe(USER);
+  });
+
+  test("an API that asks for no login gets no password", async () => {
+    const posts: string[] = [];
+    const login = await logInAt((path, request) => {
+      if (request.method === "POST") posts.push(path);
+      return path === "/pipeline/apis/v2beta1/healthz" ? Response.json({ tag_name: "2.5.0" }) : undefined;
+    });
+    expect({ login, posts }).toEqual({
+      login: { headers: {}, principal: "nobody: the server asks for no login" },
+      posts: [],
+    });
+  });
+
+  test("a second factor", async () => {
+    const work = logInAt((path, request) => {
+      if (path === "/dex/auth/local" && request.method === "POST") {
+        return new Response(null, { status: 303, headers: { location: "/dex/totp?req=1" } });
+      }
+      return path === "/dex/totp" ? new Response("<form><input name=totp>") : undefined;
+    });
+    await expect(work).rejects.toMatchObject({
+      message: "Dex asks for more than the password, at /dex/totp",
+      hint: "log in with a browser and use KFK_COOKIE, or a service account's token",
+    });
+  });
+
+  test.each(["99999999999999", "1e300", "Infinity", "nonsense", ""])("a cookie of Max-Age=%s", async (age) => {
+    const login = await logInAt((path) =>
+      path === "/login/oidc"
+        ? new Response(null, {
+            status: 302,
+            headers: { location: "/", "set-cookie": `session=good-session; Max-Age=${age}` },
+          })
+        : undefined,
+    );
+    if (login.expiresAtMs !== undefined) {
+      expect(login.expiresAtMs).toBeLessThanOrEqual(Date.UTC(2026, 0, 2, 3, 4, 5) + 400 * 86_400_000 + 1000);
+      expect(() => new Date(login.expiresAtMs ?? 0).toISOString()).not.toThrow();
+    }
+  });
+});

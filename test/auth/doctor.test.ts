@@ -174,9 +174,9 @@ describe("kfk doctor", () => {
   });
 
   test("nothing there, and what disturbs", async () => {
-    const { status, out } = await kfk(["doctor", "--host", "http://127.0.0.1:1"], { BUN_CONFIG_VERBOSE_FETCH: "curl" });
+    const { status, out } = await kfk(["doctor", "--host", "http://127.0.0.1:1"], { BUN_INSPECT: "1" });
     expect(out).toContain(
-      "warn  machine   BUN_CONFIG_VERBOSE_FETCH is set, which prints tokens in clear\n                next: unset BUN_CONFIG_VERBOSE_FETCH",
+      "warn  machine   BUN_INSPECT is set, which opens a debugger\n                next: unset BUN_INSPECT",
     );
     expect(out).toContain("NO    server    cannot reach http://127.0.0.1:1: connection refused");
     expect(status).toBe(5);
@@ -292,7 +292,9 @@ describe("a host that only kubeflow.yaml names", () => {
   test("may not choose a file or a program that gives the login", async () => {
     const file = await run({}, [], "auth: {type: token, file: /sa}\n");
     expect({ status: file.status, sent: file.sent }).toEqual({ status: 4, sent: [] });
-    expect(file.err).toContain("so it does not get the token file /sa of auth:");
+    expect(file.err).toContain(
+      "does not get what auth: token of kubeflow.yaml chooses (file: /sa): only the project says so",
+    );
     const program = await run({}, [], "auth: {exec: {command: [evil]}}\n");
     expect({ status: program.status, sent: program.sent }).toEqual({ status: 4, sent: [] });
     expect(program.err).toContain("auth: exec in kubeflow.yaml would run a program that the project names");

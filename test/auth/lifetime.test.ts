@@ -20,10 +20,19 @@ interface Played {
   readonly kfp: FakeKfp;
   /** Requests that the gate turned away. */
   readonly turnedAway: number;
+  /** Requests with a token that was over. */
+  readonly sentOver: number;
 }
 
-/** A run of `runS` seconds behind a gate that checks how old a token is. `revoked`: from when on none is taken. */
-async function play(runS: number, revoked?: (kfp: FakeKfp, elapsedMs: number) => boolean): Promise<Played> {
+/**
+ * A run of `runS` seconds behind a gate that checks how old a token is. `revoked`: from when on none is taken; `deadMs`:
+ * from when on the provider of tokens does not answer.
+ */
+async function play(
+  runS: number,
+  revoked?: (kfp: FakeKfp, elapsedMs: number) => boolean,
+  { deadMs = Number.POSITIVE_INFINITY } = {},
+): Promise<Played> {
   let world: FakeWorld | undefined;
   const now = (): number => world?.clock.nowMs() ?? 0;
   const steady = (): number => world?.clock.monotonicMs() ?? 0;
@@ -35,10 +44,15 @@ async function play(runS: number, revoked?: (kfp: FakeKfp, elapsedMs: number) =>
     { t: runS, state: "Succeeded" },
   ]);
   let turnedAway = 0;
+  let sentOver = 0;
   const gate = async (url: string, init: RequestInit): Promise<Response> => {
-    if (!url.startsWith(kfp.url)) return await fetch(url, init);
+    if (!url.startsWith(kfp.url)) {
+      if (steady() >= deadMs) throw Object.assign(new Error("no"), { code: "ECONNREFUSED" });
+      return await fetch(url, init);
+    }
     const token = /^Bearer ya29\.(.+)$/.exec(new Headers(init.headers).get("authorization") ?? "")?.[1] ?? "";
     const issuedS = Number(Buffer.from(token, "base64url").toString().split(":")[1]);
+    if (now() / 1000 - issuedS >= LIFE_S) sentOver++;
     const isGood = now() / 1000 - issuedS < LIFE_S && !revoked?.(kfp, steady());
     if (isGood) return await kfp.fetch(url, init);
     turnedAway++;
@@ -55,7 +69,7 @@ async function play(runS: number, revoked?: (kfp: FakeKfp, elapsedMs: number) =>
     fetch: gate,
   });
   const status = await runCommandLine(world, ["run-once", "--wait", "--host", kfp.url], "1.2.3", "");
-  return { status, err: world.written.err(), idp, kfp, turnedAway };
+  return { status, err: world.written.err(), idp, kfp, turnedAway, sentOver };
 }
 
 describe("tokens of fifteen minutes", () => {
@@ -70,6 +84,26 @@ describe("tokens of fifteen minutes", () => {
     expect({ status, runs: kfp.runs().length }).toEqual({ status: 4, runs: 0 });
     expect(err).toContain("logged in by oidc");
     expect(idp.seen.length).toBeLessThanOrEqual(2);
+  });
+
+  test("the provider goes away while a run goes on: 6, and no token that is over is sent, not even once", async () => {
+    const { status, err, kfp, sentOver, turnedAway } = await play(7200, undefined, { deadMs: 60_000 });
+    const [run] = kfp.runs();
+    expect({ status, sentOver, turnedAway, runs: kfp.runs().length }).toEqual({
+      status: 6,
+      sentOver: 0,
+      turnedAway: 0,
+      runs: 1,
+    });
+    expect(err).toContain("cannot renew the login: cannot log in to");
+    expect(err).toContain("and there is no new one: cannot log in to");
+    expect(err).toContain(`kfk wait ${run?.id}`);
+  });
+
+  test("the provider goes away before a run is created: 5, and no run", async () => {
+    const { status, err, kfp, sentOver } = await play(60, undefined, { deadMs: 0 });
+    expect({ status, sentOver, runs: kfp.runs().length }).toEqual({ status: 5, sentOver: 0, runs: 0 });
+    expect(err).toContain("cannot log in to");
   });
 
   test("taken away while a run goes on: 6, its id is there, and neither server is asked without end", async () => {

@@ -358,14 +358,19 @@ const CASES: readonly Case[] = [
   },
 ];
 
-function contextOf(one: Pick<Case, "env" | "files" | "settings" | "prints">): AuthContext {
+function contextOf(one: Pick<Case, "env" | "files" | "settings" | "prints">, hidden: string[] = []): AuthContext {
   const world = fakeWorld({
     env: one.env?.() ?? {},
     files: one.files?.() ?? {},
     fetch: (url, init) => fetch(url, init),
     ...(one.prints === undefined ? {} : { spawn: (_command, { onLine }) => printing(one.prints ?? "", onLine) }),
   });
-  return authContext(world, one.settings?.() ?? {});
+  const secrets = {
+    hide: (text: string) => void hidden.push(text),
+    redact: (text: string) => text,
+    variablesIn: () => [],
+  };
+  return authContext({ ...world, secrets }, one.settings?.() ?? {});
 }
 
 function printing(text: string, onLine: ((line: string, stream: "stdout") => void) | undefined): Child {
@@ -381,7 +386,19 @@ describe("every way to log in", () => {
     const context = contextOf(one);
     const target = one.target ?? TARGET;
     expect(provider?.applies(target, context)?.how ?? "asked").toBe(one.how);
-    const login = (await provider?.login(target, context)) as Login;
+    const hidden: string[] = [];
+    const login = (await provider?.login(target, contextOf(one, hidden))) as Login;
+    // whatever is sent was told to be secret, and so was what it was got with
+    for (const [name, text] of Object.entries(login.headers)) {
+      const token = text.replace(/^\w+ /, "");
+      const isOwn = ["token", "service-account", "exec", "iap", "iap-jwt", "oidc", "kubeconfig"].includes(one.provider);
+      if (name === "Authorization" && isOwn) expect(hidden).toContain(token);
+    }
+    const files = Object.values(one.files?.() ?? {}).join("\n");
+    for (const secret of [USER_REFRESH, OIDC_SECRET, KUBE_TOKEN, GITHUB_TOKEN]) {
+      const isUsed = files.includes(secret) || Object.values(one.env?.() ?? {}).includes(secret);
+      if (isUsed && one.provider !== "iap-jwt") expect(hidden).toContain(secret);
+    }
     expect(login.origin ?? target.origin).toBe(target.origin);
     if (login.expiresAtMs !== undefined) expect(login.expiresAtMs).toBeGreaterThan(NOW);
     if (one.principal !== undefined) expect(login.principal).toBe(one.principal);
@@ -427,12 +444,152 @@ describe("every way to log in", () => {
 });
 
 interface Refusal extends Pick<Case, "name" | "provider" | "env" | "files" | "settings" | "target" | "prints"> {
+  /** What the provider of identities answers instead. */
+  readonly fails?: () => Response;
   readonly says: string | RegExp;
   readonly kind?: string;
 }
 
 const OVER = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ exp: NOW / 1000 - 60 })).toString("base64url")}.x`;
+const jwt = (claims: Record<string, unknown>): string =>
+  `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.canary`;
 const REFUSALS: readonly Refusal[] = [
+  {
+    name: "a token of two lines in a kubeconfig",
+    provider: "kubeconfig",
+    env: () => ({ KUBECONFIG: "/k" }),
+    files: () => ({ "/k": idp.files.kubeconfig('{token: "canary\\nb"}') }),
+    says: /^the Kubernetes API at 127\.0\.0\.1:\d+: a credential holds what no header can hold$/,
+  },
+  {
+    name: "a token for another audience than the configured one",
+    provider: "token",
+    env: () => ({ KFK_TOKEN: jwt({ aud: ["https://kubernetes.default.svc", "b"] }) }),
+    settings: () => ({ audience: "pipelines.kubeflow.org" }),
+    says: "the token in KFK_TOKEN is meant for https://kubernetes.default.svc, b, and auth: wants pipelines.kubeflow.org",
+  },
+  {
+    name: "a file's token for another audience",
+    provider: "token",
+    settings: () => ({ file: "/t", audience: "a" }),
+    files: () => ({ "/t": jwt({ aud: "b" }) }),
+    says: "the token in /t is meant for b, and auth: wants a",
+  },
+  {
+    name: "the pod's token for the Kubernetes API",
+    provider: "service-account",
+    env: () => ({ KF_PIPELINES_SA_TOKEN_PATH: "/var/run/secrets/kubernetes.io/serviceaccount/token" }),
+    files: () => ({
+      "/var/run/secrets/kubernetes.io/serviceaccount/token": jwt({
+        iss: "https://kubernetes.default.svc.cluster.local",
+        aud: ["https://kubernetes.default.svc.cluster.local"],
+      }),
+    }),
+    says: "the token in /var/run/secrets/kubernetes.io/serviceaccount/token is meant for the Kubernetes API (https://kubernetes.default.svc.cluster.local), and would open more than a pipeline server",
+  },
+  {
+    name: "a provider that gives a token for somebody else",
+    provider: "oidc",
+    env: () => ({
+      KFK_OIDC_TOKEN_URL: `${idp.url}/oidc/token`,
+      KFK_OIDC_CLIENT_ID: "team",
+      KFK_OIDC_CLIENT_SECRET: OIDC_SECRET,
+      KFK_OIDC_AUDIENCE: "kfp",
+    }),
+    fails: () => Response.json({ access_token: jwt({ aud: "account" }), expires_in: 300 }),
+    says: "the token of the OIDC provider is meant for account, and auth: wants kfp",
+  },
+  {
+    name: "a Kubernetes that gives a token for somebody else",
+    provider: "kubeconfig",
+    env: () => ({ KUBECONFIG: "/k" }),
+    files: () => ({ "/k": idp.files.kubeconfig(`{token: "${KUBE_TOKEN}"}`) }),
+    fails: () =>
+      Response.json({ kind: "TokenRequest", status: { token: jwt({ aud: ["https://kubernetes.default.svc"] }) } }),
+    says: "the token of Kubernetes is meant for https://kubernetes.default.svc, and auth: wants pipelines.kubeflow.org",
+  },
+  ...["KFK_OIDC_CLIENT_ID", "KFK_OIDC_CLIENT_SECRET", "KFK_OIDC_TOKEN_URL"].map((name) => ({
+    name: `half a login: ${name} alone`,
+    provider: "oidc",
+    env: () => ({ [name]: "https://id.example.org/canary" }),
+    says: `${name === "KFK_OIDC_TOKEN_URL" ? "KFK_OIDC_CLIENT_ID" : "KFK_OIDC_TOKEN_URL"} is missing`,
+  })),
+  {
+    name: "half a login: the password alone",
+    provider: "dex",
+    env: () => ({ DEX_PASSWORD: "canary" }),
+    says: "DEX_USERNAME is missing, and the other half is set",
+  },
+  {
+    name: "half a login: the password's file alone",
+    provider: "basic",
+    env: () => ({ KFK_BASIC_PASSWORD_FILE: "/p" }),
+    files: () => ({ "/p": "canary" }),
+    says: "KFK_BASIC_USER is missing, and the other half is set",
+  },
+  {
+    name: "a program that prints nothing",
+    provider: "exec",
+    env: () => ({ KFK_AUTH_EXEC: "give" }),
+    prints: "\n  \n",
+    says: "give printed nothing",
+  },
+  {
+    name: "an empty cookie of a program",
+    provider: "exec",
+    settings: () => ({ command: ["give"], output: "cookie" }),
+    prints: "canary",
+    says: "what give printed is not of the form name=value",
+  },
+  {
+    name: "a cookie without a value",
+    provider: "exec",
+    settings: () => ({ command: ["give"], output: "cookie" }),
+    prints: "session=",
+    says: "what give printed is not of the form name=value",
+  },
+  {
+    name: "output that is no JSON where JSON was promised",
+    provider: "exec",
+    settings: () => ({ command: ["give"], output: "json" }),
+    prints: "canary: not json",
+    says: "give printed no ExecCredential",
+  },
+  {
+    name: "an ExecCredential with an empty token",
+    provider: "exec",
+    env: () => ({ KFK_AUTH_EXEC: "give" }),
+    prints: JSON.stringify({ kind: "ExecCredential", apiVersion: "v1", status: { token: "" } }),
+    says: "give gave neither token nor certificate",
+  },
+  {
+    name: "an ExecCredential that is over",
+    provider: "exec",
+    env: () => ({ KFK_AUTH_EXEC: "give" }),
+    prints: CREDENTIAL.replace("03:19:05Z", "03:04:05Z"),
+    says: "what give gave was valid until 2026-01-02T03:04:05Z, and it is 2026-01-02T03:04:05Z by this machine's clock",
+  },
+  {
+    name: "an ExecCredential with an end that is none",
+    provider: "exec",
+    env: () => ({ KFK_AUTH_EXEC: "give" }),
+    prints: CREDENTIAL.replace("2026-01-02T03:19:05Z", "soon"),
+    says: "give gave an end that is no time",
+  },
+  {
+    name: "a program that is another one in every folder",
+    provider: "exec",
+    settings: () => ({ command: ["./login.sh"] }),
+    prints: "canary",
+    says: "./login.sh is another program in every folder",
+  },
+  {
+    name: "an output that is not known",
+    provider: "exec",
+    settings: () => ({ command: ["give"], output: "headers" }),
+    prints: "canary",
+    says: 'output of auth: exec cannot be "headers"',
+  },
   {
     name: "a token of two lines",
     provider: "token",
@@ -659,6 +816,7 @@ test.each(REFUSALS.map((each) => [`${each.provider}: ${each.name}`, each] as con
   "refused: %s",
   async (_name, one) => {
     let error: (Error & { kind?: string; hint?: string }) | undefined;
+    if (one.fails !== undefined) idp.failNext(one.fails());
     try {
       await find(one.provider)?.login(one.target ?? TARGET, contextOf(one));
     } catch (thrown) {

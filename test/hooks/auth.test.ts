@@ -36,6 +36,21 @@ async function connectWith(values: readonly string[], good: string): Promise<See
   }
 }
 
+test("an attempt after a pause takes the login of that moment", async () => {
+  const sent: string[] = [];
+  const world = fakeWorld({
+    fetch: (_url, init) => {
+      sent.push(new Headers(init.headers).get("x-team") ?? "none");
+      if (sent.length < 3)
+        return Promise.resolve(new Response("busy", { status: 503, headers: { "retry-after": "20" } }));
+      return Promise.resolve(Response.json({ apiServerTagName: "2.5.0", apiServerReady: true, multi_user: false }));
+    },
+  });
+  const login = () => Promise.resolve({ "X-Team": makeSecret(`at ${Math.round(world.clock.monotonicMs() / 1000)} s`) });
+  await connect(world, { host: "http://h/pipeline", login });
+  expect(sent.slice(0, 3)).toEqual(["at 0 s", "at 20 s", "at 40 s"]);
+});
+
 describe("headers that a hook gives", () => {
   test("are sent instead of the token file", async () => {
     const { headers, asked, error } = await connectWith(["canary-1"], "canary-1");
