@@ -3,11 +3,12 @@
  * out, new fields let through. Source: recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0 (steps `job.v1.*`).
  */
 import * as v from "valibot";
+import { looseObject } from "./mapping.ts";
 
 const text = v.optional(v.string(), "");
 const absent = v.optional(v.nullable(v.string()), null);
 
-export const scheduleSchema = v.looseObject({
+export const scheduleSchema = looseObject({
   id: v.string(),
   name: text,
   description: text,
@@ -17,29 +18,26 @@ export const scheduleSchema = v.looseObject({
   created_at: text,
   trigger: v.optional(
     v.nullable(
-      v.looseObject({
-        cron_schedule: v.optional(
-          v.nullable(v.looseObject({ cron: text, start_time: absent, end_time: absent })),
-          null,
-        ),
+      looseObject({
+        cron_schedule: v.optional(v.nullable(looseObject({ cron: text, start_time: absent, end_time: absent })), null),
       }),
     ),
     null,
   ),
   pipeline_spec: v.optional(
-    v.looseObject({
+    looseObject({
       pipeline_id: text,
-      parameters: v.optional(v.array(v.looseObject({ name: text, value: text })), []),
+      parameters: v.optional(v.array(looseObject({ name: text, value: text })), []),
     }),
     {},
   ),
   resource_references: v.optional(
-    v.array(v.looseObject({ key: v.optional(v.looseObject({ type: text, id: text }), {}) })),
+    v.array(looseObject({ key: v.optional(looseObject({ type: text, id: text }), {}) })),
     [],
   ),
 });
 
-export const scheduleListSchema = v.looseObject({
+export const scheduleListSchema = looseObject({
   next_page_token: text,
   jobs: v.optional(v.array(scheduleSchema), []),
 });
