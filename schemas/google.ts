@@ -4,10 +4,11 @@
  * Source: google-auth-library-python 2.48 `_default.py`, `service_account.py`, `identity_pool.py`, `impersonated_credentials.py`.
  */
 import * as v from "valibot";
+import { looseObject, record } from "./mapping.ts";
 
 const text = v.pipe(v.string("text"), v.minLength(1, "text"));
 
-export const serviceAccountSchema = v.looseObject({
+export const serviceAccountSchema = looseObject({
   type: v.literal("service_account"),
   client_email: text,
   private_key: text,
@@ -15,7 +16,7 @@ export const serviceAccountSchema = v.looseObject({
   token_uri: v.optional(text, "https://oauth2.googleapis.com/token"),
 });
 
-export const authorizedUserSchema = v.looseObject({
+export const authorizedUserSchema = looseObject({
   type: v.literal("authorized_user"),
   client_id: text,
   client_secret: text,
@@ -23,23 +24,23 @@ export const authorizedUserSchema = v.looseObject({
   token_uri: v.optional(text, "https://oauth2.googleapis.com/token"),
 });
 
-export const externalAccountSchema = v.looseObject({
+export const externalAccountSchema = looseObject({
   type: v.literal("external_account"),
   audience: text,
   subject_token_type: text,
   token_url: text,
   service_account_impersonation_url: v.optional(text),
-  credential_source: v.looseObject({
+  credential_source: looseObject({
     file: v.optional(text),
     url: v.optional(text),
-    headers: v.optional(v.record(v.string(), v.string())),
-    executable: v.optional(v.looseObject({ command: text })),
+    headers: v.optional(record(v.string(), v.string())),
+    executable: v.optional(looseObject({ command: text })),
     environment_id: v.optional(text),
-    format: v.optional(v.looseObject({ type: v.optional(text), subject_token_field_name: v.optional(text) })),
+    format: v.optional(looseObject({ type: v.optional(text), subject_token_field_name: v.optional(text) })),
   }),
 });
 
-export const impersonatedSchema = v.looseObject({
+export const impersonatedSchema = looseObject({
   type: v.literal("impersonated_service_account"),
   service_account_impersonation_url: text,
   delegates: v.optional(v.array(text), []),
@@ -54,7 +55,7 @@ export const adcSchema = v.variant("type", [
 ]);
 
 /** `~/.config/kfp/credentials.json` of the kfp SDK: what the browser login of a desktop client left, by IAP client id. */
-export const kfpCredentialsSchema = v.record(
+export const kfpCredentialsSchema = record(
   v.string(),
-  v.looseObject({ other_client_id: text, other_client_secret: text, refresh_token: text }),
+  looseObject({ other_client_id: text, other_client_secret: text, refresh_token: text }),
 );

@@ -3,30 +3,25 @@
  * follow "must be". Types are those of `hooks/contract.ts`.
  */
 import * as v from "valibot";
+import { looseObject, record, strictObject } from "./mapping.ts";
 
 const text = v.string("text");
 const texts = v.array(text, "a list of text");
 const textOrNull = v.nullable(text, null);
 
-/** valibot takes a list for a record. */
-const isMapping = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
-const mapping = <T extends v.GenericSchema>(value: T, wanted = "a mapping") =>
-  v.pipe(
-    v.custom<Record<string, v.InferInput<T>>>(isMapping, wanted),
-    v.record(v.string(), value as v.GenericSchema<v.InferInput<T>, v.InferOutput<T>>, wanted),
-  );
+const mapping = <T extends v.GenericSchema>(value: T, wanted = "a mapping") => record(v.string(), value, wanted);
 
 /** Plain data with text keys; what is inside was checked when it was copied. */
 export const valueMapSchema = mapping(v.unknown());
 
 const source = v.nullable(
-  v.strictObject(
+  strictObject(
     { file: text, line: v.pipe(v.number("a number"), v.integer("a whole number"), v.minValue(1, "1 or more")) },
     "null or {file, line}",
   ),
 );
 
-const node = v.strictObject(
+const node = strictObject(
   {
     name: text,
     named: v.boolean("true or false"),
@@ -41,7 +36,7 @@ const node = v.strictObject(
   "a node",
 );
 
-const dataset = v.strictObject(
+const dataset = strictObject(
   {
     place: v.picklist(
       ["memory", "parameter", "local", "absolute", "remote", "external", "opaque"],
@@ -55,9 +50,9 @@ const dataset = v.strictObject(
   "a dataset",
 );
 
-export const modelSchema = v.strictObject(
+export const modelSchema = strictObject(
   {
-    pipelines: mapping(v.strictObject({ nodes: v.array(node, "a list") }, "{nodes: […]}")),
+    pipelines: mapping(strictObject({ nodes: v.array(node, "a list") }, "{nodes: […]}")),
     datasets: mapping(dataset),
     parameters: valueMapSchema,
   },
@@ -69,25 +64,25 @@ const quantity = v.pipe(
   v.transform((amount) => String(amount)),
 );
 
-const step = v.strictObject(
+const step = strictObject(
   {
     id: text,
     nodes: v.array(node, "a list"),
     needs: texts,
     parameters: texts,
-    pod: v.looseObject({ resources: mapping(quantity, "a mapping like {cpu: 500m}") }, "a mapping"),
+    pod: looseObject({ resources: mapping(quantity, "a mapping like {cpu: 500m}") }, "a mapping"),
   },
   "a step",
 );
 
-export const planSchema = v.strictObject(
+export const planSchema = strictObject(
   {
     name: text,
     pipeline: text,
     projectDir: text,
     description: textOrNull,
     steps: v.array(step, "a list"),
-    pods: v.looseObject(
+    pods: looseObject(
       {
         image: v.nullable(v.pipe(text, v.minLength(1, "the name of an image"))),
         imagePullPolicy: text,
@@ -108,7 +103,7 @@ export const documentsSchema = v.pipe(
 );
 
 export const extraStepsSchema = v.array(
-  v.strictObject(
+  strictObject(
     {
       id: v.pipe(
         v.string("text"),
@@ -119,7 +114,7 @@ export const extraStepsSchema = v.array(
       command: v.pipe(texts, v.minLength(1, "a list with a program")),
       env: v.optional(mapping(v.string("text"))),
       gives: v.optional(
-        v.strictObject(
+        strictObject(
           { env: v.pipe(text, v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable")) },
           "{env: NAME}",
         ),
@@ -132,12 +127,12 @@ export const extraStepsSchema = v.array(
 );
 
 export const findingsSchema = v.array(
-  v.strictObject(
+  strictObject(
     {
       rule: v.pipe(text, v.regex(/^[\w./-]+$/, "a name like team/owner-tag")),
       message: text,
       hint: v.optional(text),
-      at: v.optional(v.strictObject({ file: text, line: v.number("a number") }, "{file, line}")),
+      at: v.optional(strictObject({ file: text, line: v.number("a number") }, "{file, line}")),
     },
     "a finding",
   ),
@@ -149,7 +144,7 @@ export const headersSchema = mapping(
   "a mapping of header names to text",
 );
 
-export const loginSchema = v.strictObject(
+export const loginSchema = strictObject(
   {
     headers: headersSchema,
     expiresAtMs: v.optional(v.pipe(v.number("a time in milliseconds"), v.finite("a time in milliseconds"))),
@@ -157,7 +152,7 @@ export const loginSchema = v.strictObject(
     origin: v.optional(text),
     principal: v.optional(text),
     audience: v.optional(text),
-    tls: v.optional(v.strictObject({ cert: text, key: text }, "{cert, key}")),
+    tls: v.optional(strictObject({ cert: text, key: text }, "{cert, key}")),
   },
   "headers, or a mapping with headers, expiresAtMs, keep, origin, principal, audience, tls",
 );

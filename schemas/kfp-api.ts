@@ -5,12 +5,13 @@
  * Source: recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0; both gateways leave out zero values.
  */
 import * as v from "valibot";
+import { looseObject, record } from "./mapping.ts";
 
 const text = v.optional(v.string(), "");
 const absent = v.optional(v.nullable(v.string()), null);
 
 /** `GET …/healthz`, from the API server or as the UI server rewrites it. */
-export const healthSchema = v.looseObject({
+export const healthSchema = looseObject({
   tag_name: absent,
   commit_sha: absent,
   multi_user: v.optional(v.boolean(), false),
@@ -23,19 +24,19 @@ export const healthSchema = v.looseObject({
   frontendTagName: absent,
 });
 
-const resourceReference = v.looseObject({
-  key: v.optional(v.looseObject({ type: text, id: text }), {}),
+const resourceReference = looseObject({
+  key: v.optional(looseObject({ type: text, id: text }), {}),
   relationship: text,
 });
 
-export const versionSchema = v.looseObject({
+export const versionSchema = looseObject({
   id: v.string(),
   name: text,
   description: text,
   created_at: text,
 });
 
-export const pipelineSchema = v.looseObject({
+export const pipelineSchema = looseObject({
   id: v.string(),
   name: text,
   description: text,
@@ -45,7 +46,7 @@ export const pipelineSchema = v.looseObject({
 
 /** A pipeline of v2beta1 in the form of v1beta1. `name` is its key from 2.14 on; before, `display_name` is. */
 export const pipelineV2Schema = v.pipe(
-  v.looseObject({ pipeline_id: v.string(), name: text, display_name: text, description: text, created_at: text }),
+  looseObject({ pipeline_id: v.string(), name: text, display_name: text, description: text, created_at: text }),
   v.transform((each) => ({
     id: each.pipeline_id,
     name: each.name || each.display_name,
@@ -57,7 +58,7 @@ export const pipelineV2Schema = v.pipe(
 
 /** A version of v2beta1 in the form of v1beta1. */
 export const versionV2Schema = v.pipe(
-  v.looseObject({
+  looseObject({
     pipeline_version_id: v.string(),
     name: text,
     display_name: text,
@@ -72,13 +73,13 @@ export const versionV2Schema = v.pipe(
   })),
 );
 
-export const experimentSchema = v.looseObject({
+export const experimentSchema = looseObject({
   id: v.string(),
   name: text,
   storage_state: text,
 });
 
-const runSchema = v.looseObject({
+const runSchema = looseObject({
   id: v.string(),
   name: text,
   description: text,
@@ -89,10 +90,10 @@ const runSchema = v.looseObject({
   finished_at: text,
   storage_state: text,
   pipeline_spec: v.optional(
-    v.looseObject({
+    looseObject({
       pipeline_id: text,
       pipeline_name: text,
-      parameters: v.optional(v.array(v.looseObject({ name: text, value: text })), []),
+      parameters: v.optional(v.array(looseObject({ name: text, value: text })), []),
     }),
   ),
   resource_references: v.optional(v.array(resourceReference), []),
@@ -100,7 +101,7 @@ const runSchema = v.looseObject({
 
 /** `POST …/runs` of v2beta1, in the form of v1beta1. */
 export const runV2Schema = v.pipe(
-  v.looseObject({ run_id: v.string(), display_name: text }),
+  looseObject({ run_id: v.string(), display_name: text }),
   v.transform((each) => ({ id: each.run_id, name: each.display_name })),
 );
 
@@ -112,38 +113,38 @@ export const runHistorySchema = v.looseObject({
 });
 
 /** An artifact, `…:read`: base64. */
-export const artifactSchema = v.looseObject({ data: v.string() });
+export const artifactSchema = looseObject({ data: v.string() });
 
 /** `POST …/runs` and `GET …/runs/{id}`. */
-export const runDetailSchema = v.looseObject({
+export const runDetailSchema = looseObject({
   run: runSchema,
-  pipeline_runtime: v.optional(v.looseObject({ workflow_manifest: text }), {}),
+  pipeline_runtime: v.optional(looseObject({ workflow_manifest: text }), {}),
 });
 
 const page = { next_page_token: text };
-export const pipelineListSchema = v.looseObject({ ...page, pipelines: v.optional(v.array(pipelineSchema), []) });
-export const pipelineListV2Schema = v.looseObject({ ...page, pipelines: v.optional(v.array(pipelineV2Schema), []) });
-export const versionListV2Schema = v.looseObject({
+export const pipelineListSchema = looseObject({ ...page, pipelines: v.optional(v.array(pipelineSchema), []) });
+export const pipelineListV2Schema = looseObject({ ...page, pipelines: v.optional(v.array(pipelineV2Schema), []) });
+export const versionListV2Schema = looseObject({
   ...page,
   pipeline_versions: v.optional(v.array(versionV2Schema), []),
 });
-export const versionListSchema = v.looseObject({ ...page, versions: v.optional(v.array(versionSchema), []) });
-export const experimentListSchema = v.looseObject({ ...page, experiments: v.optional(v.array(experimentSchema), []) });
-export const runListSchema = v.looseObject({ ...page, runs: v.optional(v.array(runSchema), []) });
+export const versionListSchema = looseObject({ ...page, versions: v.optional(v.array(versionSchema), []) });
+export const experimentListSchema = looseObject({ ...page, experiments: v.optional(v.array(experimentSchema), []) });
+export const runListSchema = looseObject({ ...page, runs: v.optional(v.array(runSchema), []) });
 
 /** An error of any handler and generation: gateway (`message`, `code`, `details`) or upload (`error_message`). */
-export const errorSchema = v.looseObject({
+export const errorSchema = looseObject({
   code: v.optional(v.number()),
   message: v.optional(v.string()),
   error: v.optional(v.string()),
   error_message: v.optional(v.string()),
   details: v.optional(
-    v.array(v.looseObject({ message: v.optional(v.string()), error_message: v.optional(v.string()) })),
+    v.array(looseObject({ message: v.optional(v.string()), error_message: v.optional(v.string()) })),
     [],
   ),
 });
 
-const workflowNode = v.looseObject({
+const workflowNode = looseObject({
   id: text,
   name: text,
   displayName: text,
@@ -153,34 +154,32 @@ const workflowNode = v.looseObject({
   message: text,
   startedAt: absent,
   finishedAt: absent,
-  outputs: v.optional(
-    v.nullable(v.looseObject({ exitCode: v.optional(v.nullable(v.union([v.string(), v.number()]))) })),
-  ),
+  outputs: v.optional(v.nullable(looseObject({ exitCode: v.optional(v.nullable(v.union([v.string(), v.number()]))) }))),
 });
 
 /** `status.nodes` of a Workflow. */
-export const workflowNodesSchema = v.record(v.string(), workflowNode);
+export const workflowNodesSchema = record(v.string(), workflowNode);
 
 /** The Workflow inside `pipeline_runtime.workflow_manifest`. Source: Argo Workflows 3.1 to 4.1, fields.md. */
-export const workflowSchema = v.looseObject({
+export const workflowSchema = looseObject({
   metadata: v.optional(
-    v.looseObject({
+    looseObject({
       name: text,
       namespace: text,
-      annotations: v.optional(v.nullable(v.record(v.string(), v.string()))),
+      annotations: v.optional(v.nullable(record(v.string(), v.string()))),
     }),
     {},
   ),
   spec: v.optional(
-    v.looseObject({
+    looseObject({
       activeDeadlineSeconds: v.optional(v.nullable(v.union([v.number(), v.string()]))),
       shutdown: text,
-      templates: v.optional(v.array(v.looseObject({ name: text })), []),
+      templates: v.optional(v.array(looseObject({ name: text })), []),
     }),
     {},
   ),
   status: v.optional(
-    v.looseObject({
+    looseObject({
       phase: text,
       message: text,
       nodes: v.optional(v.nullable(workflowNodesSchema)),

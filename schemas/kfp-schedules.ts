@@ -4,6 +4,7 @@
  * recordings of API servers 1.8.22, 2.0.5, 2.5.0, 2.17.0 (steps `job.v1.*`, `recurring.v2.*`).
  */
 import * as v from "valibot";
+import { looseObject, record } from "./mapping.ts";
 
 const text = v.optional(v.string(), "");
 const absent = v.optional(v.nullable(v.string()), null);
@@ -15,13 +16,10 @@ const common = {
   created_at: text,
   trigger: v.optional(
     v.nullable(
-      v.looseObject({
-        cron_schedule: v.optional(
-          v.nullable(v.looseObject({ cron: text, start_time: absent, end_time: absent })),
-          null,
-        ),
+      looseObject({
+        cron_schedule: v.optional(v.nullable(looseObject({ cron: text, start_time: absent, end_time: absent })), null),
         periodic_schedule: v.optional(
-          v.nullable(v.looseObject({ interval_second: v.optional(v.union([v.string(), v.number()]), "0") })),
+          v.nullable(looseObject({ interval_second: v.optional(v.union([v.string(), v.number()]), "0") })),
           null,
         ),
       }),
@@ -30,32 +28,29 @@ const common = {
   ),
 };
 
-const references = v.optional(
-  v.array(v.looseObject({ key: v.optional(v.looseObject({ type: text, id: text }), {}) })),
-  [],
-);
+const references = v.optional(v.array(looseObject({ key: v.optional(looseObject({ type: text, id: text }), {}) })), []);
 
-export const scheduleSchema = v.looseObject({
+export const scheduleSchema = looseObject({
   ...common,
   id: v.string(),
   name: text,
   enabled: v.optional(v.boolean(), false),
   pipeline_spec: v.optional(
-    v.looseObject({
+    looseObject({
       pipeline_id: text,
-      parameters: v.optional(v.array(v.looseObject({ name: text, value: text })), []),
+      parameters: v.optional(v.array(looseObject({ name: text, value: text })), []),
     }),
     {},
   ),
   resource_references: references,
 });
 
-export const scheduleListSchema = v.looseObject({
+export const scheduleListSchema = looseObject({
   next_page_token: text,
   jobs: v.optional(v.array(scheduleSchema), []),
 });
 
-export const recurringRunSchema = v.looseObject({
+export const recurringRunSchema = looseObject({
   ...common,
   recurring_run_id: v.string(),
   display_name: text,
@@ -65,33 +60,33 @@ export const recurringRunSchema = v.looseObject({
   mode: text,
   experiment_id: text,
   pipeline_version_reference: v.optional(
-    v.nullable(v.looseObject({ pipeline_id: text, pipeline_version_id: text })),
+    v.nullable(looseObject({ pipeline_id: text, pipeline_version_id: text })),
     null,
   ),
   runtime_config: v.optional(
-    v.nullable(v.looseObject({ parameters: v.optional(v.record(v.string(), v.unknown()), {}) })),
+    v.nullable(looseObject({ parameters: v.optional(record(v.string(), v.unknown()), {}) })),
     null,
   ),
 });
 
 /** The one field that the API writes in camel case. */
-export const recurringRunListSchema = v.looseObject({
+export const recurringRunListSchema = looseObject({
   next_page_token: text,
   recurringRuns: v.optional(v.array(recurringRunSchema), []),
 });
 
-export const scheduledRunListSchema = v.looseObject({
+export const scheduledRunListSchema = looseObject({
   next_page_token: text,
   runs: v.optional(
-    v.array(v.looseObject({ id: v.string(), status: text, created_at: text, resource_references: references })),
+    v.array(looseObject({ id: v.string(), status: text, created_at: text, resource_references: references })),
     [],
   ),
 });
 
-export const scheduledRunListV2Schema = v.looseObject({
+export const scheduledRunListV2Schema = looseObject({
   next_page_token: text,
   runs: v.optional(
-    v.array(v.looseObject({ run_id: v.string(), state: text, created_at: text, recurring_run_id: text })),
+    v.array(looseObject({ run_id: v.string(), state: text, created_at: text, recurring_run_id: text })),
     [],
   ),
 });

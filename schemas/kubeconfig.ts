@@ -3,24 +3,25 @@
  * Sources: kubernetes client-go v1 `clientcmd/api/v1`, `client.authentication.k8s.io/v1`.
  */
 import * as v from "valibot";
+import { looseObject } from "./mapping.ts";
 
 const text = v.nullish(v.string("text"));
 
-const exec = v.looseObject({
+const exec = looseObject({
   apiVersion: text,
   command: v.string("text"),
   args: v.nullish(v.array(v.string("text"))),
-  env: v.nullish(v.array(v.looseObject({ name: v.string(), value: v.string() }))),
+  env: v.nullish(v.array(looseObject({ name: v.string(), value: v.string() }))),
   provideClusterInfo: v.nullish(v.boolean()),
 });
 
-export const kubeconfigSchema = v.looseObject({
+export const kubeconfigSchema = looseObject({
   "current-context": text,
   clusters: v.nullish(
     v.array(
-      v.looseObject({
+      looseObject({
         name: v.string(),
-        cluster: v.looseObject({
+        cluster: looseObject({
           server: v.string("the address of the API server"),
           "certificate-authority": text,
           "certificate-authority-data": text,
@@ -33,15 +34,15 @@ export const kubeconfigSchema = v.looseObject({
   ),
   contexts: v.nullish(
     v.array(
-      v.looseObject({ name: v.string(), context: v.looseObject({ cluster: v.string(), user: text, namespace: text }) }),
+      looseObject({ name: v.string(), context: looseObject({ cluster: v.string(), user: text, namespace: text }) }),
     ),
   ),
   users: v.nullish(
     v.array(
-      v.looseObject({
+      looseObject({
         name: v.string(),
         user: v.nullish(
-          v.looseObject({
+          looseObject({
             token: text,
             tokenFile: text,
             username: text,
@@ -51,7 +52,7 @@ export const kubeconfigSchema = v.looseObject({
             "client-key": text,
             "client-key-data": text,
             exec: v.nullish(exec),
-            "auth-provider": v.nullish(v.looseObject({ name: v.string() })),
+            "auth-provider": v.nullish(looseObject({ name: v.string() })),
           }),
         ),
       }),
@@ -59,10 +60,10 @@ export const kubeconfigSchema = v.looseObject({
   ),
 });
 
-export const execCredentialSchema = v.looseObject({
+export const execCredentialSchema = looseObject({
   kind: v.literal("ExecCredential"),
   apiVersion: v.string(),
-  status: v.looseObject({
+  status: looseObject({
     token: text,
     expirationTimestamp: text,
     clientCertificateData: text,
@@ -70,6 +71,6 @@ export const execCredentialSchema = v.looseObject({
   }),
 });
 
-export const tokenRequestSchema = v.looseObject({
-  status: v.looseObject({ token: v.string(), expirationTimestamp: text }),
+export const tokenRequestSchema = looseObject({
+  status: looseObject({ token: v.string(), expirationTimestamp: text }),
 });

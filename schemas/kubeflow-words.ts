@@ -6,7 +6,7 @@ export const KUBEFLOW_WORDS: Readonly<Record<string, string>> = {
   from: "Where the pipeline is read from: auto, static, python, image, or a file of kfk model",
   hooks: "Hook files beside kfk.hooks.ts",
   auth: "How kfk logs in",
-  tls: "CA and client certificate for the server",
+  tls: "Without effect: certificates are named on the command line or in the environment",
   ui: "Base of the links that kfk prints, when it is not the host",
   mlflow: "MLflow in the steps",
   "mlflow.mode": "kedro (if the project declares kedro-mlflow), kfp or off",

@@ -5,24 +5,30 @@
  * Source: kedro-kubeflow 0.3.0 and 0.11.0 `config.py` and documentation.
  */
 import * as v from "valibot";
-import { affinity, flag, name, natural, podVolume, quantity, text, toleration } from "./kubernetes.ts";
+import { affinity, amounts, flag, labels, natural, podVolume, positiveQuantity, toleration } from "./kubernetes.ts";
+import { record, strictObject } from "./mapping.ts";
+import { dataKey, imageName, name, objectName, text } from "./names.ts";
 
 const anything = v.unknown();
-const mapping = v.record(v.string(), anything, "a mapping");
+const mapping = record(v.string(), anything, "a mapping");
 const perStep = <T extends v.GenericSchema>(value: T) =>
-  v.nullish(v.record(v.string(), value, "a mapping of step names"));
+  v.nullish(record(v.string(), value, "a mapping of step names"));
 
-const volume = v.strictObject(
+const volume = strictObject(
   {
-    storageclass: v.nullish(text),
-    size: v.nullish(quantity),
+    storageclass: v.nullish(v.union([v.literal(""), objectName], "the name of a storage class")),
+    size: v.nullish(positiveQuantity),
     access_modes: v.nullish(
-      v.array(
-        v.picklist(
-          ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"],
-          "ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod",
+      v.pipe(
+        v.array(
+          v.picklist(
+            ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"],
+            "ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod",
+          ),
+          "a list like [ReadWriteOnce]",
         ),
-        "a list like [ReadWriteOnce]",
+        v.minLength(1, "a list like [ReadWriteOnce]"),
+        v.check((modes) => modes.length === 1 || !modes.includes("ReadWriteOncePod"), "[ReadWriteOncePod] alone"),
       ),
     ),
     skip_init: v.nullish(flag),
@@ -35,7 +41,7 @@ const volume = v.strictObject(
 /** Go's durations and bare seconds, as Argo reads them. */
 const duration = v.pipe(text, v.regex(/^(?:\d+|(?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/, "a duration like 60s, 5m or 1h30m"));
 
-const retry = v.strictObject(
+const retry = strictObject(
   {
     num_retries: v.nullish(natural),
     backoff_duration: v.nullish(duration),
@@ -44,23 +50,26 @@ const retry = v.strictObject(
   "a mapping with num_retries",
 );
 
-const extraVolume = v.strictObject(
+const extraVolume = strictObject(
   {
-    mount_path: v.pipe(name, v.regex(/^\/[^:]*$/, "an absolute path without a colon")),
+    mount_path: v.pipe(
+      name,
+      v.regex(/^\/[^:]*$/, "an absolute path without a colon"),
+      v.check(isStraight, "without .."),
+    ),
     volume: podVolume,
   },
   "a mapping with mount_path and volume",
 );
 
-const secretReference = v.strictObject({ name, key: name }, "a mapping with name and key of a Kubernetes secret");
+const secretReference = strictObject(
+  { name: objectName, key: dataKey },
+  "a mapping with name and key of a Kubernetes secret",
+);
 /** Source: Kubernetes IsEnvVarName, without the dots and dashes that a shell could not read. */
 const variable = v.pipe(name, v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a variable"));
 const environment = v.union(
-  [
-    variable,
-    v.strictObject({ name: variable, value: text }),
-    v.strictObject({ name: variable, secret: secretReference }),
-  ],
+  [variable, strictObject({ name: variable, value: text }), strictObject({ name: variable, secret: secretReference })],
   "a name, {name, value} or {name, secret: {name, key}}",
 );
 
@@ -68,9 +77,9 @@ const environment = v.union(
 const STALENESS =
   /^$|^P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?$/;
 
-const runConfig = v.strictObject(
+const runConfig = strictObject(
   {
-    image: v.nullish(text),
+    image: v.nullish(imageName),
     image_pull_policy: v.nullish(v.picklist(["Always", "IfNotPresent", "Never"], "Always, IfNotPresent or Never")),
     root: v.nullish(anything),
     vertex_ai_networking: v.nullish(anything),
@@ -81,9 +90,7 @@ const runConfig = v.strictObject(
     wait_for_completion: v.nullish(flag),
     ttl: v.nullish(natural),
     volume: v.nullish(volume),
-    resources: perStep(
-      v.nullable(v.record(v.string(), v.nullable(quantity), "a mapping like {cpu: 500m, memory: 1Gi}")),
-    ),
+    resources: perStep(v.nullable(amounts)),
     retry_policy: perStep(v.nullable(retry)),
     tolerations: perStep(v.nullable(v.array(toleration, "a list"))),
     affinity: perStep(v.nullable(affinity)),
@@ -93,47 +100,71 @@ const runConfig = v.strictObject(
     node_merge_strategy: v.nullish(v.picklist(["none", "full"], "none or full")),
     on_exit_pipeline: v.nullish(name),
     pipeline_name: v.nullish(name),
-    project_dir: v.nullish(name),
+    project_dir: v.nullish(
+      v.pipe(
+        name,
+        v.regex(/^\/[^:]*[^:/][^:]*$/, "an absolute path like /home/kedro"),
+        v.check(isStraight, "without .."),
+      ),
+    ),
     merge: v.nullish(
       v.picklist(["none", "full", "namespace", "tag", "memory"], "none, full, namespace, tag or memory"),
     ),
     env: v.nullish(v.array(environment, "a list")),
     datasets: v.nullish(v.pipe(name, v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/]+/, "a URL like s3://bucket/folder"))),
-    service_account: v.nullish(name),
-    image_pull_secrets: v.nullish(v.array(name, "a list of secret names")),
-    node_selector: v.nullish(v.record(v.string(), text, "a mapping of labels")),
+    service_account: v.nullish(objectName),
+    image_pull_secrets: v.nullish(v.array(objectName, "a list of secret names")),
+    node_selector: v.nullish(labels),
   },
   "a mapping",
 );
 
+const VERSION = /^v?\d+\.\d+(?:\.\d+)?(?:-[\w.]+)?$/;
+const WAY = "the name of a way to log in, or a mapping";
+const WAYS = "the name of a way to log in, a list or a mapping";
+
 /** The whole file. Messages are what is wanted, to follow "must be". */
-export const kubeflowSchema = v.strictObject(
+export const kubeflowSchema = strictObject(
   {
     host: v.nullish(v.string("text")),
     project_id: v.nullish(anything),
     region: v.nullish(anything),
     run_config: v.nullish(runConfig),
     target: v.nullish(v.picklist(["argo", "kfp"], "argo or kfp")),
-    kfp_version: v.nullish(v.string('text in quotes, like "2.14"')),
+    kfp_version: v.nullish(
+      v.pipe(v.string('text in quotes, like "2.14"'), v.regex(VERSION, 'a version of the server, like "2.14"')),
+    ),
     from: v.nullish(name),
     hooks: v.nullish(v.array(name, "a list of files")),
-    auth: v.nullish(v.union([v.string(), v.array(anything), mapping], "a name, a list or a mapping")),
-    tls: v.nullish(mapping),
-    ui: v.nullish(name),
+    auth: v.nullish(v.union([name, v.array(v.union([name, mapping], WAY), "a list"), mapping], WAYS)),
+    tls: v.nullish(
+      strictObject(
+        { ca: v.nullish(name), cert: v.nullish(name), key: v.nullish(name) },
+        "a mapping with ca, cert, key",
+      ),
+    ),
+    ui: v.nullish(v.pipe(name, v.regex(/^https?:\/\/[^/\s]+\S*$/, "a URL like https://kubeflow.example.com"))),
     mlflow: v.nullish(
-      v.strictObject({
-        // a bare `off` is false in YAML 1.1
-        mode: v.nullish(
-          v.pipe(
-            v.union([v.picklist(["kedro", "kfp", "off"]), v.literal(false)], "kedro, kfp or off"),
-            v.transform((value) => (value === false ? ("off" as const) : value)),
+      strictObject(
+        {
+          // a bare `off` is false in YAML 1.1
+          mode: v.nullish(
+            v.pipe(
+              v.union([v.picklist(["kedro", "kfp", "off"]), v.literal(false)], "kedro, kfp or off"),
+              v.transform((value) => (value === false ? ("off" as const) : value)),
+            ),
           ),
-        ),
-        auth: v.nullish(v.strictObject({ iap_client_id: v.nullish(name) }, "a mapping with iap_client_id")),
-      }),
+          auth: v.nullish(strictObject({ iap_client_id: v.nullish(name) }, "a mapping with iap_client_id")),
+        },
+        "a mapping with mode and auth",
+      ),
     ),
   },
   "a mapping",
 );
 
 export type KubeflowFile = v.InferOutput<typeof kubeflowSchema>;
+
+function isStraight(path: string): boolean {
+  return !path.split("/").includes("..");
+}

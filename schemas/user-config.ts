@@ -1,7 +1,8 @@
 /** `config.yaml` of a person: messages follow "must be". */
 import * as v from "valibot";
+import { strictObject } from "./mapping.ts";
 
-export const userConfigSchema = v.strictObject(
+export const userConfigSchema = strictObject(
   {
     trust_hosts: v.nullish(v.array(v.string("text"), "a list of hosts")),
     auth: v.nullish(v.unknown()),

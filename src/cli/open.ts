@@ -93,9 +93,13 @@ function listedFiles(call: Call, configuration: Configuration): readonly ListedF
   try {
     layers = configuration.kubeflowLayers();
   } catch (error) {
-    // verbs that need no kubeflow.yaml accept a broken one; the others stop at it later
+    // verbs that need no kubeflow.yaml accept a broken one; the others stop at it later, and say it then
     if (!isKfkError(error) || !error.code.startsWith("CONFIG_")) throw error;
-    call.warn([{ message: `hooks that kubeflow.yaml lists are left out: ${error.message}`, at: error.at }]);
+    const { message, at } = error;
+    call.atEnd(async () => {
+      if (configuration.isKubeflowAsked()) return;
+      call.warn([{ message: `hooks that kubeflow.yaml lists are left out: ${message}`, at }]);
+    });
     return [];
   }
   // as for every other key, the run environment takes the place of the base

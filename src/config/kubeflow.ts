@@ -3,13 +3,13 @@
  * value was set.
  *
  * Comes in: the merged, resolved tree. Refused, all problems in one error: unknown keys (with a suggestion) and values
- * of a wrong type (with what is wanted). The old template grammar `${name|default}` is understood where a value is
- * looked up by a plain name.
+ * of a wrong type (with what is wanted).
  * Source: kedro-kubeflow 0.3.0 to 0.11.0 `config.py`; design of kfk, kubeflow.yaml.
  */
 import * as v from "valibot";
 import { kubeflowSchema, type KubeflowFile } from "../../schemas/kubeflow.ts";
 import { KfkError, suggest, type Note, type Place, type Warning } from "../error.ts";
+import { findDisagreements, type Disagreement } from "./agreement.ts";
 import { toKubernetes } from "./kubernetes.ts";
 import type { PlainKey } from "./plain.ts";
 import { pythonRepr, pythonStr } from "./python-text.ts";
@@ -125,6 +125,9 @@ export function buildKubeflow(written: MapNode): KubeflowConfig {
   }
   if (problems.length > 0 || !parsed.success) throw manyProblems(problems);
   const file = parsed.output;
+  const together = findDisagreements(file);
+  const refused = together.filter(({ isHarmless }) => isHarmless !== true);
+  if (refused.length > 0) throw manyProblems(refused.map((each) => disagreement(each, tree)));
   return {
     host: file.host ?? null,
     target: file.target ?? "argo",
@@ -138,48 +141,8 @@ export function buildKubeflow(written: MapNode): KubeflowConfig {
     mlflowIapClientId: file.mlflow?.auth?.iap_client_id ?? null,
     run: buildRun(file.run_config ?? {}),
     placeOf: (path) => placeAt(tree, path),
-    warnings: withoutEffect(tree),
+    warnings: [...withoutEffect(tree), ...together.map((each) => told(each, tree))],
   };
-}
-
-/**
- * The tree with the old grammar replaced: `${name|default}`, and `${name}` where the file has no such key.
- *
- * `variable` is asked for a name, with what globals say of it (null: nothing); undefined takes the default.
- * Errors: CONFIG_INTERPOLATION for old templates that do more than that.
- */
-export function replaceOldTemplates(
-  tree: MapNode,
-  globals: MapNode,
-  variable: (name: string, known: string | null) => string | undefined,
-): MapNode {
-  const look = (name: string): string | undefined => {
-    const node = nodeAt(globals, name.split("."));
-    return variable(name, node?.kind === "scalar" && node.value !== null ? pythonStr(node.value) : null);
-  };
-  const visit = <T extends ConfigNode>(node: T): ConfigNode => {
-    const { at, keyAt } = node;
-    if (node.kind === "map") {
-      const entries = new Map([...node.entries].map(([key, child]) => [key, visit(child)] as const));
-      return adopt({ kind: "map", entries, at, keyAt });
-    }
-    if (node.kind === "list") return adopt({ kind: "list", items: node.items.map(visit), at, keyAt });
-    if (node.kind === "opaque" || typeof node.value !== "string" || !node.value.includes("${")) return node;
-    const value = node.value.replaceAll(/\$\{([^}]*)\}/g, (whole, inside: string) => {
-      const [name = "", ...rest] = inside.split("|");
-      const isOld = rest.length > 0 && !/[:'"[\]{]/.test(name);
-      if (isOld && !/^[\w.]+$/.test(name)) throw oldTemplate(whole, at);
-      if (isOld) {
-        const found = look(name) ?? rest.join("|");
-        if (found.includes("${")) throw oldTemplate(whole, at);
-        return found;
-      }
-      if (/^\w+$/.test(inside) && !tree.entries.has(inside)) return look(inside) ?? whole;
-      return whole;
-    });
-    return { kind: "scalar", value, at, keyAt };
-  };
-  return visit(tree) as MapNode;
 }
 
 // --- internal ---
@@ -187,7 +150,7 @@ export function replaceOldTemplates(
 function buildRun(file: RunConfig): KubeflowRun {
   const runName = file.run_name ?? null;
   return {
-    image: file.image ?? null,
+    image: file.image || null,
     imagePullPolicy: file.image_pull_policy ?? "IfNotPresent",
     experimentName: file.experiment_name ?? null,
     runName,
@@ -207,7 +170,12 @@ function buildRun(file: RunConfig): KubeflowRun {
     })),
     tolerations: perStep(file.tolerations, (list) =>
       (list ?? []).map(({ toleration_seconds: seconds, ...value }) =>
-        toJson({ ...value, tolerationSeconds: value.tolerationSeconds ?? seconds }),
+        toJson({
+          ...value,
+          operator: value.operator || null,
+          effect: value.effect || null,
+          tolerationSeconds: value.tolerationSeconds ?? seconds,
+        }),
       ),
     ),
     affinity: perStep(file.affinity, (value) => toJson(value ?? {})),
@@ -309,6 +277,17 @@ function isWithoutEffect(path: readonly string[]): boolean {
 }
 
 function withoutEffect(tree: MapNode): Warning[] {
+  const tls = nodeAt(tree, ["tls"]);
+  const unread: Warning = {
+    message: '"tls" has no effect: certificates are not taken from a project',
+    at: placeAt(tree, ["tls"]),
+    hint: "use --ca-cert (KFK_CA_FILE), --client-cert (KFK_CLIENT_CERT) and --client-key (KFK_CLIENT_KEY)",
+  };
+  const isGiven = tls !== undefined && !(tls.kind === "scalar" && tls.value === null);
+  return [...(isGiven ? [unread] : []), ...vertexKeys(tree)];
+}
+
+function vertexKeys(tree: MapNode): Warning[] {
   return VERTEX_KEYS.filter((path) => nodeAt(tree, path) !== undefined).map((path) => ({
     message: `"${path.join(".")}" has no effect: it was for Vertex AI`,
     at: placeAt(tree, path),
@@ -341,6 +320,15 @@ function nodeAt(node: ConfigNode, path: readonly string[]): ConfigNode | undefin
     else return undefined;
   }
   return found;
+}
+
+function disagreement({ path, message, hint }: Disagreement, tree: MapNode): Problem {
+  const node = nodeAt(tree, path);
+  return { message, node, spot: node?.at, hint };
+}
+
+function told({ path, message, hint }: Disagreement, tree: MapNode): Warning {
+  return { message, at: placeAt(tree, path), hint };
 }
 
 interface Problem {
@@ -421,6 +409,8 @@ function wrongType(issue: v.BaseIssue<unknown>, tree: MapNode): Problem[] {
     return [{ message: `${where} is missing`, node: parent, spot, hint: undefined, missing: path.join(".") }];
   }
   const wanted = issue.message;
+  if ((issue.path?.at(-1) as { origin?: string } | undefined)?.origin === "key")
+    return [{ message: `${where} ${wanted}`, node, spot: node.keyAt ?? node.at, hint: undefined }];
   return [{ message: `${where} must be ${wanted}, and it is ${shown(node)}`, node, spot: node.at, hint: undefined }];
 }
 
@@ -452,15 +442,4 @@ function opaqueValue(path: string, reason: string, node: ConfigNode): KfkError {
     at: placeOf(node.at),
     hint: "write the value, or take it from the environment: ${oc.env:NAME}",
   });
-}
-
-function oldTemplate(text: string, at: Spot | undefined): KfkError {
-  return new KfkError(
-    "CONFIG_INTERPOLATION",
-    `${text} is a template of Kedro before 0.19 that is not understood here`,
-    {
-      at: placeOf(at),
-      hint: "write ${oc.env:NAME, default} or ${globals:name, default}",
-    },
-  );
 }

@@ -141,7 +141,7 @@ function readFile(file: ConfigFile, type: string, settings: LoaderSettings, file
   const source = { file: file.shown, text };
   const isPlain = settings.isPlain === true && type !== "kubeflow";
   if (!SUFFIX.test(file.path)) throw otherFormat(file);
-  if (isPlain && settings.hasJinja === true) checkJinja(source);
+  if (settings.hasJinja === true) checkJinja(source, type);
   const tree = parseYaml(source, isPlain ? "pyyaml" : "omegaconf");
   if (tree === undefined || (tree.kind === "scalar" && (tree.value === null || tree.value === "")))
     return { kind: "map", entries: new Map(), at: undefined };
@@ -369,12 +369,12 @@ function otherFormat(file: ConfigFile): KfkError {
   });
 }
 
-function checkJinja(source: { readonly file: string; readonly text: string }): void {
+function checkJinja(source: { readonly file: string; readonly text: string }, type: string): void {
   const found = /\{[%{#]/.exec(source.text);
   if (found === null) return;
   throw new KfkError("CONFIG_LOADER", `"${found[0]}" starts Jinja, which TemplatedConfigLoader may execute`, {
     at: placeOf({ source, start: found.index, end: found.index + 2 }),
-    hint: "write the values down, or use --from python",
+    hint: type === "kubeflow" ? "write the values down" : "write the values down, or use --from python",
   });
 }
 

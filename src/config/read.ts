@@ -11,8 +11,9 @@ import { KfkError, type Warning } from "../error.ts";
 import { buildCatalog, type Catalog, type CatalogRules } from "../kedro/catalog.ts";
 import type { Files } from "../world.ts";
 import { interpolate } from "./interpolate.ts";
-import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "./kubeflow.ts";
+import { buildKubeflow, type KubeflowConfig } from "./kubeflow.ts";
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
+import { replaceOldTemplates } from "./old-templates.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
 import type { Plain, PlainMap } from "./plain.ts";
 import { closeReferences, findReferences } from "./references.ts";
@@ -50,6 +51,8 @@ export interface KubeflowFiles {
   readonly kubeflow: () => KubeflowConfig | undefined;
   /** The same before it is checked: merged, with every `${…}` resolved. */
   readonly kubeflowTree: (answers?: KubeflowAnswers) => MapNode | undefined;
+  /** True when one of the two was called: a broken file has been told, or will be. */
+  readonly isKubeflowAsked: () => boolean;
   /** kubeflow files as they are written, folder by folder. */
   readonly kubeflowLayers: () => readonly Layer[];
   /** mlflow.yml as kedro-mlflow gets it from Kedro's loader; undefined when there is no such file. Errors: CONFIG_*. */
@@ -136,15 +139,21 @@ export function readType(
 /** `another`: a reader of its own, for what is no part of what steps depend on. */
 function kubeflowOf(reader: Reader, another: () => Reader): KubeflowFiles {
   let built: { readonly value: KubeflowConfig | undefined } | undefined;
+  let isAsked = false;
   return {
     kubeflow: () => {
+      isAsked = true;
       if (built === undefined) {
         const tree = reader.readKubeflow();
         built = { value: tree && buildKubeflow(tree) };
       }
       return built.value;
     },
-    kubeflowTree: (answers) => reader.readKubeflow(answers),
+    kubeflowTree: (answers) => {
+      isAsked = true;
+      return reader.readKubeflow(answers);
+    },
+    isKubeflowAsked: () => isAsked,
     kubeflowLayers: () => reader.layers("kubeflow"),
     mlflow: () => {
       const own = another();
@@ -195,9 +204,10 @@ class Reader {
     const own = this.request.variable ?? ((_name, known) => known ?? undefined);
     const variable = (name: string, known: string | null): string | undefined =>
       answers?.variable(name, known) ?? own(name, known, this.env);
+    const isTemplated = this.request.kind === "TemplatedConfigLoader";
     const layers = this.layers("kubeflow").map((layer) => ({
       ...layer,
-      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), variable),
+      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), variable, isTemplated),
     }));
     const { tree, count } = this.resolve("kubeflow", layers, answers?.resolvers);
     return count === 0 ? undefined : tree;

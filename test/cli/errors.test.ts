@@ -213,3 +213,23 @@ describe("bad input", () => {
     expect(said).not.toMatch(/\n\s+at \S+ \(/); // no stack
   });
 });
+
+describe("a broken kubeflow.yaml is told once", () => {
+  const files = { ...projectFiles(), [`${ROOT}/conf/base/kubeflow.yaml`]: "- 1\n" };
+  const what = "the file must hold a mapping of keys to values";
+
+  test.each([
+    ["as the error of a verb that needs it", ["compile", "-i", "shop:1", "-o", "-"], 3, `error: ${what}`],
+    [
+      "as a warning of one that does not",
+      ["model", "-o", "-"],
+      0,
+      `warning: hooks that kubeflow.yaml lists are left out: ${what}`,
+    ],
+  ] as const)("%s", async (_, argv, status, says) => {
+    const world = fakeWorld({ cwd: ROOT, files });
+    expect(await runCommandLine(world, [...argv], "0.0.0", "")).toBe(status);
+    expect(world.written.err()).toContain(says);
+    expect(world.written.err().split(what).length).toBe(2);
+  });
+});

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildKubeflow, replaceOldTemplates, type KubeflowConfig } from "../../src/config/kubeflow.ts";
+import { buildKubeflow, type KubeflowConfig } from "../../src/config/kubeflow.ts";
+import { replaceOldTemplates } from "../../src/config/old-templates.ts";
 import { fromPlain, type MapNode } from "../../src/config/tree.ts";
 import { parseYaml } from "../../src/config/yaml.ts";
 import { KfkError } from "../../src/error.ts";
