@@ -106,10 +106,10 @@ export const runV2Schema = v.pipe(
 );
 
 /** `GET …/runs/{id}` of v2beta1: the states that a run went through, oldest first; a state may be absent. */
-export const runHistorySchema = v.looseObject({
+export const runHistorySchema = looseObject({
   run_id: v.string(),
   state: text,
-  state_history: v.optional(v.array(v.looseObject({ state: text })), []),
+  state_history: v.optional(v.array(looseObject({ state: text })), []),
 });
 
 /** An artifact, `…:read`: base64. */

@@ -3,7 +3,7 @@
  *
  *     ./scripts/build          dist/kfk for this machine
  *     ./scripts/build --all    dist/release: a file for every target, SHA256SUMS, SBOM, schema, install.sh
- *     ./scripts/build --all --verify    the same, each file built twice and compared
+ *     ./scripts/build --all --verify    the same, each file built twice and compared, and run where that can be done
  *
  * Flags and why: reference of Bun 1.4.5; splitting and bytecode keep `--version` near the time of an empty program,
  * the two autoload switches keep `.env` and `bunfig.toml` of a foreign folder out. The same commit gives the same bytes:
@@ -24,6 +24,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kubeflowJsonSchema } from "../schemas/json-schema.ts";
+import { runRelease } from "./run-release.ts";
 import { renderSbom } from "./sbom.ts";
 
 interface Target {
@@ -133,6 +134,9 @@ async function buildAll(): Promise<void> {
   const sums = files.toSorted().map((file) => `${sha256(readFileSync(join(release, file)))}  ${file}\n`);
   writeFileSync(join(release, "SHA256SUMS"), sums.join(""));
   console.log(sums.join("").trimEnd());
+  if (!process.argv.includes("--verify")) return;
+  const programs = TARGETS.map(({ name, os }) => [`kfk-${name}${os === "win32" ? ".exe" : ""}`, name] as const);
+  for (const line of runRelease(release, new Map(programs), HOST?.name ?? "")) console.log(line);
 }
 
 /** Builds in a folder of its own and moves the file to where it belongs. */

@@ -17,7 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/secrets.ts": [],
   "src/told-secrets.ts": [],
   "src/cli": ["*"],
-  "src/project": ["src/error.ts", "src/world.ts", "src/python", "src/config", "src/kedro"],
+  "src/project": ["schemas", "src/error.ts", "src/world.ts", "src/python", "src/config", "src/kedro"],
   // the values of configuration, which project code may read
   "src/python": ["src/error.ts", "src/config"],
   "src/kedro": ["src/error.ts", "src/python", "src/pipeline", "src/config"],

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { runCommandLine } from "../src/cli/app.ts";
 import { withoutTranscoding } from "../src/pipeline/model.ts";
+import { readAutomaticName } from "../src/steps/argument.ts";
 import { fakeWorld } from "../test/fake-world.ts";
 import { layStarter, starters } from "../test/live/projects.ts";
 import { compareMeanings, type CaseFacts, type Difference } from "../test/oracle/compare.ts";
@@ -186,9 +187,9 @@ async function judge(each: Case, files: Readonly<Record<string, string>>): Promi
 /** Kedro's keys that nodes of the document read. */
 function parametersOf(document: string, nodes: readonly string[], keys: readonly string[]): string[] {
   const found = new Set<string>();
-  for (const text of textsIn(parse(document)).filter((each) => /^\{"step": ?"/.test(each))) {
-    const step = JSON.parse(text) as { nodes: [string, string[], string[]][] };
-    for (const [name, inputs] of step.nodes) {
+  for (const text of textsIn(parse(document)).filter((each) => /^\{"(?:step|nodes)":/.test(each))) {
+    const step = JSON.parse(text) as { nodes: [string, string[] | undefined, string[] | undefined][] };
+    for (const [name, inputs = readAutomaticName(name)?.[0] ?? []] of step.nodes) {
       if (!nodes.includes(name)) continue;
       for (const input of inputs.map(withoutTranscoding)) {
         if (input === "parameters") for (const key of keys) found.add(key);

@@ -24,7 +24,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
 
 export interface World {
@@ -77,6 +77,8 @@ export interface Files {
   /** True for a file that other users of this machine may read. Absent: not known. */
   readonly isOpen?: (path: string) => boolean;
   readonly realPath: (path: string) => string | undefined;
+  /** Where a file that is written there comes to lie: behind all links, also where nothing is yet. */
+  readonly writePath: (path: string) => string;
   /** Replaces a file whole or not at all; makes missing parent folders. */
   readonly write: (path: string, data: string | Uint8Array) => void;
   /** Appends, making the file and its folder when missing; for logs. */
@@ -267,6 +269,15 @@ function followLinks(path: string): string {
   return followLinks(resolve(dirname(path), readlinkSync(path)));
 }
 
+/** The same, where folders on the way may be missing too. */
+function behindLinks(path: string): string {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+    const target = followLinks(path);
+    return target === path || existsSync(target) ? target : behindLinks(target);
+  }
+  return path === dirname(path) ? path : join(behindLinks(dirname(path)), basename(path));
+}
+
 function writeTo(path: string, flag: "w" | "a", data: string | Uint8Array): void {
   const handle = openSync(path, flag);
   try {
@@ -306,6 +317,7 @@ const realFiles: Files = {
     return stat !== undefined && stat.isFile() && (stat.mode & 0o044) !== 0;
   },
   realPath: (path) => reading(path, () => realpathSync(path)),
+  writePath: (path) => writing(path, () => behindLinks(resolve(path))),
   write: (path, data) =>
     writing(path, () => {
       mkdirSync(dirname(path), { recursive: true });

@@ -118,6 +118,7 @@ export function memoryFiles(initial: Readonly<Record<string, string | Uint8Array
       return names.map((name): Entry => ({ name, kind: store.has(start + name) ? "file" : "folder" }));
     },
     realPath: (path) => (kind(path) === undefined ? undefined : posix.resolve(path)),
+    writePath: (path) => posix.resolve(path),
     write: put,
     append: (path, data) => {
       const before = readBytes(path) ?? new Uint8Array();

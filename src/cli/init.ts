@@ -36,9 +36,15 @@ export const init: Verb = {
     const file = path.join(place.baseFolder, await fileName(call, place.baseFolder));
     const others = await otherFiles(call, place);
     const toFile = (text: string) => ({ path: file, shown: shownPath(place.root, file), text });
-    checkFree(world.files, [toFile(""), ...others], options.flag("force") === true);
+    const schema = await schemaFile(place);
+    const conf = path.dirname(place.baseFolder);
+    checkFree(world.files, [toFile(""), ...others, schema], {
+      mayReplace: options.flag("force") === true,
+      // a folder of configuration may be elsewhere, when the project's settings say so
+      folders: [place.root, place.repository, ...(shownPath(place.root, conf) === conf ? [conf] : [])],
+    });
     const server = await askServer(call, url);
-    const [{ kubeflowText }, schema] = await Promise.all([import("../init/texts.ts"), schemaFile(place.baseFolder)]);
+    const { kubeflowText } = await import("../init/texts.ts");
     const text = kubeflowText({
       name: place.name,
       host: server.host ?? origin + (bases[0] ?? ""),
@@ -109,13 +115,14 @@ async function otherFiles(call: Call, place: Place): Promise<readonly NewFile[]>
 }
 
 /** For editors, above the environments, where no loader of Kedro looks. */
-async function schemaFile(baseFolder: string): Promise<NewFile> {
-  const [{ join, dirname }, { kubeflowJsonSchema }] = await Promise.all([
+async function schemaFile({ root, baseFolder }: Place): Promise<NewFile> {
+  const [{ join, dirname }, { shownPath }, { kubeflowJsonSchema }] = await Promise.all([
     import("node:path"),
+    import("../init/place.ts"),
     import("../../schemas/json-schema.ts"),
   ]);
   const path = join(dirname(baseFolder), "kubeflow.schema.json");
-  return { path, shown: path, text: kubeflowJsonSchema(), isGenerated: true };
+  return { path, shown: shownPath(root, path), text: kubeflowJsonSchema() };
 }
 
 interface Asked {

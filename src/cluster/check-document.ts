@@ -6,6 +6,7 @@
  * workflow behind when a run's row does not fit (reference/kfp-api.md 3, 7.4, checked from 1.8.22 to 2.17.0).
  */
 import * as v from "valibot";
+import { looseObject, record } from "../../schemas/mapping.ts";
 import { KfkError } from "../error.ts";
 
 /** What is known of a document after the check. */
@@ -69,22 +70,19 @@ function readYaml(text: string, parse: (text: string) => unknown): Whole {
   return value;
 }
 
-const named = v.looseObject({ name: v.string() });
-const reference = v.looseObject({ name: v.optional(v.string(), "?"), template: v.optional(v.string()) });
-const workflowSchema = v.looseObject({
-  metadata: v.optional(v.looseObject({ name: v.optional(v.string()), generateName: v.optional(v.string()) }), {}),
-  spec: v.looseObject({
+const named = looseObject({ name: v.string() });
+const reference = looseObject({ name: v.optional(v.string(), "?"), template: v.optional(v.string()) });
+const workflowSchema = looseObject({
+  metadata: v.optional(looseObject({ name: v.optional(v.string()), generateName: v.optional(v.string()) }), {}),
+  spec: looseObject({
     entrypoint: v.optional(v.string()),
     onExit: v.optional(v.string()),
     templates: v.optional(v.array(named), []),
-    arguments: v.optional(
-      v.looseObject({ parameters: v.optional(v.array(v.looseObject({ name: v.string() })), []) }),
-      {},
-    ),
+    arguments: v.optional(looseObject({ parameters: v.optional(v.array(looseObject({ name: v.string() })), []) }), {}),
   }),
 });
-const callerSchema = v.looseObject({
-  dag: v.optional(v.looseObject({ tasks: v.array(reference) })),
+const callerSchema = looseObject({
+  dag: v.optional(looseObject({ tasks: v.array(reference) })),
   steps: v.optional(v.array(v.array(reference))),
 });
 
@@ -114,21 +112,18 @@ function checkArgo(whole: Whole): CheckedDocument {
   return { kind: "argo", required: open.map((each) => each.name) };
 }
 
-const parameterSchema = v.looseObject({ defaultValue: v.optional(v.unknown()), isOptional: v.optional(v.boolean()) });
-const irSchema = v.looseObject({
-  pipelineInfo: v.looseObject({ name: v.optional(v.string(), "") }),
+const parameterSchema = looseObject({ defaultValue: v.optional(v.unknown()), isOptional: v.optional(v.boolean()) });
+const irSchema = looseObject({
+  pipelineInfo: looseObject({ name: v.optional(v.string(), "") }),
   schemaVersion: v.optional(v.string(), ""),
-  components: v.optional(v.record(v.string(), v.unknown()), {}),
-  root: v.looseObject({
-    dag: v.optional(v.looseObject({ tasks: v.optional(v.record(v.string(), v.unknown()), {}) }), {}),
-    inputDefinitions: v.optional(
-      v.looseObject({ parameters: v.optional(v.record(v.string(), parameterSchema), {}) }),
-      {},
-    ),
+  components: v.optional(record(v.string(), v.unknown()), {}),
+  root: looseObject({
+    dag: v.optional(looseObject({ tasks: v.optional(record(v.string(), v.unknown()), {}) }), {}),
+    inputDefinitions: v.optional(looseObject({ parameters: v.optional(record(v.string(), parameterSchema), {}) }), {}),
   }),
 });
-const taskSchema = v.looseObject({ componentRef: v.looseObject({ name: v.string() }) });
-const dagSchema = v.looseObject({ dag: v.looseObject({ tasks: v.record(v.string(), v.unknown()) }) });
+const taskSchema = looseObject({ componentRef: looseObject({ name: v.string() }) });
+const dagSchema = looseObject({ dag: looseObject({ tasks: record(v.string(), v.unknown()) }) });
 
 function checkIr(whole: Whole): CheckedDocument {
   const parsed = v.safeParse(irSchema, whole);

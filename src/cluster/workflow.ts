@@ -8,6 +8,7 @@
  */
 import { gunzipSync } from "node:zlib";
 import * as v from "valibot";
+import { looseObject } from "../../schemas/mapping.ts";
 import { workflowNodesSchema, workflowSchema } from "../../schemas/kfp-api.ts";
 import type { StepState } from "../steps/state.ts";
 
@@ -194,14 +195,14 @@ function readKedroNodes(
   return found;
 }
 
-const dagSchema = v.looseObject({
-  dag: v.looseObject({
+const dagSchema = looseObject({
+  dag: looseObject({
     tasks: v.array(
-      v.looseObject({
+      looseObject({
         name: v.string(),
         arguments: v.optional(
-          v.looseObject({
-            parameters: v.optional(v.array(v.looseObject({ name: v.string(), value: v.optional(v.string(), "") })), []),
+          looseObject({
+            parameters: v.optional(v.array(looseObject({ name: v.string(), value: v.optional(v.string(), "") })), []),
           }),
           {},
         ),
@@ -209,7 +210,7 @@ const dagSchema = v.looseObject({
     ),
   }),
 });
-const runnerStepSchema = v.looseObject({ nodes: v.array(v.looseTuple([v.string()])) });
+const runnerStepSchema = looseObject({ nodes: v.array(v.looseTuple([v.string()])) });
 
 function readPhase(phase: string): StepState["phase"] {
   switch (phase) {

@@ -8,6 +8,7 @@
  */
 import { KfkError } from "../error.ts";
 import type { Step, StepPlan } from "../steps/step.ts";
+import { parametersArgument } from "./argo-pods.ts";
 import { type JsonObject, oneLine } from "./emit.ts";
 import { type NestedItem, nestSteps, type Nesting } from "./nest.ts";
 
@@ -24,7 +25,8 @@ export interface PodTemplates {
   readonly count: number;
   /** Step id → name of its template. */
   readonly templateOf: ReadonlyMap<string, string>;
-  readonly argumentsOf: (step: Step) => readonly JsonObject[];
+  /** `params`: the text of its parameters, or where the part has it. */
+  readonly argumentsOf: (step: Step, params: string) => readonly JsonObject[];
 }
 
 /**
@@ -39,8 +41,9 @@ export function buildDags(plan: StepPlan, pods: PodTemplates, before: readonly J
   const first = before.slice(-1).map(({ name }) => name as string);
   const tasks = nesting.items.map((item) => {
     const needs = item.needs.length > 0 ? item.needs : first;
-    if (isPart(item)) return oneLine({ name: item.name, template: item.name, ...dependencies(needs) });
-    return stepTask(item.steps[0] as Step, needs, pods);
+    if (isPart(item)) return partTask(item, needs);
+    const step = item.steps[0] as Step;
+    return stepTask(step, needs, pods, parametersArgument(step));
   });
   return {
     entry: { name: "entrypoint", dag: { tasks: [...before, ...tasks] } },
@@ -76,21 +79,45 @@ function isPart(item: NestedItem<Step>): boolean {
   return item.steps.length > 1;
 }
 
-function partTemplate(part: NestedItem<Step>, pods: PodTemplates): JsonObject {
-  const inside = new Set(part.steps.map(({ id }) => id));
-  const tasks = part.steps.map((step) => {
-    const needs = step.needs.filter((need) => inside.has(need));
-    return stepTask(step, needs, pods);
-  });
-  return { name: part.name, dag: { tasks } };
+/** Texts of parameters that several steps of a part have, once: they come in with the part. */
+function sharedParameters({ steps }: NestedItem<Step>): ReadonlyMap<string, string> {
+  const texts = steps.filter(({ parameters }) => parameters.length > 0).map(parametersArgument);
+  const repeated = new Set(texts.filter((text, index) => texts.indexOf(text) < index));
+  return new Map([...repeated].map((text, index) => [text, index === 0 ? "params" : `params-${index + 1}`]));
 }
 
-function stepTask(step: Step, needs: readonly string[], pods: PodTemplates): JsonObject {
+function partTask(part: NestedItem<Step>, needs: readonly string[]): JsonObject {
+  const given = [...sharedParameters(part)].map(([value, name]) => ({ name, value }));
+  return oneLine({
+    name: part.name,
+    template: part.name,
+    ...dependencies(needs),
+    ...(given.length > 0 ? { arguments: { parameters: given } } : {}),
+  });
+}
+
+function partTemplate(part: NestedItem<Step>, pods: PodTemplates): JsonObject {
+  const inside = new Set(part.steps.map(({ id }) => id));
+  const inputs = sharedParameters(part);
+  const tasks = part.steps.map((step) => {
+    const needs = step.needs.filter((need) => inside.has(need));
+    const text = parametersArgument(step);
+    const input = inputs.get(text);
+    return stepTask(step, needs, pods, input === undefined ? text : `{{inputs.parameters.${input}}}`);
+  });
+  return {
+    name: part.name,
+    ...(inputs.size > 0 ? { inputs: { parameters: [...inputs.values()].map((name) => ({ name })) } } : {}),
+    dag: { tasks },
+  };
+}
+
+function stepTask(step: Step, needs: readonly string[], pods: PodTemplates, params: string): JsonObject {
   return oneLine({
     name: step.id,
     template: pods.templateOf.get(step.id) as string,
     ...dependencies(needs),
-    arguments: { parameters: pods.argumentsOf(step) },
+    arguments: { parameters: pods.argumentsOf(step, params) },
   });
 }
 

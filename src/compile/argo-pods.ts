@@ -32,6 +32,8 @@ export interface ArgoPods {
   readonly count: number;
   /** Step id → template. */
   readonly templateOf: ReadonlyMap<string, string>;
+  /** Arguments of a step's task: what its template takes as inputs. `params`: the runner's third argument. */
+  readonly argumentsOf: (step: Step, params: string) => readonly JsonObject[];
   /** `spec.templateDefaults`, where the runner's text stands there. */
   readonly defaults: JsonObject | undefined;
 }
@@ -39,6 +41,7 @@ export interface ArgoPods {
 /** Errors: STEP_TEXT for settings that a server would expand, STEP_TOO_LARGE for an argument over its limit. */
 export function buildPods(plan: StepPlan): ArgoPods {
   const shapes = groupShapes(plan.steps);
+  const shapeOf = new Map(shapes.flatMap((shape) => shape.steps.map((step) => [step.id, shape])));
   const isShared = shapes.length + (plan.exit ? 1 : 0) > MAX_COPIES;
   return {
     templates: [
@@ -47,20 +50,22 @@ export function buildPods(plan: StepPlan): ArgoPods {
       ...(plan.exit ? [exitTemplate(plan, plan.exit, !isShared)] : []),
     ],
     count: shapes.length,
-    templateOf: new Map(shapes.flatMap((shape) => shape.steps.map((step) => [step.id, shape.template]))),
+    templateOf: new Map([...shapeOf].map(([id, shape]) => [id, shape.template])),
+    argumentsOf: (step, params) => taskArguments(step, params, shapeOf.get(step.id)?.folder ?? ""),
     defaults: isShared
       ? { container: { image: plainText(plan.pods.image ?? "", "image"), command: runnerCommand() } }
       : undefined,
   };
 }
 
-/** Arguments of a step's task: what its template takes as inputs. */
-export function taskArguments(step: Step): JsonObject[] {
-  return [
-    { name: "step", value: checkArgument(encodeStep(step), step.id) },
-    { name: "params", value: parametersArgument(step) },
-    ...(step.artifacts ?? []).map((path, index) => ({ name: artifactName(index), value: path })),
-  ];
+/**
+ * The runner's third argument: base64 of the step's own parameters, made by Argo when the step starts, so that quotes
+ * and dollars in typed values arrive as they are (I.3).
+ */
+export function parametersArgument(step: Step): string {
+  if (step.parameters.length === 0) return "e30="; // {}
+  const pairs = step.parameters.map((name) => `"${name}":workflow.parameters.${name}`).join(",");
+  return `{{=sprig.b64enc(toJson({${pairs}}))}}`;
 }
 
 /** Settings are literal text in the document: refuses what Argo or Kubernetes would expand. */
@@ -93,6 +98,8 @@ interface Shape {
   readonly template: string;
   readonly pod: PodShape;
   readonly artifacts: number;
+  /** What the paths of all its artifacts begin with, up to a slash. */
+  readonly folder: string;
   readonly steps: readonly Step[];
 }
 
@@ -109,8 +116,24 @@ function groupShapes(steps: readonly Step[]): Shape[] {
     template: index === 0 ? "step" : `step-${index + 1}`,
     pod: group[0].pod,
     artifacts: group[0].artifacts?.length ?? 0,
+    folder: commonFolder(group.flatMap((step) => step.artifacts ?? [])),
     steps: group,
   }));
+}
+
+/** `/a/b/` of `/a/b/c` and `/a/b/d/e`. */
+function commonFolder(paths: readonly string[]): string {
+  let folder = paths[0] ?? "";
+  while (!paths.every((path) => path.startsWith(folder) && path !== folder)) folder = folder.replace(/[^/]*\/?$/, "");
+  return folder;
+}
+
+function taskArguments(step: Step, params: string, folder: string): JsonObject[] {
+  return [
+    { name: "step", value: checkArgument(encodeStep(step), step.id) },
+    { name: "params", value: params },
+    ...(step.artifacts ?? []).map((path, index) => ({ name: artifactName(index), value: path.slice(folder.length) })),
+  ];
 }
 
 /** Put in by the build: `runnerText`, shortened. */
@@ -121,16 +144,6 @@ let command: readonly string[] | undefined; // shortened once for all templates
 function runnerCommand(): readonly string[] {
   command ??= ["python", "-c", typeof KFK_RUNNER === "string" ? KFK_RUNNER : shortenPython(runnerText)];
   return command;
-}
-
-/**
- * The runner's third argument: base64 of the step's own parameters, made by Argo when the step starts, so that quotes
- * and dollars in typed values arrive as they are (I.3).
- */
-function parametersArgument(step: Step): string {
-  if (step.parameters.length === 0) return "e30="; // {}
-  const pairs = step.parameters.map((name) => `"${name}":workflow.parameters.${name}`).join(",");
-  return `{{=sprig.b64enc(toJson({${pairs}}))}}`;
 }
 
 /** The runner's first argument. */
@@ -172,7 +185,11 @@ function stepTemplate(plan: StepPlan, shape: Shape, hasRunner: boolean): JsonObj
       ? {
           outputs: {
             // versions and partitions may be elsewhere: what is not there is no error (D.12)
-            artifacts: names.map((name) => ({ name, path: `{{inputs.parameters.${name}}}`, optional: true })),
+            artifacts: names.map((name) => ({
+              name,
+              path: `${shape.folder}{{inputs.parameters.${name}}}`,
+              optional: true,
+            })),
           },
         }
       : {}),

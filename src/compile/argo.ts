@@ -12,7 +12,7 @@ import { KfkError } from "../error.ts";
 import type { Step, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeJson } from "../steps/transport.ts";
 import { buildDags, countPods, dependencies } from "./argo-dag.ts";
-import { buildPods, CLAIM, EXIT, INIT, NO_CACHE, plainText, taskArguments, tooLarge } from "./argo-pods.ts";
+import { buildPods, CLAIM, EXIT, INIT, NO_CACHE, plainText, tooLarge } from "./argo-pods.ts";
 import { emitYaml, type JsonObject, MAX_DOCUMENT } from "./emit.ts";
 import { workflowBase } from "./names.ts";
 import type { Nesting } from "./nest.ts";
@@ -40,8 +40,7 @@ export function compileArgoDocument(plan: StepPlan): ArgoDocument {
   const { pods } = plan;
   if (pods.image === null) throw noImage();
   const podTemplates = buildPods(plan);
-  const pod = { ...podTemplates, argumentsOf: taskArguments };
-  const dags = buildDags(plan, pod, volumeTasks(pods.volume));
+  const dags = buildDags(plan, podTemplates, volumeTasks(pods.volume));
   const document = {
     apiVersion: "argoproj.io/v1alpha1",
     kind: "Workflow",

@@ -13,12 +13,15 @@ import { createHash } from "node:crypto";
 /**
  * Kedro node name → step id `[a-z]([-a-z0-9]*[a-z0-9])?`, at most 63 characters.
  *
- * `split_data_node` → `split-data-node`; `Train` → `train-e99c90db87c0` (the hash is of the Kedro name).
+ * `split_data_node` → `split-data-node`; `Train` → `train-e99c90db87c0` (the hash is of the Kedro name). Of a long name
+ * that Kedro has made, the function and its outputs are kept.
  */
 export function stepId(kedroName: string): string {
   const plain = kedroName.replaceAll("_", "-");
   if (/^[a-z][a-z0-9_]*$/.test(kedroName) && isLabel(plain) && !isReserved(plain)) return plain;
-  const clean = cleanLabel(kedroName, MAX_LABEL - HASH_LENGTH - 1);
+  const room = MAX_LABEL - HASH_LENGTH - 1;
+  const isCut = cleanLabel(kedroName, kedroName.length).length > room;
+  const clean = cleanLabel(isCut ? withoutInputs(kedroName) : kedroName, room);
   return clean === "" ? `step-${shortHash(kedroName)}` : `${clean}-${shortHash(kedroName)}`;
 }
 
@@ -93,6 +96,11 @@ const RESERVED_STEPS: ReadonlySet<string> = new Set([
 
 /** The end of a name that was hashed; Kedro's own automatic names end in eight digits. */
 const LOOKS_HASHED = /[-_][0-9a-f]{12}$/;
+
+/** `f([a,b]) -> [c]`, a name that Kedro has made, without what the function reads: what it makes is told apart by. */
+function withoutInputs(kedroName: string): string {
+  return kedroName.replace(/\(.*\) -> (?=\[)/s, " ");
+}
 
 function isReserved(label: string): boolean {
   return (

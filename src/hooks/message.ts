@@ -20,7 +20,9 @@ export type Request =
       readonly context: ContextData | null;
       /** True: an answer of undefined means the first argument as the hook left it. */
       readonly keep: boolean;
-    };
+    }
+  /** Answered when nothing that a hook has started is left to come: a timer, a promise, a connection. */
+  | { readonly id: number; readonly kind: "settle" };
 
 /** Told at any time in a call of the hook `auth`: a text that must not be shown. */
 export interface Told {
@@ -50,4 +52,12 @@ export interface Problem {
   readonly message: string;
   /** Absolute path, 1-based line and column, where they are known. */
   readonly at: { readonly path: string; readonly line: number; readonly column: number } | null;
+  /** Of another call than the one that is answered: it was thrown after that call had ended. */
+  readonly of?: Owner;
+}
+
+/** A call by its file and hook; an empty name while the file is loaded. */
+export interface Owner {
+  readonly path: string;
+  readonly hook: string;
 }

@@ -6,11 +6,12 @@
  * Answers are copied to plain data here, because functions, dates and classes cannot cross over and must be refused
  * with the place inside the answer.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
 import type { AuthContext, Value } from "../../hooks/contract.ts";
 import { hideSecrets } from "../told-secrets.ts";
-import type { ExportedHook, Problem, Reply, Request, Told } from "./message.ts";
+import type { ExportedHook, Owner, Problem, Reply, Request, Told } from "./message.ts";
 
 /** Serves requests until kfk closes the channel. */
 export async function serveHooks(): Promise<void> {
@@ -23,19 +24,58 @@ export async function serveHooks(): Promise<void> {
     },
   });
   const files = new Map<string, Record<string, unknown>>();
-  // a throw outside of any call: the request under way is told, so that the message names the file
-  let current: Request | undefined;
-  const lost = (error: unknown): void => {
-    if (current) reply({ id: current.id, problem: describe(error, current.path) });
-    else process.stderr.write(`thrown after its call had ended: ${describe(error, "").message}\n`);
+  // a throw outside of any call: whoever asks next is told, with the hook that it comes from. Timers know their call;
+  // a promise that nobody waits for is taken for one of the latest call.
+  const calls = new AsyncLocalStorage<Owner>();
+  let latest: Owner = { path: "", hook: "" };
+  let current: number | undefined;
+  let settling: number | undefined;
+  const late: Problem[] = [];
+  const tellLate = (id: number): boolean => {
+    const [first, ...others] = late.splice(0);
+    if (first === undefined) return false;
+    for (const { of: owner, message } of others)
+      process.stderr.write(`the hook "${owner?.hook}" also threw: ${message}\n`);
+    reply({ id, problem: first });
+    return true;
   };
+  const lost = (error: unknown): void => {
+    const owner = calls.getStore() ?? latest;
+    late.push({ ...describe(error, owner.path), of: owner });
+    const asked = settling ?? current;
+    if (asked !== undefined && tellLate(asked)) endSettling();
+  };
+  /** While kfk waits, its channel alone does not keep this process at work. */
+  const endSettling = (): void => {
+    settling = undefined;
+    channel?.ref();
+  };
+  watchWorkers(lost);
   process.on("uncaughtException", lost);
   process.on("unhandledRejection", lost);
   process.on("disconnect", () => process.exit(0));
+  process.on("beforeExit", () => {
+    const id = settling;
+    if (id === undefined) return;
+    // a rejection of the last turn is only told in the next one
+    setTimeout(() => {
+      if (settling !== id) return;
+      endSettling();
+      reply({ id, value: undefined });
+    }, 1);
+  });
   process.on("message", async (request: Request) => {
-    current = request;
-    const answer = await serve(files, request);
-    current = undefined;
+    endSettling();
+    if (tellLate(request.id)) return;
+    if (request.kind === "settle") {
+      settling = request.id;
+      channel?.unref();
+      return;
+    }
+    current = request.id;
+    latest = { path: request.path, hook: request.kind === "load" ? "" : hookName(request) };
+    const answer = await calls.run(latest, async () => await serve(files, request));
+    if (current === request.id) current = undefined;
     reply(answer);
   });
   await Promise.resolve();
@@ -43,11 +83,42 @@ export async function serveHooks(): Promise<void> {
 
 // --- internal ---
 
-function reply(answer: Reply): void {
-  process.send?.(answer);
+/** What a worker throws is lost on its own where nobody listens; those of `node:worker_threads` tell the process. */
+function watchWorkers(lost: (error: unknown) => void): void {
+  const Original = globalThis.Worker;
+  globalThis.Worker = new Proxy(Original, {
+    construct: (target, args, self) => {
+      const worker = Reflect.construct(target, args, self) as Worker;
+      const listen = worker.addEventListener.bind(worker);
+      let isHeard = false;
+      worker.addEventListener = ((type: string, ...rest: [never]) => {
+        isHeard ||= type === "error";
+        listen(type, ...rest);
+      }) as typeof worker.addEventListener;
+      listen("error", (event) => {
+        if (!isHeard && worker.onerror === null) lost(event.error ?? new Error(event.message));
+      });
+      return worker;
+    },
+  });
 }
 
-async function serve(files: Map<string, Record<string, unknown>>, request: Request): Promise<Reply> {
+/** Taken before a hook's file can change them. */
+const send = process.send?.bind(process);
+const { channel } = process as { readonly channel?: { readonly ref: () => void; readonly unref: () => void } };
+
+function reply(answer: Reply): void {
+  send?.(answer);
+}
+
+function hookName({ hook, member }: Extract<Request, { kind: "call" }>): string {
+  return member === null ? hook : `${hook}.${member}`;
+}
+
+async function serve(
+  files: Map<string, Record<string, unknown>>,
+  request: Exclude<Request, { kind: "settle" }>,
+): Promise<Reply> {
   const { id, path } = request;
   try {
     if (request.kind === "load") {

@@ -61,7 +61,11 @@ export interface LintParts {
 }
 
 /** What is called when a project has no hooks, or they are off: every value goes through as it is. */
-export const NO_HOOKS: ProjectHooks = projectHooks({ files: [], call: unreachable, close: unreachable }, undefined, {});
+export const NO_HOOKS: ProjectHooks = projectHooks(
+  { files: [], call: unreachable, settle: () => Promise.resolve(), close: unreachable },
+  undefined,
+  {},
+);
 
 /** The hooks of a session. `env`: its secrets must not reach a document. Errors of every call: HOOK_*, INTERRUPTED, TERMINATED. */
 export function projectHooks(
@@ -88,6 +92,7 @@ export function projectHooks(
     }
     return value;
   };
+  let isFirstLogin = true;
   const failure =
     ({ file }: LoadedFile, hook: string) =>
     (why: string): Error =>
@@ -143,10 +148,13 @@ export function projectHooks(
       if (answer === undefined) throw failure(file, `resolvers.${name}`)("it is undefined");
       return fromValue(answer, undefined);
     },
-    model: async (model) =>
-      await series("model", model, toModelPayload, (value, answer, file) =>
+    model: async (model) => {
+      const changed = await series("model", model, toModelPayload, (value, answer, file) =>
         applyModel(value, answer, failure(file, "model")),
-      ),
+      );
+      await session.settle();
+      return changed;
+    },
     steps: async (plan) =>
       await series("steps", plan, toPlanPayload, (value, answer, file) =>
         applyPlan(value, answer, failure(file, "steps")),
@@ -158,6 +166,7 @@ export function projectHooks(
         // of several files the later one's start steps come first, as in a document
         all.unshift(...steps);
       });
+      await session.settle();
       return all;
     },
     documents: async (plan, text) => {
@@ -165,9 +174,11 @@ export function projectHooks(
       await extraSteps(plan, (file, steps) => {
         more = addExtraSteps(more, steps, plan.pods, failure(file, "extraSteps"));
       });
-      return await series("documents", more, toDocumentsPayload, (value, answer, file) =>
+      more = await series("documents", more, toDocumentsPayload, (value, answer, file) =>
         applyDocuments(value, answer, failure(file, "documents")),
       );
+      await session.settle();
+      return more;
     },
     lint: async (parts) => {
       const findings: Finding[] = [];
@@ -177,11 +188,15 @@ export function projectHooks(
         if (!parsed.success) throw failure(file, "lint")(describeIssue(parsed.issues[0]));
         findings.push(...(parsed.output as Finding[]));
       }
+      await session.settle();
       return findings;
     },
     auth: async (target) => {
       for (const file of having("auth")) {
         const answer = await ask(file, "auth", { ...target }, false);
+        // in time only before anything is created
+        if (isFirstLogin) await session.settle();
+        isFirstLogin = false;
         if (answer === undefined) continue;
         const isLogin = typeof (answer as { headers?: unknown } | null)?.headers === "object";
         const parsed = v.safeParse<v.GenericSchema>(isLogin ? loginSchema : headersSchema, answer);

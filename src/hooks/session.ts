@@ -14,7 +14,15 @@ import { KfkError, suggest } from "../error.ts";
 import type { Signal, World } from "../world.ts";
 import type { HookFile } from "./find.ts";
 import { hookPlace, type HookProblem, threw, timedOut, ended, unloadable, wrongForm, unknownHook } from "./failure.ts";
-import { type ContextData, type ExportedHook, HOOKS_PROCESS, type Reply, type Request, type Told } from "./message.ts";
+import {
+  type ContextData,
+  type ExportedHook,
+  HOOKS_PROCESS,
+  type Problem,
+  type Reply,
+  type Request,
+  type Told,
+} from "./message.ts";
 import { buildRedactor } from "../secrets.ts";
 import { HOOKS, type HookName, isHookName } from "./rules.ts";
 
@@ -29,6 +37,11 @@ export interface HookSession {
   readonly files: readonly LoadedFile[];
   /** Calls a hook of one file. The answer is plain data, not checked further. Errors: HOOK_*. */
   readonly call: (file: LoadedFile, call: HookCall) => Promise<Value | undefined>;
+  /**
+   * Waits, for a moment at most, until nothing that was called is still at work, and throws what was thrown after its
+   * call had ended. Errors: HOOK_FAILED, HOOK_EXIT.
+   */
+  readonly settle: () => Promise<void>;
   /** Ends the process; what its hooks printed is all there afterwards. */
   readonly close: () => Promise<void>;
 }
@@ -92,6 +105,7 @@ export async function startSession(world: World, options: SessionOptions): Promi
       if (!("value" in reply)) throw new Error("not an answer to a call");
       return reply.value;
     },
+    settle: channel.settle,
     close: channel.close,
   };
 }
@@ -126,6 +140,7 @@ const MAX_SECONDS = 86_400;
 
 interface Channel {
   readonly ask: (problem: HookProblem, timeoutMs: number, build: (id: number) => Request) => Promise<Reply>;
+  readonly settle: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -134,12 +149,14 @@ type Outcome =
   | { readonly kind: "ended" }
   | { readonly kind: "signal"; readonly signal: Signal };
 
-function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
+function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Channel {
   const ofEnvironment = buildRedactor(world.env);
   const redact = (text: string): string => ofEnvironment(world.secrets?.redact(text) ?? text);
   let settle: ((outcome: Outcome) => void) | undefined;
   let waitingFor = 0;
   let speaker = "hooks";
+  let latest: HookProblem | undefined;
+  let canSettle = true;
   let nextId = 1;
   const child = Bun.spawn(ownCommand(), {
     cwd: root,
@@ -176,7 +193,16 @@ function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
       // the group is gone already
     }
   };
-  const askNow: Channel["ask"] = async (problem, timeoutMs, build) => {
+  const ownerOf = (problem: HookProblem, { of: owner }: Problem): HookProblem => {
+    const file = files.find(({ path }) => path === owner?.path);
+    return owner === undefined || file === undefined ? problem : { root, file, hook: owner.hook };
+  };
+  const askNow = async (
+    problem: HookProblem,
+    timeoutMs: number,
+    build: (id: number) => Request,
+    onLate: () => Reply | undefined = () => undefined,
+  ): Promise<Reply> => {
     speaker = problem.file.shown;
     const id = nextId++;
     const stop = new AbortController();
@@ -186,11 +212,15 @@ function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
     waitingFor = id;
     const unlisten = world.onSignal((signal) => settle?.({ kind: "signal", signal }));
     try {
-      if (child.exitCode !== null || child.signalCode !== null) throw ended(problem, describeEnd(child));
+      // it ended between two calls, so the one before has ended it
+      if (child.exitCode !== null || child.signalCode !== null) throw ended(latest ?? problem, describeEnd(child));
+      latest = problem;
       child.send(build(id));
       const late = world.clock.sleep(timeoutMs, stop.signal).then(() => undefined);
       const outcome = await Promise.race([answered, late]);
       if (outcome === undefined) {
+        const instead = onLate();
+        if (instead) return instead;
         kill();
         throw timedOut(problem, timeoutMs);
       }
@@ -202,7 +232,8 @@ function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
       const { reply } = outcome;
       if (!("problem" in reply)) return reply;
       const shown = { ...reply.problem, message: redact(reply.problem.message) };
-      throw problem.hook === "" ? unloadable(problem, shown, world.files) : threw(problem, shown, world.files);
+      const owner = ownerOf(problem, reply.problem);
+      throw owner.hook === "" ? unloadable(owner, shown, world.files) : threw(owner, shown, world.files);
     } finally {
       stop.abort();
       unlisten();
@@ -210,13 +241,24 @@ function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
     }
   };
   let before: Promise<unknown> = Promise.resolve();
+  // one at a time, whoever asks: the process has one speaker
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const answer = before.then(work);
+    before = answer.catch(() => undefined);
+    return answer;
+  };
   return {
-    ask: (...request) => {
-      // one at a time, whoever asks: the process has one speaker
-      const answer = before.then(() => askNow(...request));
-      before = answer.catch(() => undefined);
-      return answer;
-    },
+    ask: (...request) => inTurn(() => askNow(...request)),
+    settle: () =>
+      inTurn(async () => {
+        if (latest === undefined) return;
+        const build = (id: number): Request => ({ id, kind: "settle" });
+        // what works on for longer, such as a timer that repeats, is waited for once
+        await askNow(latest, canSettle ? SETTLE_MS : 1, build, () => {
+          canSettle = false;
+          return { id: 0, value: undefined };
+        });
+      }),
     close: async () => {
       if (child.exitCode === null && child.signalCode === null) {
         child.disconnect();
@@ -230,6 +272,9 @@ function openChannel(world: World, { root, isQuiet }: SessionOptions): Channel {
     },
   };
 }
+
+/** How long to wait for what a hook has started and not waited for, in milliseconds. */
+const SETTLE_MS = 1000;
 
 /** Time between closing the channel and ending the process, in milliseconds. */
 const GRACE_MS = 2000;

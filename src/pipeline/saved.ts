@@ -145,6 +145,7 @@ function readModel(root: Reader): Model {
   const project = root.get("project");
   const parameters = decodePlain(root.get("parameters").value, (what) => root.get("parameters").fail(what));
   if (!(parameters instanceof Map)) throw root.get("parameters").fail("is no mapping");
+  const datasets = new Map(mapOf(root.get("datasets")).map(([name, value]) => [name, readDataset(value)]));
   return {
     kfkModel: 1,
     project: {
@@ -155,11 +156,27 @@ function readModel(root: Reader): Model {
       from: "file",
     },
     pipelines: new Map(mapOf(root.get("pipelines")).map(([name, value]) => [name, readPipeline(value)])),
-    datasets: new Map(mapOf(root.get("datasets")).map(([name, value]) => [name, readDataset(value)])),
+    datasets,
     parameters: parameters as PlainMap,
-    dependsOn: root.get("dependsOn").texts(),
+    dependsOn: readDependsOn(root.get("dependsOn"), project.get("from").value === "static", datasets),
     warnings: root.get("warnings").list().map(readWarning),
   };
+}
+
+/** Sorted, each once; of a model that was read here, with every file that a dataset comes from. */
+function readDependsOn(reader: Reader, isRead: boolean, datasets: ReadonlyMap<string, Dataset>): readonly string[] {
+  const names = reader.texts();
+  const strange = names.find((name) => !/^(?:env|file):./su.test(name));
+  if (strange !== undefined) throw reader.fail(`holds "${strange}", which is neither env:NAME nor file:PATH`);
+  const late = names.find((name, index) => index > 0 && (names[index - 1] as string) >= name);
+  if (late !== undefined) throw reader.fail(`holds "${late}" twice or out of order`);
+  if (!isRead && names.length === 0) return names;
+  const known = new Set(names);
+  for (const [name, { source }] of datasets) {
+    if (source === null || !/\.(?:ya?ml|json)$/.test(source.file) || known.has(`file:${source.file}`)) continue;
+    throw reader.fail(`lacks "file:${source.file}", which the dataset "${name}" comes from`);
+  }
+  return names;
 }
 
 /** An object, or the `$map` that stands for one. */

@@ -7,6 +7,7 @@
  */
 import { dirname, join, normalize, relative, resolve } from "node:path";
 import * as v from "valibot";
+import { looseObject } from "../../schemas/mapping.ts";
 import type { SourceText } from "../config/tree.ts";
 import { KfkError, type Place } from "../error.ts";
 import type { OldProject } from "../kedro/old.ts";
@@ -73,7 +74,7 @@ const PYPROJECT = "pyproject.toml";
 const KEDRO_YML = ".kedro.yml";
 
 /** Keys of `[tool.kedro]` in Kedro 0.16.5 to 1.7; any other is an error there too. */
-const Metadata = v.looseObject({
+const Metadata = looseObject({
   package_name: v.string(),
   project_name: v.string(),
   kedro_init_version: v.optional(v.string()),

@@ -54,7 +54,7 @@ def main(argv):
     name = "?"
     try:
         shared, step, values = read_arguments(argv)
-        name = watch.step = step["step"]
+        name = watch.step = step["step"] if "step" in step else name_of(step["nodes"])
         watch.names = [node[0] for node in step["nodes"]]
         run(shared, step["nodes"], values, watch, scratch)
         watch.check_finished()
@@ -91,6 +91,7 @@ def read_arguments(argv):
             step["nodes"] = json.loads(zlib.decompress(base64.b64decode(step["packed"])).decode("ascii"))
         except (ValueError, zlib.error):
             raise Refused(BAD_ARGUMENT, "the nodes in the second argument cannot be unpacked")
+    step["nodes"] = [node + ends_of(node[0]) if len(node) == 1 else node for node in step.get("nodes", [])]
     try:
         packed = base64.b64decode(texts[2].encode("ascii"), validate=True).decode("utf-8")
     except ValueError:
@@ -108,6 +109,20 @@ def read_arguments(argv):
         values.update(status=texts[3], failures=read_failures(texts[4]))
     shared["changed"] = changed
     return shared, step, values
+
+
+def name_of(nodes):
+    """A step of one node is called like it; as the document calls it, where only dashes differ."""
+    name = nodes[0][0] if nodes else "?"
+    return name.replace("_", "-") if re.match(r"[A-Za-z0-9_]+\Z", name) else name
+
+
+def ends_of(name):
+    """Inputs and outputs as they stand in a name that Kedro has made of them."""
+    match = re.search(r"\(\[([^\[\]]*)\]\) -> \[([^\[\]]*)\]\Z", name)
+    if match is None:
+        raise Refused(BAD_ARGUMENT, "the second argument does not say what node %s reads" % quote(name))
+    return [re.split("[,;]", names) for names in match.groups()]
 
 
 def leave_to_kedro(shared, values, changed):

@@ -101,10 +101,13 @@ export interface RunnerShared {
 
 /** The runner's second argument, as JSON: the nodes to run, and what the graph says of them. */
 export interface RunnerStep {
-  /** Step id, for messages. */
-  readonly step: string;
-  /** [name, inputs, outputs] of each node in run order; absent when they are packed. */
-  readonly nodes?: readonly (readonly [string, readonly string[], readonly string[]])[];
+  /** Step id, for messages; absent where the step is called like its only node. */
+  readonly step?: string;
+  /**
+   * [name, inputs, outputs] of each node in run order, [name] where Kedro has made the name of the others; absent when
+   * they are packed.
+   */
+  readonly nodes?: readonly (readonly [string] | readonly [string, readonly string[], readonly string[]])[];
   /** base64 of the zlib-compressed JSON of `nodes`, for steps of very many nodes. */
   readonly packed?: string;
 }

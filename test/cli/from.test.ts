@@ -131,6 +131,20 @@ describe("--from", () => {
     expect(second.out).toBe(first.replace('"from": "static"', '"from": "file"'));
   });
 
+  test.each([
+    ["lacks a file", [], 'lacks "file:conf/base/catalog.yml", which the dataset "table" comes from'],
+    ["names a node", ["file:conf/base/catalog.yml", "fit"], 'holds "fit", which is neither env:NAME nor file:PATH'],
+    ["says it twice", ["file:a", "file:a"], 'holds "file:a" twice or out of order'],
+  ])("a saved model whose dependsOn %s is refused", async (_, dependsOn, message) => {
+    const conf = { "base/catalog.yml": "table: {type: pandas.CSVDataset, filepath: data/t.csv}\n" };
+    const saved = JSON.parse((await run(["model"], { ...KNOWN, conf })).out) as object;
+    const { status, err } = await run(["model", "--from", "s.json"], KNOWN, {
+      [`${ROOT}/s.json`]: JSON.stringify({ ...saved, dependsOn }),
+    });
+    expect(status).toBe(3);
+    expect(err).toContain(`s.json cannot be read as a model: "dependsOn" ${message} [PROJECT_FILE]`);
+  });
+
   test("a snapshot of Kedro is a model without values", async () => {
     const snapshot = {
       metadata: { project_name: "Shop", package_name: "shop", kedro_version: "1.7.0" },

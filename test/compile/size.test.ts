@@ -1,9 +1,10 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { parse } from "yaml";
 import { runCommandLine } from "../../src/cli/app.ts";
-import { fakeWorld } from "../fake-world.ts";
+import { fakeWorld, type FakeWorld } from "../fake-world.ts";
 import { generatedNodes, generatedProject } from "../generated-project.ts";
 import { checkArgo } from "../judges/argo-check.ts";
+import { podArgv, type PodWorkflow } from "../judges/argo-pod.ts";
 import { expandOrder } from "../judges/argo-order.ts";
 import { checkArgoSchema, findSchemas } from "../judges/argo-schema.ts";
 import { ROOT } from "../project-files.ts";
@@ -69,6 +70,44 @@ test("a document grows by less than 400 bytes for each node, and no faster where
   const growth = (from: Compiled, to: Compiled, nodes: number): number => (to.text.length - from.text.length) / nodes;
   expect(growth(small, middle, 900)).toBeLessThan(400);
   expect(growth(middle, large, 1000)).toBeLessThanOrEqual(growth(small, middle, 900) * 1.02);
+});
+
+test("steps of parts are started with the same arguments as steps that stand alone", async () => {
+  const [nested, flat] = (await Promise.all([compile(1000), compile(100)])).map(
+    ({ text }) => parse(text) as PodWorkflow,
+  );
+  const ids = stepIds(100);
+  const argv = (workflow: PodWorkflow | undefined, id: string): readonly string[] =>
+    podArgv(workflow as PodWorkflow, id, { label: "$$ '\"" }).slice(4);
+  expect(ids.map((id) => argv(nested, id))).toEqual(ids.map((id) => argv(flat, id)));
+  expect(argv(nested, "b000-head-node")).toEqual([
+    '{"nodes":[["b000_head_node",["params:label","params:seed"],["b000_head"]]]}',
+    Buffer.from(JSON.stringify({ seed: "7", label: "$$ '\"" })).toString("base64"),
+  ]);
+});
+
+test.each([
+  ["0.17.7", ") -> ["],
+  ["0.18.14", ") -> ["],
+  ["0.19.9", ") -> ["],
+  ["1.5.0", "work__"],
+])("unnamed nodes of Kedro %s take no more", async (kedroVersion, mark) => {
+  const [small, large] = [100, 600].map((count) => {
+    const files = Object.entries(generatedProject(count)).map(([path, text]): [string, string] => [
+      path,
+      text
+        .replaceAll(/, name="\w+"/g, "")
+        .replaceAll(/(kedro_init_version|project_version) = "[^"]*"/g, `$1 = "${kedroVersion}"`),
+    ]);
+    return fakeWorld({ cwd: ROOT, files: Object.fromEntries(files) });
+  });
+  for (const world of [small, large]) {
+    expect(await runCommandLine(world as FakeWorld, ["compile", "-o", "-"], "1.2.3", "")).toBe(0);
+  }
+  const [before, after] = [small, large].map((world) => world?.written.out() ?? "");
+  expect(after).toContain(mark);
+  expect(((after ?? "").length - (before ?? "").length) / 500).toBeLessThan(400);
+  for (const mode of ["lint", "submit"] as const) expect(checkArgo(parse(after ?? ""), mode)).toEqual([]);
 });
 
 describe("what is said about the size", () => {

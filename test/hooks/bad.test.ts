@@ -100,6 +100,74 @@ const rows: Row[] = [
       "  hint: correct the file, or leave hooks out with --no-hooks",
     ],
   },
+  ...[
+    {
+      name: "throws from a timer after it has returned",
+      text: 'export default {\n  steps: () => {\n    setTimeout(() => {\n      throw new Error("late");\n    }, 150);\n  },\n  documents: () => undefined,\n};\n',
+      frame: [
+        "  --> kfk.hooks.ts:4:17",
+        "  2 |   steps: () => {",
+        "  3 |     setTimeout(() => {",
+        '  4 |       throw new Error("late");',
+        "    |                 ^",
+      ],
+    },
+    {
+      name: "leaves a promise behind that rejects",
+      text: 'export default {\n  steps: () => {\n    void (async () => {\n      await new Promise((done) => setTimeout(done, 150));\n      throw new Error("late");\n    })();\n  },\n};\n',
+      frame: [
+        "  --> kfk.hooks.ts:5:17",
+        "  3 |     void (async () => {",
+        "  4 |       await new Promise((done) => setTimeout(done, 150));",
+        '  5 |       throw new Error("late");',
+        "    |                 ^",
+      ],
+    },
+    {
+      name: "throws in a microtask, and its answer is awaited",
+      text: 'export default {\n  steps: async () => {\n    queueMicrotask(() => {\n      throw new Error("late");\n    });\n  },\n};\n',
+      frame: [
+        "  --> kfk.hooks.ts:4:17",
+        "  2 |   steps: async () => {",
+        "  3 |     queueMicrotask(() => {",
+        '  4 |       throw new Error("late");',
+        "    |                 ^",
+      ],
+    },
+  ].map(({ name, text, frame }) => ({
+    name,
+    text,
+    want: [
+      'error: the hook "steps" in kfk.hooks.ts failed: late [HOOK_FAILED]',
+      ...frame,
+      "  hint: correct the file, or leave hooks out with --no-hooks",
+    ],
+  })),
+  {
+    name: "ends its process from a timer, after it has returned",
+    text: "export default {\n  steps: () => {\n    setTimeout(() => process.exit(0), 150);\n  },\n};\n",
+    want: [
+      'error: the hook "steps" in kfk.hooks.ts ended its process (exit status 0) [HOOK_EXIT]',
+      "  --> kfk.hooks.ts:3:22",
+      "  1 | export default {",
+      "  2 |   steps: () => {",
+      "  3 |     setTimeout(() => process.exit(0), 150);",
+      "    |                      ^^^^^^^^^^^^",
+      "  hint: throw an error instead of calling process.exit",
+    ],
+  },
+  {
+    name: "kills its process",
+    text: "export default {\n  steps: () => {\n    process.kill(process.pid, 'SIGKILL');\n    return new Promise(() => {});\n  },\n};\n",
+    want: [
+      'error: the hook "steps" in kfk.hooks.ts ended its process (SIGKILL) [HOOK_EXIT]',
+      "  --> kfk.hooks.ts:2:3",
+      "  1 | export default {",
+      "  2 |   steps: () => {",
+      "    |   ^^^^^",
+      "  hint: correct the file, or leave hooks out with --no-hooks",
+    ],
+  },
   {
     name: "never settles",
     text: "export default {\n  documents: () => new Promise(() => {}),\n};\n",

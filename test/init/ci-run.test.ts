@@ -3,17 +3,7 @@
  * stand-ins for docker and gcloud, kfk downloaded from a loopback address, and a KFP server on loopback.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  appendFileSync,
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -254,67 +244,5 @@ describe.skipIf(!existsSync(KFK))("the CI files of init", () => {
       readFileSync(join(box.project, ".github/workflows/kubeflow-on-push.yml"), "utf8"),
     ) as Workflow;
     expect(env["KFK_SHA256"]).toBe(new Bun.CryptoHasher("sha256").update(readFileSync(KFK)).digest("hex"));
-  });
-});
-
-describe.skipIf(!existsSync(KFK))("scripts/install.sh", () => {
-  const files: Record<string, string | Uint8Array> = {};
-  let server: ReturnType<typeof Bun.serve>;
-  const TARGETS = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl"];
-  const FAKE = "#!/bin/sh\necho kfk is here\n";
-  const sum = (data: string): string => new Bun.CryptoHasher("sha256").update(data).digest("hex");
-
-  beforeAll(() => {
-    server = Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      fetch: (request) => {
-        const body = files[new URL(request.url).pathname];
-        return body === undefined ? new Response("", { status: 404 }) : new Response(body);
-      },
-    });
-    for (const target of TARGETS) files[`/v1.0.0/kfk-${target}`] = FAKE;
-    const sums = (each: string): string => TARGETS.map((target) => `${each}  kfk-${target}\n`).join("");
-    files["/v1.0.0/SHA256SUMS"] = sums(sum(FAKE));
-    for (const target of TARGETS) files[`/v1.0.1/kfk-${target}`] = FAKE;
-    files["/v1.0.1/SHA256SUMS"] = sums(sum("other"));
-    files["/v1.0.2/SHA256SUMS"] = "";
-  });
-  afterAll(async () => await server.stop(true));
-
-  async function install(dir: string, ...argv: readonly string[]) {
-    const script = join(REPOSITORY, "scripts/install.sh");
-    const command = ["sh", script, "--url", `http://127.0.0.1:${server.port}/`, "--dir", dir, ...argv];
-    return await run(command, SCRATCH, { HOME: SCRATCH, PATH: "/usr/bin:/bin" });
-  }
-
-  test("installs what the checksum vouches for", async () => {
-    const dir = join(SCRATCH, "install/bin");
-    const { status, out, err } = await install(dir, "--version", "v1.0.0");
-    expect({ status, out }).toEqual({ status: 0, out: "" });
-    expect(err).toContain(`kfk 1.0.0 is in ${dir}`);
-    expect((await run([join(dir, "kfk")], SCRATCH, {})).out).toBe("kfk is here\n");
-    expect([...new Bun.Glob("*").scanSync({ cwd: dir, dot: true, onlyFiles: false })]).toEqual(["kfk"]);
-  });
-
-  test.each([
-    ["a wrong checksum", "1.0.1", "and should be"],
-    ["a file that the version does not have", "1.0.2", "has no kfk-"],
-    ["a version that is not there", "9.9.9", "cannot get http"],
-  ])("%s: refuses and leaves nothing", async (_, version, text) => {
-    const dir = join(SCRATCH, `refused-${version}`);
-    const { status, err } = await install(dir, "--version", version);
-    expect(status).toBe(1);
-    expect(err).toContain(text);
-    expect(existsSync(dir)).toBe(false);
-  });
-
-  test("a refused version leaves the one that was there", async () => {
-    const dir = join(SCRATCH, "kept");
-    mkdirSync(dir);
-    appendFileSync(join(dir, "kfk"), "old");
-    expect((await install(dir, "--version", "1.0.1")).status).toBe(1);
-    expect(readFileSync(join(dir, "kfk"), "utf8")).toBe("old");
-    expect([...new Bun.Glob("*").scanSync({ cwd: dir, dot: true, onlyFiles: false })]).toEqual(["kfk"]);
   });
 });

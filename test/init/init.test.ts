@@ -1,11 +1,24 @@
 /** What `kfk init` writes, in every layout that Kedro has had, and that it compiles untouched. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parse } from "yaml";
 import { runCommandLine } from "../../src/cli/app.ts";
 import { fill } from "../../src/init/fill.ts";
 import { chooseTarget } from "../../src/init/target.ts";
 import { githubFiles, gitlabFiles, kubeflowText } from "../../src/init/texts.ts";
 import { writeAll } from "../../src/init/write.ts";
+import { realWorld } from "../../src/world.ts";
 import { fakeWorld, memoryFiles, type FakeWorld } from "../fake-world.ts";
 import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
@@ -68,6 +81,83 @@ test("one file that is there stops all the others", async () => {
   const { status, err } = await kfk(world, ["init", URL, "--hooks"]);
   expect({ status, file: world.files.kind(FILE) }).toEqual({ status: 3, file: undefined });
   expect(err).toContain("kfk.hooks.ts is there already");
+});
+
+test("an editor's schema that somebody has changed stays, and one that is the same does not stand in the way", async () => {
+  const path = `${ROOT}/conf/kubeflow.schema.json`;
+  const world = project({ [path]: "{}\n" });
+  const { status, err } = await kfk(world, ["init", URL]);
+  expect({ status, file: world.files.kind(FILE), schema: world.files.readText(path) }).toEqual({
+    status: 3,
+    file: undefined,
+    schema: "{}\n",
+  });
+  expect(err).toContain("conf/kubeflow.schema.json is there already; nothing was written [INIT_EXISTS]");
+  expect((await kfk(world, ["init", URL, "--force"])).status).toBe(0);
+  world.files.remove(FILE);
+  expect((await kfk(world, ["init", URL])).status).toBe(0);
+});
+
+test("what another run has left half done is finished", async () => {
+  const whole = project();
+  expect((await kfk(whole, ["init", URL, "--with-github-actions", "--hooks"])).status).toBe(0);
+  const names = ["kfk.hooks.ts", "conf/kubeflow.schema.json", ".github/workflows/on-push.yml", "Dockerfile"];
+  for (const stopAfter of names.keys()) {
+    const world = project();
+    for (const name of names.slice(0, stopAfter)) {
+      world.files.write(`${ROOT}/${name}`, whole.files.readText(`${ROOT}/${name}`) ?? "");
+    }
+    const { status, err } = await kfk(world, ["init", URL, "--with-github-actions", "--hooks"]);
+    expect({ status, err: err.includes("INIT_EXISTS") }).toEqual({ status: 0, err: false });
+    expect(world.files.readText(FILE)).toBe(whole.files.readText(FILE));
+  }
+});
+
+test.each([
+  ["a file", (at: string, out: string) => symlinkSync(join(out, "their.yaml"), join(at, "conf/base/kubeflow.yaml"))],
+  [
+    "a file that is there",
+    (at: string, out: string) => {
+      writeFileSync(join(out, "their.yaml"), "theirs");
+      symlinkSync(join(out, "their.yaml"), join(at, "conf/base/kubeflow.yaml"));
+    },
+  ],
+  [
+    "a folder",
+    (at: string, out: string) => {
+      rmSync(join(at, "conf"), { recursive: true });
+      mkdirSync(join(out, "conf/base"), { recursive: true });
+      symlinkSync(join(out, "conf"), join(at, "conf"));
+    },
+  ],
+] as const)("--force does not follow a link out of the project: %s", async (_, link) => {
+  const scratch = realpathSync(mkdtempSync(join(tmpdir(), "kfk-init-")));
+  try {
+    const [at, out] = [join(scratch, "project"), join(scratch, "out")];
+    mkdirSync(join(at, "conf/base"), { recursive: true });
+    mkdirSync(out);
+    mkdirSync(join(at, "src/p"), { recursive: true });
+    writeFileSync(
+      join(at, "pyproject.toml"),
+      '[tool.kedro]\npackage_name = "p"\nproject_name = "P"\nkedro_init_version = "1.0.0"\n',
+    );
+    link(at, out);
+    const before = readdirSync(out, { recursive: true }).map(String).toSorted();
+    const real = realWorld();
+    const fake = fakeWorld({ cwd: at });
+    const world = { ...fake, files: real.files };
+    const status = await runCommandLine(world, ["init", URL, "--force"], "1.2.3", "");
+    expect({ status, err: fake.written.err() }).toEqual({
+      status: 3,
+      err: expect.stringMatching(
+        /^error: conf\/.* leads out of the project, to .*; nothing was written \[INIT_EXISTS\]\n/,
+      ),
+    });
+    expect(readdirSync(out, { recursive: true }).map(String).toSorted()).toEqual(before);
+    if (before.includes("their.yaml")) expect(readFileSync(join(out, "their.yaml"), "utf8")).toBe("theirs");
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 });
 
 test("--force replaces", async () => {

@@ -16,7 +16,7 @@ export interface PodWorkflow {
   };
 }
 
-/** The argv of the container that a task of the entrypoint starts. Errors: Error, for what this does not know. */
+/** The argv of the container that a task starts, of the entrypoint or of a part in it. Errors: Error, for what this does not know. */
 export function podArgv(
   workflow: PodWorkflow,
   taskName: string,
@@ -30,13 +30,11 @@ export function podArgv(
     ["workflow.uid", RUN],
     ...[...values].map(([name, value]) => [`workflow.parameters.${name}`, expandKfp(value)] as const),
   ]);
-  const task = templateOf(spec.templates, spec.entrypoint).dag?.tasks.find(({ name }) => name === taskName);
-  if (task === undefined) throw new Error(`no task ${taskName}`);
-  const inputs = (task.arguments?.parameters ?? []).map(
-    ({ name, value }) => [`inputs.parameters.${name}`, expandArgo(value ?? "", known)] as const,
-  );
-  const { container } = templateOf(spec.templates, task.template);
-  if (container === undefined) throw new Error(`${task.template} has no container`);
+  const found = findTask(spec.templates, spec.entrypoint, taskName, known);
+  if (found === undefined) throw new Error(`no task ${taskName}`);
+  const { template, inputs } = found;
+  const { container } = template;
+  if (container === undefined) throw new Error(`${template.name} has no container`);
   const all = new Map([...known, ...inputs]);
   const environment = new Map((container.env ?? []).map(({ name, value }) => [name, expandArgo(value ?? "", all)]));
   return [...(container.command ?? []), ...(container.args ?? [])].map((text) =>
@@ -68,6 +66,27 @@ interface Template {
 }
 
 const RUN = "5f0d3c1e-0000-4000-8000-000000000000";
+
+/** The template that a task starts, with its inputs; those of a part are seen inside it only. */
+function findTask(
+  templates: readonly Template[],
+  dag: string,
+  taskName: string,
+  known: ReadonlyMap<string, string>,
+): { readonly template: Template; readonly inputs: readonly (readonly [string, string])[] } | undefined {
+  for (const task of templateOf(templates, dag).dag?.tasks ?? []) {
+    const template = templateOf(templates, task.template);
+    if (task.name !== taskName && template.dag === undefined) continue;
+    const inputs = (task.arguments?.parameters ?? []).map(
+      ({ name, value }) => [`inputs.parameters.${name}`, expandArgo(value ?? "", known)] as const,
+    );
+    if (task.name === taskName) return { template, inputs };
+    const global = [...known].filter(([name]) => !name.startsWith("inputs."));
+    const found = findTask(templates, template.name, taskName, new Map([...global, ...inputs]));
+    if (found) return found;
+  }
+  return undefined;
+}
 
 function templateOf(templates: readonly Template[], name: string): Template {
   const found = templates.find((template) => template.name === name);
