@@ -36,7 +36,6 @@ import {
   unknownOf,
   type FunctionValue,
   type LibraryModule,
-  type Obj,
   type Site,
   type Unknown,
   type Value,
