@@ -9,7 +9,7 @@ const guarded = (input: string | URL | Request, init?: RequestInit): Promise<Res
 };
 globalThis.fetch = Object.assign(guarded, realFetch);
 /** Of the live tests. */
-const KEPT: ReadonlySet<string> = new Set(["KFK_LIVE_VENVS", "KFK_STARTERS_GIT"]);
+const KEPT: ReadonlySet<string> = new Set(["KFK_LIVE_VENVS", "KFK_STARTERS_GIT", "KFK_LIVE_KFP", "KFK_LIVE_KFP_IMAGE"]);
 for (const name of Object.keys(process.env)) {
   if (/^(?:KFK_|KF_|KEDRO_|KUBECONFIG$|HTTPS?_PROXY$|ALL_PROXY$)/i.test(name) && !KEPT.has(name)) {
     delete process.env[name];

@@ -149,7 +149,7 @@ async function uploadVersion(
       query: {
         name: queryText(server, wanted),
         pipelineid: pipeline.id,
-        description: queryText(server, describeContent(upload, mark)),
+        description: describeContent(upload, mark),
       },
       body: form(upload.text),
       repeat: "unsent",
@@ -205,7 +205,10 @@ function describeContent(upload: Upload, mark: string): string {
   return words === "" ? tail : `${words} ${tail}`;
 }
 
-/** Servers before 2.0 decode these twice: `a+b` would become `a b` (recordings `upload.name.*` of 1.8.22). */
+/**
+ * Servers before 2.0 decode these twice: `a+b` would become `a b` (recordings `upload.name.*` of 1.8.22). Not so the
+ * description of a version (seen on 1.8.22: it came back as it was sent).
+ */
 function queryText(server: Server, text: string): string {
   return server.keepsRunId ? text : encodeURIComponent(text);
 }

@@ -36,6 +36,13 @@ describe.each(VERSIONS)("uploadPipeline on %s", (version) => {
     expect(fake.versions()).toHaveLength(2);
   });
 
+  test("the same content under a version name of its own changes nothing", async () => {
+    const server = await setUp(version).connect();
+    const upload = { name: "shop", text: DOCUMENT, versionName: "v1" };
+    expect((await uploadPipeline(server, upload)).made).toBe("pipeline");
+    expect((await uploadPipeline(server, upload)).made).toBe("unchanged");
+  });
+
   test("an answer that is lost makes one pipeline and one version", async () => {
     for (const path of ["/upload", "/upload_version"]) {
       const { fake, connect } = setUp(version);

@@ -359,10 +359,10 @@ export async function upload(
   let description = query.get("description") ?? "";
   if (state.version.isOld) {
     try {
-      [name, description] = [name, description].map((each) => decodeURIComponent(each.replaceAll("+", " "))) as [
-        string,
-        string,
-      ];
+      const decode = (each: string): string => decodeURIComponent(each.replaceAll("+", " "));
+      name = decode(name);
+      // a version's description is decoded once (seen on 1.8.22)
+      if (kind === "pipeline") description = decode(description);
     } catch {
       const escape = /%(?![0-9a-f]{2}).{0,2}/i.exec(name)?.[0] ?? "";
       return refuse(context, "upload.name.percent", [["%of", escape]]);
