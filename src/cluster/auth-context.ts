@@ -5,8 +5,8 @@
  */
 import { resolve } from "node:path";
 import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts";
-import { isKfkError } from "../error.ts";
-import type { World } from "../world.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import type { Signal, World } from "../world.ts";
 import { isPrivateHost } from "./host.ts";
 
 /** `more`: variables that go before the environment's, as options do. `ca`: all roots, where a private one is named. */
@@ -77,6 +77,7 @@ async function send(
       headers: init.headers ?? {},
       ...(init.body === undefined ? {} : { body: init.body }),
       ...(Object.keys(tls).length === 0 ? {} : { tls }),
+      ...(init.proxy === undefined ? {} : { proxy: init.proxy }),
       redirect: "manual",
       signal: late.signal,
     } as RequestInit);
@@ -128,8 +129,15 @@ async function runProgram(
       isLate = true;
       child.kill("SIGKILL");
     });
-    const { code } = await child.ended;
+    // it runs in a group of its own, which Ctrl-C does not reach
+    let ended: Signal | undefined;
+    const unlisten = world.onSignal((signal) => {
+      ended = signal;
+      child.kill("SIGKILL");
+    });
+    const { code } = await child.ended.finally(unlisten);
     stop.abort();
+    if (ended !== undefined) throw interrupted(ended, name);
     if (isLate) {
       const hint = `run ${name} yourself: it must end by itself and ask nothing`;
       throw failure("refused", `${name} did not end within ${PROGRAM_TIMEOUT_MS / 1000} s`, hint);
@@ -139,6 +147,13 @@ async function runProgram(
     if ((error as { code?: string }).code !== "ENOENT") throw error;
     throw failure("refused", `there is no program ${name}`, `install ${name}, or put it on the PATH`);
   }
+}
+
+function interrupted(signal: Signal, program: string): KfkError {
+  return new KfkError(
+    signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED",
+    `${program} was asked for a login when kfk was told to end; both ended`,
+  );
 }
 
 /** As `hooks/auth/failure.ts` makes them; this side of the contract knows their form alone. */
