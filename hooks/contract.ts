@@ -355,6 +355,8 @@ export interface AuthRequest {
   readonly headers?: Record<string, string>;
   readonly body?: string;
   readonly timeoutMs?: number;
+  /** Proxy for this request, in the place of what the environment names. */
+  readonly proxy?: string;
   readonly tls?: {
     readonly ca?: string;
     readonly cert?: string;

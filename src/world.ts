@@ -14,6 +14,7 @@ import {
   fsyncSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -24,6 +25,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import type { Socket } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
 
@@ -51,6 +53,11 @@ export interface World {
   readonly onSignal: (handler: (signal: Signal) => void) => () => void;
   /** CPU cores that this process may use. */
   readonly cores: number;
+  /**
+   * Opens a door on this machine that only this user can go through, a socket in a folder of its own, and hands on who
+   * comes. `path` is for the option `unix` of fetch, which then asks no proxy. Absent: there is none.
+   */
+  readonly openDoor?: (onVisit: (socket: Socket) => void) => Promise<Door>;
   /** Asks a person and gives the line; undefined where nobody is there to answer. Absent: nobody ever is. */
   readonly ask?: (question: string) => Promise<string | undefined>;
   /** What must not be shown; absent: nothing is known of any. Whatever is written passes it anyway. */
@@ -65,6 +72,11 @@ export interface World {
 }
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+export interface Door {
+  readonly path: string;
+  readonly close: () => void;
+}
 
 /** Synchronous on purpose: a project is small, and pure code may then ask for one more file. Paths are absolute. */
 export interface Files {
@@ -181,6 +193,7 @@ export function realWorld(): World {
       },
     },
     onSignal: onSignal,
+    openDoor,
     ask: askPerson,
     get cores() {
       return Math.max(1, navigator.hardwareConcurrency);
@@ -212,10 +225,11 @@ function leaveOutProxy(): void {
   const { env } = process;
   if (!["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].some((name) => env[name]))
     return;
-  for (const name of ["NO_PROXY", "no_proxy"]) {
-    const listed = (env[name] ?? "").split(",").filter((each) => each !== "");
-    if (!listed.includes(DIRECT[0] as string)) env[name] = [...listed, ...DIRECT].join(",");
-  }
+  // Bun reads the lower-case one first, and the other not at all when it is there: both get what holds
+  const listed = (env["no_proxy"] || env["NO_PROXY"] || "").split(/[,\s]+/).filter((each) => each !== "");
+  const all = [...listed, ...DIRECT.filter((each) => !listed.includes(each))].join(",");
+  env["NO_PROXY"] = all;
+  env["no_proxy"] = all;
 }
 
 /** On stderr and stdin, when both are terminals; a prompt without one would wait for ever. */
@@ -495,9 +509,45 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   if (held > 0) flush("");
 }
 
+const SIGNALS: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+async function openDoor(onVisit: (socket: Socket) => void): Promise<Door> {
+  const [{ createServer }, { tmpdir }] = await Promise.all([import("node:net"), import("node:os")]);
+  const folder = mkdtempSync(join(tmpdir(), "kfk-")); // rights 0700
+  const path = join(folder, "door");
+  const visitors = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    visitors.add(socket);
+    socket.on("close", () => visitors.delete(socket));
+    onVisit(socket);
+  });
+  const close = (): void => {
+    for (const name of SIGNALS) process.off(name, leave);
+    server.close();
+    for (const socket of visitors) socket.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  // whoever else listens ends in good order, and may still have something to send
+  const leave = (signal: NodeJS.Signals): void => {
+    if (process.listenerCount(signal) > 1) return;
+    close();
+    process.kill(process.pid, signal);
+  };
+  for (const name of SIGNALS) process.on(name, leave);
+  try {
+    await new Promise<void>((done, failed) => {
+      server.once("error", failed);
+      server.listen(path, done);
+    });
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { path, close };
+}
+
 function onSignal(handler: (signal: Signal) => void): () => void {
-  const names: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  const listeners = names.map((name) => {
+  const listeners = SIGNALS.map((name) => {
     const listener = (): void => handler(name);
     process.on(name, listener);
     return { name, listener };

@@ -45,8 +45,8 @@ export const exec: AuthProvider = {
   },
 };
 
-/** An ExecCredential as a login. `program` names it in messages. */
-export function readExecCredential(text: string, program: string, context: AuthContext): Login {
+/** An ExecCredential as a login. `program` names it in messages; `apiVersion`: the one that was asked for. */
+export function readExecCredential(text: string, program: string, context: AuthContext, apiVersion?: string): Login {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -56,6 +56,10 @@ export function readExecCredential(text: string, program: string, context: AuthC
   const parsed = v.safeParse(execCredentialSchema, json);
   if (!parsed.success)
     throw refused(`${program} printed no ExecCredential`, `run ${program} yourself and look at what it prints`);
+  if (apiVersion !== undefined && parsed.output.apiVersion !== apiVersion) {
+    const what = `${program} gave an ExecCredential of ${parsed.output.apiVersion}, and ${apiVersion} was asked for`;
+    throw refused(what, "write the version that it gives into apiVersion of kubeconfig");
+  }
   const { token, expirationTimestamp, clientCertificateData: cert, clientKeyData: key } = parsed.output.status;
   const atMs = Date.parse(expirationTimestamp ?? "");
   if (expirationTimestamp && Number.isNaN(atMs)) {
@@ -70,13 +74,18 @@ export function readExecCredential(text: string, program: string, context: AuthC
   }
   if (key) context.hide(key);
   const tls = cert && key ? { tls: { cert, key } } : {};
+  if (Boolean(cert) !== Boolean(key))
+    throw refused(
+      `${program} gave half of a certificate and its key`,
+      `run ${program} yourself and look at what it prints`,
+    );
   if (token) return bearerLogin(token, `the token of ${program}`, context, { ...end, ...tls });
   if (cert && key) return { headers: {}, ...tls, ...end };
   throw refused(`${program} gave neither token nor certificate`, `run ${program} yourself and look at what it prints`);
 }
 
 /** What a plugin is told of the call. `cluster`: where it asked to be told. */
-export function execInfo(cluster: { readonly server: string } | undefined, apiVersion?: string): string {
+export function execInfo(cluster: Readonly<Record<string, unknown>> | undefined, apiVersion?: string): string {
   return JSON.stringify({
     kind: "ExecCredential",
     apiVersion: apiVersion ?? "client.authentication.k8s.io/v1",

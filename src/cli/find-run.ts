@@ -4,9 +4,7 @@
  */
 import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
-import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, KfkError } from "../error.ts";
-import type { ProjectHooks } from "../hooks/project.ts";
 import type { Sources } from "../view/failure.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -24,9 +22,9 @@ export async function findRunId(call: Call, server: Server, word: string): Promi
 
 /** Connects with what options, environment or, when neither names a host, the project around say. */
 export async function connectAnywhere(call: Call): Promise<Server> {
-  const { connectServer, namedHost } = await import("./server.ts");
-  const around = await projectAround(call, namedHost(call) !== undefined);
-  return await connectServer(call, around?.kubeflow, around?.hooks);
+  const [{ connectServer }, { findAround }] = await Promise.all([import("./server.ts"), import("./around.ts")]);
+  const { kubeflow, hooks } = await findAround(call);
+  return await connectServer(call, kubeflow, hooks);
 }
 
 /** Places of a run's nodes when the project around is the one that started it; else none. */
@@ -66,32 +64,6 @@ async function latest(call: Call, server: Server): Promise<string> {
   throw new KfkError("RUN_UNKNOWN", `the server has no run that ${project.name} (${project.env}) started`, {
     hint: "start one with kfk run-once, or give an id from kfk list-runs",
   });
-}
-
-interface Around {
-  readonly kubeflow: KubeflowConfig | undefined;
-  readonly hooks: ProjectHooks;
-}
-
-/** kubeflow.yaml and hooks of the project around; where an option names the host, a project that is wrong is none. */
-async function projectAround(call: Call, isHostNamed: boolean): Promise<Around | undefined> {
-  const { openProject } = await import("./open.ts");
-  try {
-    const { configuration, hooks } = await openProject(call);
-    try {
-      return { kubeflow: configuration.kubeflow(), hooks };
-    } catch (error) {
-      if (!isHostNamed || !isKfkError(error)) throw error;
-      return { kubeflow: undefined, hooks };
-    }
-  } catch (error) {
-    if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
-    if (isHostNamed || error.code === "PROJECT_NOT_FOUND") return undefined;
-    if (!/^(?:PY|PIPELINE)_/.test(error.code)) throw error;
-    // pipelines are not needed to find a server
-    const [{ readKubeflowOf }, { NO_HOOKS }] = await Promise.all([import("./read.ts"), import("../hooks/project.ts")]);
-    return { kubeflow: readKubeflowOf(call), hooks: NO_HOOKS };
-  }
 }
 
 /** Only for what is nice to know: a project that cannot be read is no project here. */

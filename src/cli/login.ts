@@ -11,7 +11,7 @@ import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
 import { authContext, mayBePlain, placeOf } from "../cluster/auth-context.ts";
 import { buildChain, type Chain, type TrustQuestion, type WantedAuth } from "../cluster/auth.ts";
 import { type Gate, recogniseGate } from "../cluster/gate.ts";
-import { parseHost } from "../cluster/host.ts";
+import { mayBeKube, parseHost } from "../cluster/host.ts";
 import type { LoginHeaders } from "../cluster/request.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isPlainMap, type Plain } from "../config/plain.ts";
@@ -29,6 +29,12 @@ export interface LoginPlan {
   /** The world whose requests to the server carry certificates and are looked at. */
   readonly world: World;
   readonly origin: string;
+  /** The host as a URL: where a form of kubeconfig leads to, else as typed. */
+  readonly host: string;
+  /** What the context of such a form names. */
+  readonly namespace: string | undefined;
+  /** Base of links where the host is none that a browser opens. */
+  readonly ui: string | undefined;
   /** What stood before the API in the last answer that was none of it. */
   readonly gate: () => Gate | undefined;
   /** An error of the server with the advice that fits the gate. */
@@ -45,34 +51,58 @@ export interface LoginOptions {
   readonly hooks: ProjectHooks | undefined;
 }
 
-/** Prepares the login; nobody is asked yet. Errors: SERVER_HOST, SERVER_LOGIN, CONFIG_YAML, SERVER_TOKEN_FILE. */
+/**
+ * Prepares the login; nobody is asked yet, but for a way through Kubernetes, which is opened.
+ * Errors: SERVER_HOST, SERVER_LOGIN, CONFIG_YAML, SERVER_TOKEN_FILE; SERVER_UNREACHABLE and SERVER_ERROR of Kubernetes.
+ */
 export async function planLogin(call: Call, options: LoginOptions): Promise<LoginPlan> {
   const { world } = call;
   refuseOpenTls(world);
   refuseDump(world);
-  const { origin, bases } = parseHost(options.host);
   const user = await readUserConfig(world);
   // from here on what is printed can be somebody else's answer, on stdout too
   for (const secret of environmentSecrets(world.env)) call.hide(secret);
   const more = optionVariables(call);
   const ca = await readCa(call);
-  const chain = buildChain({
-    clock: world.clock,
-    origin,
-    bases,
-    namespace: options.namespace,
-    providers: SHIPPED,
-    beside: BESIDE,
-    hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
-    wanted: findWanted(world, options.kubeflow, user),
-    context: (settings) => authContext(world, settings, more, ca),
-    isTrusted: onceEach((question) => isTrusted(call, question, options, origin, user)),
-    hide: call.hide,
-    tell: (text) => call.warn([{ message: text }]),
-    onRead: warnOfOpenFiles(call),
-  });
+  const chainOf = (
+    { origin, bases }: Pick<ReturnType<typeof parseHost>, "origin" | "bases">,
+    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "beside" | "hook" | "wanted">,
+  ): Chain =>
+    buildChain({
+      clock: world.clock,
+      origin,
+      bases,
+      namespace: options.namespace,
+      ...ways,
+      context: (settings) => authContext(world, settings, more, ca),
+      isTrusted: onceEach((question) => isTrusted(call, question, options, origin, user)),
+      hide: call.hide,
+      tell: (text) => call.warn([{ message: text }]),
+      onRead: warnOfOpenFiles(call),
+    });
+  const way = mayBeKube(options.host)
+    ? await (
+        await import("./kube.ts")
+      ).openKubeWay(call, options.host, authContext(world, {}, more), (origin, provider) =>
+        chainOf({ origin, bases: [] }, { providers: [provider], beside: [], wanted: null }),
+      )
+    : undefined;
+  const host = way?.host ?? options.host;
+  const parsed = parseHost(host);
+  const { origin } = parsed;
+  const chain = chainOf(
+    parsed,
+    way?.isOnly === true
+      ? { providers: way.providers, beside: [], wanted: null }
+      : {
+          providers: [...(way?.providers ?? []), ...SHIPPED],
+          beside: BESIDE,
+          hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
+          wanted: findWanted(world, options.kubeflow, user),
+        },
+  );
   let seen: Gate | undefined;
-  const carried = transport(call, chain, origin, ca, (gate) => {
+  const carried = transport({ ...call, world: way?.world ?? world }, chain, origin, ca, (gate) => {
     seen = gate;
   });
   const isOpen = new URL(origin).protocol === "http:" && !mayBePlain(new URL(origin));
@@ -80,6 +110,9 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   return {
     chain,
     origin,
+    host,
+    namespace: way?.namespace,
+    ui: way?.ui,
     world: carried,
     gate: () => seen,
     login: async (_origin, again) => {
@@ -101,7 +134,8 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
 export function findNamespace({ world, options }: Call): string | undefined {
   const named = options.text("namespace") ?? world.env["KFK_NAMESPACE"];
   if (named !== undefined && named !== "") return named;
-  const hasToken = (world.env["KF_PIPELINES_SA_TOKEN_PATH"] ?? "") !== "";
+  const place = world.env["KF_PIPELINES_SA_TOKEN_PATH"] || "/var/run/secrets/kubeflow/pipelines/token";
+  const hasToken = place === world.env["KF_PIPELINES_SA_TOKEN_PATH"] || readQuietly(world, place) !== undefined;
   const ofPod = hasToken ? readQuietly(world, "/var/run/secrets/kubernetes.io/serviceaccount/namespace") : undefined;
   if (ofPod !== undefined) return ofPod;
   const kept = readQuietly(world, `${world.env["HOME"] ?? ""}/.config/kfp/context.json`);
@@ -135,6 +169,7 @@ function optionVariables(call: Call): Readonly<Record<string, string | undefined
     KFK_TOKEN_FILE: path("token-file"),
     KFK_CLIENT_CERT: path("client-cert"),
     KFK_CLIENT_KEY: path("client-key"),
+    KFK_KUBE_CONTEXT: call.options.text("kube-context"),
   };
 }
 

@@ -28,6 +28,11 @@ export const GLOBAL_OPTIONS = {
   },
   python: { type: "string", valueHint: "PROGRAM", description: "Python that runs the project (also KFK_PYTHON)" },
   "token-file": { type: "string", valueHint: "FILE", description: "File with the token for the server" },
+  "kube-context": {
+    type: "string",
+    valueHint: "NAME",
+    description: "Context of kubeconfig (also KFK_KUBE_CONTEXT)",
+  },
   "ca-cert": { type: "string", valueHint: "FILE", description: "CA of the server's certificate (also KFK_CA_FILE)" },
   "client-cert": { type: "string", valueHint: "FILE", description: "Client certificate (also KFK_CLIENT_CERT)" },
   "client-key": { type: "string", valueHint: "FILE", description: "Its private key (also KFK_CLIENT_KEY)" },

@@ -10,6 +10,7 @@ import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import { lookAround } from "./around.ts";
 import { findNamespace, planLogin } from "./login.ts";
 import { findHost, type FoundHost } from "./server.ts";
 import type { Call } from "./verb.ts";
@@ -38,7 +39,8 @@ export async function reachServer(call: Call, around: Around): Promise<Reach> {
     const { typed, isProjects } = host;
     plan = await planLogin(call, { host: typed, isProjects, namespace: namespace ?? null, kubeflow, hooks });
     const { login, world } = plan;
-    server = await connect(world, { host: typed, namespace, login, version: call.version, budgetMs: BUDGET_MS });
+    const to = { host: plan.host, namespace: namespace ?? plan.namespace };
+    server = await connect(world, { ...to, login, version: call.version, budgetMs: BUDGET_MS });
     const result = await askWho(server);
     if (result.answer.kind !== "ok") throw failedRequest(result);
     return { ...ended(host, plan), server, isKnown: true, error: null };
@@ -60,21 +62,13 @@ export interface Around {
 
 /** The project around, where there is one; what is wrong with it is part of the answer. Errors: HOOK_*. */
 export async function openAround(call: Call): Promise<Around> {
-  const { openProject } = await import("./open.ts");
-  try {
-    const { configuration, hooks, facts, model } = await openProject(call);
-    const project = { root: facts.root, name: facts.name, kedroVersion: model.project.kedroVersion };
-    try {
-      return { kubeflow: configuration.kubeflow(), hooks, project, error: null };
-    } catch (error) {
-      if (!isKfkError(error)) throw error;
-      return { kubeflow: undefined, hooks, project, error: error.code === "CONFIG_MISSING" ? null : error };
-    }
-  } catch (error) {
-    if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
-    const isNone = error.code === "PROJECT_NOT_FOUND";
-    return { kubeflow: undefined, hooks: undefined, project: null, error: isNone ? null : error };
-  }
+  const { kubeflow, hooks, read, error } = await lookAround(call);
+  const project = read && {
+    root: read.facts.root,
+    name: read.facts.name,
+    kedroVersion: read.model.project.kedroVersion,
+  };
+  return { kubeflow, hooks, project: project ?? null, error: error?.code === "CONFIG_MISSING" ? null : error };
 }
 
 // --- internal ---

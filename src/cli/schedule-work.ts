@@ -8,11 +8,12 @@ import { isOurs } from "../cluster/schedule-identity.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
+import { findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
-import { openProject, type OpenProject } from "./open.ts";
+import type { OpenProject } from "./open.ts";
 import { serverName } from "./read.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
-import { connectServer, namedHost } from "./server.ts";
+import { connectServer } from "./server.ts";
 import type { Call } from "./verb.ts";
 
 /** Every schedule of the namespace. Errors: USAGE_ARGUMENT, those of `request`. */
@@ -89,18 +90,10 @@ interface Reached {
   readonly read: OpenProject | undefined;
 }
 
-/** The server that options or the project around name; where an option names the host, a project is not needed. */
+/** The server that options or the project around name. */
 async function reach(call: Call): Promise<Reached> {
-  const isNamed = namedHost(call) !== undefined;
-  let read: OpenProject | undefined;
-  try {
-    read = await openProject(call);
-    return { server: await connectServer(call, read.configuration.kubeflow(), read.hooks), read };
-  } catch (error) {
-    if (read !== undefined || !isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
-    if (!isNamed && error.code !== "PROJECT_NOT_FOUND") throw error;
-    return { server: await connectServer(call, undefined), read: undefined };
-  }
+  const { kubeflow, hooks, read } = await findAround(call);
+  return { server: await connectServer(call, kubeflow, hooks), read };
 }
 
 async function findMeant(call: Call, id: string | undefined) {

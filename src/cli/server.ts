@@ -29,9 +29,9 @@ export async function connectServer(
   });
   try {
     return await connect(plan.world, {
-      host,
-      ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]),
-      namespace,
+      host: plan.host,
+      ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]) ?? plan.ui,
+      namespace: namespace ?? plan.namespace,
       login: plan.login,
       signal: call.stop,
       ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
@@ -59,10 +59,14 @@ export function findHost({ world, options }: Call, kubeflow: KubeflowConfig | un
     const typed = nonEmpty(world.env[from]);
     if (typed !== undefined) return { typed, isProjects: false, from };
   }
-  if (!kubeflow?.host) throw noHost();
-  const [secret] = secretVariablesIn(world.env, kubeflow.host);
-  if (secret !== undefined) throw secretInHost(secret);
-  return { typed: kubeflow.host, isProjects: true, from: "kubeflow.yaml" };
+  if (kubeflow?.host) {
+    const [secret] = secretVariablesIn(world.env, kubeflow.host);
+    if (secret !== undefined) throw secretInHost(secret);
+    return { typed: kubeflow.host, isProjects: true, from: "kubeflow.yaml" };
+  }
+  const inside = serviceOfPod(world.env);
+  if (inside === undefined) throw noHost();
+  return { typed: inside, isProjects: false, from: "ML_PIPELINE_SERVICE_HOST" };
 }
 
 /** The host that the option or the environment names; an empty variable names none. */
@@ -72,6 +76,17 @@ export function namedHost({ world, options }: Call): string | undefined {
 }
 
 // --- internal ---
+
+/**
+ * What Kubernetes tells a pod of the service ml-pipeline in its own namespace. By name, as the address is no sign of
+ * whose it is; a name that somebody has set stays. Source: Kubernetes documentation, "Environment variables" of services.
+ */
+function serviceOfPod(env: Call["world"]["env"]): string | undefined {
+  const host = nonEmpty(env["ML_PIPELINE_SERVICE_HOST"]);
+  if (host === undefined) return undefined;
+  const port = nonEmpty(env["ML_PIPELINE_SERVICE_PORT_HTTP"]) ?? nonEmpty(env["ML_PIPELINE_SERVICE_PORT"]) ?? "8888";
+  return `http://${/^[\d.]+$|:/.test(host) ? "ml-pipeline" : host}:${port}`;
+}
 
 function nonEmpty(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;

@@ -162,7 +162,16 @@ function readError(
   if (whole === undefined) return undefined;
   // for code 13 the short text is always "Internal Server Error" (2.0.5 to 2.17.0)
   const short = code === GRPC.internal ? undefined : (details[0]?.message ?? details[0]?.error_message);
-  return { code: code ?? null, message: oneLine(short ?? whole), isKfps: code != null };
+  return { code: code ?? null, message: explainRight(oneLine(short ?? whole)), isKfps: code != null };
+}
+
+/** Who may not do what where, out of how servers for many users put it (recordings `mu.*`). */
+function explainRight(message: string): string {
+  const form =
+    /User '([^']*)' is not authorized with reason:.*&ResourceAttributes\{Namespace:([^,]*),Verb:([^,]*),.*?Resource:([^,]*),/;
+  const [, user = "", namespace = "", verb = "", resource = ""] = form.exec(message) ?? [];
+  if (verb === "") return message;
+  return `${user} may not ${verb} ${resource}${namespace === "" ? "" : ` in the namespace ${namespace}`}`;
 }
 
 /** From 2.15 on the upload handlers keep the reason to themselves. */

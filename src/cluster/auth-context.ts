@@ -90,6 +90,7 @@ async function send(
       headers: init.headers ?? {},
       ...(init.body === undefined ? {} : { body: init.body }),
       ...(Object.keys(tls).length === 0 ? {} : { tls }),
+      ...(init.proxy === undefined ? {} : { proxy: init.proxy }),
       redirect: "manual",
       signal: late.signal,
     } as RequestInit);

@@ -1,6 +1,7 @@
 /**
  * What a person gives as `--host` → where the API and the UI may be; ids → links into the UI.
  *
+ * A service of Kubernetes reached by kubeconfig has forms of its own, `service-proxy://` and `port-forward://`.
  * Takes a URL with or without scheme, with or without `/pipeline` or `/pipelines`, or one pasted from the browser
  * (`/#/…`, `/_/pipeline/?ns=…#/…`, `/apis/…`). Refuses other schemes, user names in the URL and what is no URL.
  * Without a scheme it is https, as kfp's own client has it, but for addresses that are never public (localhost,
@@ -22,6 +23,39 @@ export type LinkTarget =
   | { readonly page: "run"; readonly id: string }
   | { readonly page: "pipeline"; readonly id: string; readonly versionId?: string | undefined }
   | { readonly page: "experiment"; readonly id: string };
+
+/** A service of a cluster that kubeconfig leads to. */
+export interface KubeHost {
+  readonly way: "service-proxy" | "port-forward";
+  readonly namespace: string;
+  readonly service: string;
+  /** Name or number of the service's port; undefined: `http`, or the only one. */
+  readonly port: string | undefined;
+}
+
+/**
+ * `service-proxy://NAMESPACE/SERVICE:PORT` and `port-forward://NAMESPACE/SERVICE:PORT`, of which everything after the
+ * two slashes may be left out (kubeflow, ml-pipeline, its port `http`); undefined for every other host. Errors: SERVER_HOST.
+ */
+export function parseKubeHost(typed: string): KubeHost | undefined {
+  const [, way, rest = ""] = /^\s*(service-proxy|port-forward):\/\/(.*?)\s*$/is.exec(typed) ?? [];
+  if (way === undefined) return undefined;
+  const name = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
+  const form = new RegExp(`^(?:(${name})(?:/(${name})(?::(${name}))?)?/?)?$`);
+  const found = form.exec(rest.replace(/#.*$/s, ""));
+  if (found === null) {
+    throw new KfkError("SERVER_HOST", `the host "${withoutUser(typed.trim())}" names no service of Kubernetes`, {
+      hint: `write ${way.toLowerCase()}://NAMESPACE/SERVICE:PORT, such as ${way.toLowerCase()}://kubeflow/ml-pipeline`,
+    });
+  }
+  const [, namespace = "kubeflow", service = "ml-pipeline", port] = found;
+  return { way: way.toLowerCase() as KubeHost["way"], namespace, service, port };
+}
+
+/** True for what kubeconfig may have a say in: its own forms, and the address of a service proxy of an API server. */
+export function mayBeKube(typed: string): boolean {
+  return /^\s*(service-proxy|port-forward):\/\//i.test(typed) || SERVICE_PROXY.test(typed);
+}
 
 /** Reads a host as typed. Errors: SERVER_HOST. */
 export function parseHost(typed: string): Host {
@@ -73,6 +107,8 @@ export function isPrivateHost(host: string): boolean {
 }
 
 // --- internal ---
+
+const SERVICE_PROXY = /\/api\/v1\/namespaces\/[^/?#]+\/services\/[^/?#]+\/proxy(\/|$)/;
 
 function findBases(pathname: string): readonly string[] {
   let path = pathname.replace(/\/+/g, "/").replace(/\/apis(\/.*)?$/, "");

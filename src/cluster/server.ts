@@ -11,7 +11,7 @@ import * as v from "valibot";
 import { healthSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import type { World } from "../world.ts";
-import { isNowhere } from "./answer.ts";
+import { isMissing, isNowhere } from "./answer.ts";
 import { buildLink, type LinkTarget, parseHost } from "./host.ts";
 import { failedRequest, type Link, type LoginHeaders, request, type Result } from "./request.ts";
 
@@ -82,7 +82,7 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
     if (!isElsewhere(newer)) throw failedRequest(newer);
     const result = await askReady(link, "v1beta1");
     const older = readHealth(result);
-    if (older !== undefined) return describeServer(link, older, false, options);
+    if (older !== undefined) return describeServer(link, older, await isNewerAllTheSame(link, older), options);
     first ??= result;
     // elsewhere on this host only when this place is plainly not the API
     if (!isElsewhere(result)) break;
@@ -130,6 +130,32 @@ function readHealth(result: Result): Health | undefined {
   return known || apiServerReady !== undefined ? parsed.output : undefined;
 }
 
+/**
+ * A server whose v1beta1 health alone answers: of before 2.0, or a newer one of which something on the way lets a part
+ * through. Its version decides where it can be read; else v2beta1 is asked for something else. Taking a newer server
+ * for an old one would send names in the wrong form. Errors: SERVER_GATE when it stays open.
+ */
+async function isNewerAllTheSame(link: Link, health: Health): Promise<boolean> {
+  const version = health.tag_name ?? health.apiServerTagName ?? "";
+  const major = /^v?(\d{1,3})\.\d+/.exec(version)?.[1];
+  const isSaidNewer =
+    (major !== undefined && Number(major) >= 2) || (health.pipeline_store ?? health.pipelineStore) !== null;
+  if (major !== undefined && !isSaidNewer) return false;
+  const path = "/apis/v2beta1/experiments";
+  const { answer } = await request(link, { method: "GET", path, query: { page_size: "1" }, repeat: "always" });
+  // a page or a server for many users that wants to know more: its own words either way
+  if (answer.kind === "ok" && typeof answer.json === "object") return true;
+  if ("said" in answer && answer.said) return true;
+  if ("code" in answer && answer.code !== null && !isMissing(answer)) return true;
+  if (!isSaidNewer && "status" in answer && answer.status === 404) return false;
+  throw new KfkError(
+    "SERVER_GATE",
+    `${link.origin}${link.base} is Kubeflow Pipelines ${version === "" ? "of an unknown version" : version}, and ` +
+      "/apis/v2beta1 does not answer there: something on the way lets only v1beta1 through",
+    { hint: "let /apis/v2beta1 through as well, or use the address of its UI" },
+  );
+}
+
 function isElsewhere(result: Result): boolean {
   const { answer } = result;
   if (answer.kind === "ok" || isNowhere(answer)) return true;
@@ -154,7 +180,10 @@ function describeServer(link: Link, health: Health, isNewer: boolean, options: C
 }
 
 function notKfp(result: Result): KfkError {
-  return new KfkError("SERVER_GATE", `${result.url} is not Kubeflow Pipelines: no API answers there`, {
+  const { answer } = result;
+  // what stands there may say why in JSON, as an API server does that knows no such service
+  const said = answer.kind === "refused" && answer.code !== null && !isMissing(answer) ? ` (${answer.message})` : "";
+  return new KfkError("SERVER_GATE", `${result.url} is not Kubeflow Pipelines: no API answers there${said}`, {
     hint: "give the address of its UI as the browser shows it, such as https://kubeflow.example.org/pipeline",
   });
 }

@@ -348,7 +348,7 @@ const CASES: readonly Case[] = [
     env: () => ({ HOME: "/h" }),
     files: () => ({
       "/h/.kube/config": idp.files.kubeconfig(
-        "{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: plugin, args: [get-token]}}",
+        "{exec: {apiVersion: client.authentication.k8s.io/v1, command: plugin, args: [get-token], interactiveMode: Never}}",
       ),
     }),
     prints: CREDENTIAL.replace("canary-exec", KUBE_TOKEN),
@@ -800,7 +800,7 @@ const REFUSALS: readonly Refusal[] = [
     provider: "kubeconfig",
     env: () => ({ KUBECONFIG: "/k" }),
     files: () => ({ "/k": idp.files.kubeconfig("{auth-provider: {name: gcp}}") }),
-    says: 'the user of kubeconfig logs in by "gcp", which kubectl itself gave up in 1.26',
+    says: 'the user "u" of kubeconfig logs in by "gcp", which kubectl itself gave up in 1.26',
   },
   {
     name: "another context",
@@ -808,7 +808,7 @@ const REFUSALS: readonly Refusal[] = [
     env: () => ({ KUBECONFIG: "/k" }),
     settings: () => ({ context: "prod" }),
     files: () => ({ "/k": idp.files.kubeconfig("{}") }),
-    says: 'kubeconfig has no context "prod"',
+    says: 'kubeconfig has no context "prod"; it has here',
   },
 ];
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { buildLink, parseHost } from "../../src/cluster/host.ts";
+import { buildLink, mayBeKube, parseHost, parseKubeHost } from "../../src/cluster/host.ts";
 import { isKfkError } from "../../src/error.ts";
 
 describe("parseHost", () => {
@@ -32,6 +32,11 @@ describe("parseHost", () => {
       "https://kf.example.org",
       ["/pipeline", ""],
     ],
+    ["IPv6 loopback is http", "[::1]:8080", "http://[::1]:8080", ["", "/pipeline"]],
+    ["IPv6", "[2001:db8::1]/pipeline", "https://[2001:db8::1]", ["/pipeline", ""]],
+    ["a query", "https://kfp.example.org?token=canary", "https://kfp.example.org", ["", "/pipeline"]],
+    ["a port that goes without saying", "https://kfp.example.org:443/", "https://kfp.example.org", ["", "/pipeline"]],
+    ["a longer path", "https://h.example/kfp/pipeline/#/x", "https://h.example", ["/kfp/pipeline", "/kfp"]],
     ["blanks around", "  kfp.example.org ", "https://kfp.example.org", ["", "/pipeline"]],
     [
       "a service proxy of Kubernetes",
@@ -57,6 +62,9 @@ describe("parseHost", () => {
       "https://me:hunter2@kfp.example.org",
       'the host "https://kfp.example.org" carries a user name or password',
     ],
+    ["a password without a scheme", "me:hunter2@kfp", 'the host "kfp" carries a user name or password'],
+    ["a password with a slash", "https://me:hun/ter2@kfp", 'the host "https://kfp" is not a URL'],
+    ["a port that is none", "kfp.example.org:99999", 'the host "kfp.example.org:99999" is not a URL'],
   ])("refuses %s", (_, typed, message) => {
     let caught: unknown;
     try {
@@ -65,6 +73,36 @@ describe("parseHost", () => {
       caught = error;
     }
     expect(isKfkError(caught, "SERVER_HOST") && caught.message).toBe(message);
+  });
+});
+
+describe("parseKubeHost", () => {
+  test.each([
+    ["nothing named", "port-forward://", ["port-forward", "kubeflow", "ml-pipeline", undefined]],
+    ["a namespace", " Port-Forward://team-a/ ", ["port-forward", "team-a", "ml-pipeline", undefined]],
+    ["all", "service-proxy://a/b:http", ["service-proxy", "a", "b", "http"]],
+    [
+      "a port by number",
+      "port-forward://kubeflow/ml-pipeline-ui:80/",
+      ["port-forward", "kubeflow", "ml-pipeline-ui", "80"],
+    ],
+  ] as const)("%s", (_, typed, [way, namespace, service, port]) => {
+    expect(parseKubeHost(typed)).toEqual({ way, namespace, service, port });
+    expect(mayBeKube(typed)).toBe(true);
+  });
+
+  test.each(["kfp.example.org", "port-forward:8080", "https://port-forward/"])("leaves %s to parseHost", (typed) => {
+    expect([parseKubeHost(typed), mayBeKube(typed)]).toEqual([undefined, false]);
+  });
+
+  test.each([
+    "port-forward://A/b",
+    "port-forward://a/b/c",
+    "service-proxy://a/b:c/../d",
+    "port-forward://me:canary@a/b",
+  ])("refuses %s", (typed) => {
+    expect(() => parseKubeHost(typed)).toThrow(/names no service of Kubernetes$/);
+    expect(() => parseKubeHost(typed)).not.toThrow("canary");
   });
 });
 

@@ -110,6 +110,52 @@ describe("connect", () => {
     expect(error.message).toBe("http://localhost:1 is not Kubeflow Pipelines: no API answers there");
   });
 
+  const gone = (): Response =>
+    new Response("<html>no</html>", { status: 404, headers: { "content-type": "text/html" } });
+  const blocked = (): Response => new Response("no", { status: 403 });
+  const missing = (): Response => Response.json({ code: 5, message: "Not Found", details: [] }, { status: 404 });
+  const withHealth = async (tag: string, newer: () => Response) => {
+    const world = fakeWorld({
+      fetch: (url) => {
+        if (url.includes("/v1beta1/healthz"))
+          return Promise.resolve(Response.json({ tag_name: tag, multi_user: false }));
+        return Promise.resolve(url.includes("/v2beta1/healthz") ? gone() : newer());
+      },
+    });
+    return await connect(world, { host: "http://localhost:1" });
+  };
+
+  test.each([
+    ["of before 2.0 by its version", "1.8.22", gone, false],
+    ["of an unknown version, which knows nothing of v2beta1", "vendor", gone, false],
+    ["of an unknown version, which says so itself", "vendor", missing, false],
+    ["of an unknown version, which lists by v2beta1", "vendor", () => Response.json({}), true],
+    ["of 2.x, which lists by v2beta1", "2.5.0", () => Response.json({}), true],
+    [
+      "of 2.x, which wants to know who asks",
+      "2.5.0",
+      () => Response.json({ code: 16, message: "who?" }, { status: 401 }),
+      true,
+    ],
+  ] as const)("a server whose v2beta1 health is hidden: %s", async (_, tag, newer, keepsRunId) => {
+    expect((await withHealth(tag, newer)).keepsRunId).toBe(keepsRunId);
+  });
+
+  test.each([
+    ["2.5.0", gone],
+    ["2.5.0", blocked],
+    ["vendor", blocked],
+  ] as const)(
+    "a server that calls itself %s behind something that lets v1beta1 through alone is refused",
+    async (tag, newer) => {
+      const error = await errorOf(withHealth(tag, newer));
+      expect([error.code, error.message]).toEqual([
+        "SERVER_GATE",
+        `http://localhost:1 is Kubeflow Pipelines ${tag}, and /apis/v2beta1 does not answer there: something on the way lets only v1beta1 through`,
+      ]);
+    },
+  );
+
   test("requests say who asks", async () => {
     const { fake, connect } = setUp();
     await connect({ version: "1.2.3" });

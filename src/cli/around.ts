@@ -1,0 +1,49 @@
+/**
+ * The project around the command, as far as finding a server needs it: kubeflow.yaml and hooks. One place for what is
+ * forgiven. A hook that is wrong never is. Where an option or variable names the host, a project that is wrong is none;
+ * else pipelines that cannot be read are forgiven, because they are not needed to find a server, and nothing more.
+ */
+import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { isKfkError, type KfkError } from "../error.ts";
+import type { ProjectHooks } from "../hooks/project.ts";
+import type { OpenProject } from "./open.ts";
+import { namedHost } from "./server.ts";
+import type { Call } from "./verb.ts";
+
+export interface AroundProject {
+  readonly kubeflow: KubeflowConfig | undefined;
+  readonly hooks: ProjectHooks | undefined;
+  /** Undefined: none is here, or it cannot be read. */
+  readonly read: OpenProject | undefined;
+  /** What is wrong with the project that is here; null also where none is. */
+  readonly error: KfkError | null;
+}
+
+/** Looks without judging: what is wrong is part of the answer. Errors: HOOK_*. */
+export async function lookAround(call: Call): Promise<AroundProject> {
+  const { openProject } = await import("./open.ts");
+  let read: OpenProject;
+  try {
+    read = await openProject(call);
+  } catch (error) {
+    if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
+    const isNone = error.code === "PROJECT_NOT_FOUND";
+    return { kubeflow: undefined, hooks: undefined, read: undefined, error: isNone ? null : error };
+  }
+  const { configuration, hooks } = read;
+  try {
+    return { kubeflow: configuration.kubeflow(), hooks, read, error: null };
+  } catch (error) {
+    if (!isKfkError(error)) throw error;
+    return { kubeflow: undefined, hooks, read, error };
+  }
+}
+
+/** For verbs that go to a server. Errors: HOOK_*; those of the project where nothing but it can name the host. */
+export async function findAround(call: Call): Promise<AroundProject> {
+  const around = await lookAround(call);
+  if (around.error === null || namedHost(call) !== undefined) return around;
+  if (around.read !== undefined || !/^(?:PY|PIPELINE)_/.test(around.error.code)) throw around.error;
+  const { readKubeflowOf } = await import("./read.ts");
+  return { ...around, kubeflow: readKubeflowOf(call) };
+}

@@ -1,0 +1,253 @@
+/** Ways to a service through kubeconfig, on the built binary: port-forward and the API server's own proxy. */
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testProjects } from "../hooks/setup-project.ts";
+import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
+import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
+import { type KubeApi, type KubeApiOptions, kubeconfigFor, startKubeApi } from "../judges/kube-api.ts";
+
+const projects = testProjects();
+const scratch = mkdtempSync(join(tmpdir(), "kfk-kube-"));
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+afterAll(() => {
+  projects.remove();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+const TOKEN = "canary-kube-token";
+
+interface Ran {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function kfk(
+  argv: readonly string[],
+  env: Record<string, string> = {},
+  files: Record<string, string> = {},
+): Promise<Ran> {
+  const child = projects.make(files).start(argv, { TMPDIR: scratch, ...env });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, out, err };
+}
+
+function setUp(more: Partial<KubeApiOptions> = {}): { readonly kfp: FakeKfp; readonly api: KubeApi } {
+  const kfp = startKfp({ version: KFP_VERSIONS["2.17.0"], clockMs: () => performance.now() });
+  const api = startKubeApi({ target: kfp.url, token: TOKEN, ...more });
+  stops.push(api.stop, kfp.stop);
+  return { kfp, api };
+}
+
+function kubeconfig(text: string): string {
+  const file = join(scratch, "config");
+  writeFileSync(file, text);
+  return file;
+}
+
+const doors = (): string[] => readdirSync(scratch).filter((name) => name !== "config");
+
+describe("port-forward://", () => {
+  test("reaches the server, carries its own login through, and leaves nothing behind", async () => {
+    const { kfp, api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const env = { KUBECONFIG, KFK_TOKEN: "canary-kfp", KFK_DEBUG: "api", HTTP_PROXY: "http://127.0.0.1:1" };
+    const { status, out, err } = await kfk(["list-runs", "--host", "port-forward://"], env);
+    expect({ status, out }).toEqual({ status: 0, out: "" });
+    expect([...new Set(api.requests)]).toEqual([
+      "GET /api/v1/namespaces/kubeflow/services/ml-pipeline",
+      "GET /api/v1/namespaces/kubeflow/pods",
+      "GET /api/v1/namespaces/kubeflow/pods/ml-pipeline-abc/portforward",
+    ]);
+    expect([...new Set(api.authorizations)]).toEqual([`Bearer ${TOKEN}`]);
+    expect(kfp.requests.map(({ headers }) => headers.get("authorization"))).toEqual(
+      kfp.requests.map(() => "Bearer canary-kfp"),
+    );
+    expect(kfp.requests[0]?.headers.get("host")).toBe("ml-pipeline.kubeflow.svc:8888");
+    expect(err).not.toContain("canary");
+    expect(doors()).toEqual([]);
+  });
+
+  test.each([
+    [
+      "a service that is not there",
+      "port-forward://kubeflow/nope",
+      {},
+      2,
+      'refuses the service nope in kubeflow: services "nope" not found',
+    ],
+    [
+      "a port that is not there",
+      "port-forward://kubeflow/ml-pipeline:9",
+      {},
+      2,
+      "the service ml-pipeline has no port 9: http (8888), grpc (8887)",
+    ],
+    [
+      "a port that nobody listens on",
+      "port-forward://kubeflow/ml-pipeline:grpc",
+      {},
+      5,
+      "failed to connect to localhost:8887 inside namespace: connection refused",
+    ],
+    ["a pod that is not ready", "port-forward://", { isReady: false }, 5, "none of 2 is ready"],
+    [
+      "no right to forward",
+      "port-forward://",
+      { isForbidden: true },
+      4,
+      "refuses the forwarding of port 8888 of ml-pipeline-abc: status 403",
+    ],
+    ["another token", "port-forward://", { token: "other" }, 4, "Unauthorized"],
+    ["no such form", "port-forward://Kube_Flow/x", {}, 2, "names no service of Kubernetes"],
+  ] as const)("%s is told", async (_, host, more, status, message) => {
+    const { api } = setUp(more);
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const ran = await kfk(["list-runs", "--host", host, "--request-timeout", "1"], { KUBECONFIG });
+    expect({ status: ran.status, said: ran.err.includes(message) || ran.err }).toEqual({ status, said: true });
+    expect(doors()).toEqual([]);
+  });
+
+  test("a project that names it does not get the person's kubeconfig", async () => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const files = { "conf/base/kubeflow.yaml": "host: port-forward://\nrun_config: {image: x}\n" };
+    const refused = await kfk(["list-runs"], { KUBECONFIG }, files);
+    expect({ status: refused.status, asked: api.authorizations }).toEqual({ status: 4, asked: [] });
+    expect(refused.err).toContain("it does not get the context here of kubeconfig");
+    const { status } = await kfk(["list-runs"], { KUBECONFIG, KFK_TRUST_HOSTS: new URL(api.url).host }, files);
+    expect(status).toBe(0);
+  });
+});
+
+describe("service-proxy://", () => {
+  test("gives kubeconfig's credential to the API server, and nobody's to the server behind", async () => {
+    const { kfp, api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const pasted = `${api.url}/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/`;
+    for (const host of ["service-proxy://", "service-proxy://kubeflow/ml-pipeline:http", pasted]) {
+      const { status, err } = await kfk(["list-runs", "--host", host], { KUBECONFIG, KFK_DEBUG: "api" });
+      expect({ status, err: err.includes("canary") }).toEqual({ status: 0, err: false });
+    }
+    expect([...new Set(api.authorizations)]).toEqual([`Bearer ${TOKEN}`]);
+    expect([...new Set(kfp.requests.map(({ headers }) => headers.get("authorization")))]).toEqual([null]);
+  });
+
+  test("another API server's address gets nothing of kubeconfig", async () => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor("https://k8s.example.org", `{token: ${TOKEN}}`));
+    const host = `${api.url}/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/`;
+    const { status } = await kfk(["list-runs", "--host", host], { KUBECONFIG });
+    expect({ status, asked: [...new Set(api.authorizations)] }).toEqual({ status: 4, asked: [null] });
+  });
+});
+
+describe("the environment's proxy", () => {
+  /** A proxy that writes down what it is asked and refuses all of it. */
+  async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {
+    const asked: string[] = [];
+    const server = createServer((socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.once("data", (bytes) => {
+        const lines = bytes.toString().split("\r\n");
+        asked.push([lines[0], ...lines.filter((line) => /^proxy-authorization:/i.test(line))].join(" | "));
+        socket.end("HTTP/1.1 403 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+      });
+    });
+    await new Promise<void>((done) => void server.listen(0, "127.0.0.1", done));
+    stops.push(() => new Promise((done) => void server.close(() => done())));
+    return { url: `http://me:pw-canary@127.0.0.1:${(server.address() as { port: number }).port}`, asked };
+  }
+
+  test("is asked with its user name, which is shown nowhere", async () => {
+    const proxy = await startProxy();
+    const host = "https://kfp.invalid";
+    const ran = await kfk(["list-runs", "--host", host, "--request-timeout", "1"], { HTTPS_PROXY: proxy.url });
+    expect(proxy.asked[0]).toBe("CONNECT kfp.invalid:443 HTTP/1.1 | Proxy-Authorization: Basic bWU6cHctY2FuYXJ5");
+    expect(ran.status).not.toBe(0);
+    expect(ran.err).not.toContain("canary");
+  });
+
+  test.each(["NO_PROXY", "no_proxy"])("is left out where %s says so, and for this machine always", async (name) => {
+    const proxy = await startProxy();
+    const env = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, [name]: "kfp.INVALID" };
+    await kfk(["list-runs", "--host", "http://kfp.invalid", "--request-timeout", "1"], env);
+    await kfk(["list-runs", "--host", "http://127.0.0.1:1", "--request-timeout", "1"], env);
+    expect(proxy.asked).toEqual([]);
+  });
+
+  test("of a cluster of kubeconfig is its own", async () => {
+    const proxy = await startProxy();
+    const text = kubeconfigFor("https://k8s.invalid", "{token: t}").replace("}}]", `, proxy-url: "${proxy.url}"}}]`);
+    for (const host of ["port-forward://", "service-proxy://"]) {
+      const KUBECONFIG = kubeconfig(text);
+      const ran = await kfk(["list-runs", "--host", host, "--request-timeout", "1"], { KUBECONFIG });
+      expect(ran.status).not.toBe(0);
+      expect(ran.err).not.toContain("canary");
+      expect(proxy.asked.pop()).toStartWith("CONNECT k8s.invalid:443 HTTP/1.1 | Proxy-Authorization");
+    }
+  });
+});
+
+test("in a pod, Kubernetes names the service ml-pipeline", async () => {
+  const files = { "conf/base/kubeflow.yaml": "run_config: {image: x}\n" };
+  const rest = ["list-runs", "--request-timeout", "1"];
+  const named = { ML_PIPELINE_SERVICE_HOST: "localhost", ML_PIPELINE_SERVICE_PORT: "1" };
+  expect((await kfk(rest, named, files)).err).toContain("cannot reach http://localhost:1: connection refused");
+});
+
+describe("the user of kubeconfig", () => {
+  test("a token file that is missing is an error, and nothing is asked", async () => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, "{tokenFile: none}"));
+    const { status, err } = await kfk(["list-runs", "--host", "service-proxy://"], { KUBECONFIG });
+    expect({ status, asked: api.requests }).toEqual({ status: 4, asked: [] });
+    expect(err).toContain(`the token file ${join(scratch, "none")} of kubeconfig is not there or empty`);
+  });
+
+  test("a plugin is told what it asks for, and its token is used", async () => {
+    const { api } = setUp();
+    const told = join(scratch, "told");
+    const plugin = join(scratch, "plugin");
+    const credential = `{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"${TOKEN}"}}`;
+    writeFileSync(
+      plugin,
+      `#!/bin/sh\nprintf %s "$KUBERNETES_EXEC_INFO $ONE $KFK_TOKEN" > "$TOLD"\necho '${credential}'\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const user = `{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, interactiveMode: IfAvailable, provideClusterInfo: true, env: [{name: ONE, value: one}, {name: TOLD, value: ${told}}]}}`;
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, user));
+    const { status } = await kfk(["list-runs", "--host", "service-proxy://"], { KUBECONFIG, KFK_TOKEN: "canary" });
+    expect(status).toBe(0);
+    const info = `{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false,"cluster":{"server":"${api.url}"}}}`;
+    expect(readFileSync(told, "utf8")).toBe(`${info} one `);
+    rmSync(told);
+    rmSync(plugin);
+  });
+
+  test("Ctrl-C ends a plugin that hangs, and what it started", async () => {
+    const { api } = setUp();
+    const pids = join(scratch, "pids");
+    const script = `sleep 300 & echo $! $$ > ${pids}.part; mv ${pids}.part ${pids}; wait`;
+    const user = `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", "${script}"], interactiveMode: Never}}`;
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, user));
+    const child = projects.make({}).start(["list-runs", "--host", "port-forward://"], { KUBECONFIG, TMPDIR: scratch });
+    while (!existsSync(pids)) await Bun.sleep(5);
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+    const alive = readFileSync(pids, "utf8")
+      .trim()
+      .split(" ")
+      .filter((pid) => existsSync(`/proc/${pid}/exe`));
+    expect(alive).toEqual([]);
+    rmSync(pids);
+  });
+});
