@@ -459,7 +459,7 @@ const REFUSALS: readonly Refusal[] = [
     provider: "kubeconfig",
     env: () => ({ KUBECONFIG: "/k" }),
     files: () => ({ "/k": idp.files.kubeconfig('{token: "canary\\nb"}') }),
-    says: /^the Kubernetes API at 127\.0\.0\.1:\d+: a credential holds what no header can hold$/,
+    says: 'the token of the context "here" in kubeconfig is not one token',
   },
   {
     name: "a token for another audience than the configured one",
