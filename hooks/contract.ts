@@ -218,7 +218,7 @@ export interface ExtraStep {
    * its arguments as more arguments, and has to run it; without `on_exit_pipeline` it is left out.
    */
   readonly place: "start" | "around-exit" | "exit" | "last";
-  /** Absent: the image of the project. */
+  /** Absent: the image of the project, with the resources, tolerations and affinity of `__default__`. */
   readonly image?: string;
   /**
    * Program and arguments; there is no shell. `{{workflow.name}}`, `{{workflow.uid}}`, `{{workflow.status}}` and

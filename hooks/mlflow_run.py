@@ -42,7 +42,7 @@ def main(command, folder, env, run, value, *rest):
             status, made = work(command, folder, env, run, value, rest)
             break
         except Exception as error:
-            traceback.print_exc()
+            sys.stderr.write(without_passwords(traceback.format_exc()))
             say("%s failed: %s" % (command, words(error)))
             if not waits:
                 return 1
@@ -236,8 +236,13 @@ def settings_of(context):
 
 def words(error):
     """One line; MLflow quotes whole pages of a login."""
-    text = " ".join(str(error).split())
+    text = without_passwords(" ".join(str(error).split()))
     return "%s: %s" % (type(error).__name__, text if len(text) <= 300 else text[:300] + "...")
+
+
+def without_passwords(text):
+    """MLflow quotes the address that it called, with the user and the password that it may hold."""
+    return re.sub(r"(://)(?:[^/?#\s]*|[^/\s:@]*:[^\s@]+)@", r"\1***@", text)
 
 
 def say(message):

@@ -141,7 +141,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 function secretValues(env: Environment): Map<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || !SECRET_NAME.test(name)) continue;
+    // every shell sets PWD: the folder that it is in
+    if (value === undefined || name === "PWD" || !SECRET_NAME.test(name)) continue;
     // a key in several lines may also come line by line
     for (const part of [value, ...value.split(/\r?\n/)]) if (part.trim().length >= SHORTEST) values.set(part, name);
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { KfkError } from "../src/error.ts";
-import { isSecretKey, withoutUser } from "../src/secrets.ts";
+import { isSecretKey, makeRedactor, withoutUser } from "../src/secrets.ts";
 import { renderError } from "../src/view/error.ts";
 
 test.each([
@@ -42,4 +42,11 @@ test.each([
   ["passage", false],
 ])("%s looks like the key of a secret: %j", (key, want) => {
   expect(isSecretKey(key)).toBe(want);
+});
+
+test("the folder that a shell is in is no secret, and the password of a variable is one", () => {
+  const { forPeople } = makeRedactor({ PWD: "/home/me/spaceflights", DB_PWD: "hunter2hunter2" });
+  expect(forPeople("logs in /home/me/spaceflights/.kfk, hunter2hunter2")).toBe(
+    "logs in /home/me/spaceflights/.kfk, [redacted]",
+  );
 });

@@ -97,6 +97,13 @@ function checkFile(file: MlflowFile, kubeflow: KubeflowConfig | undefined, isHer
       at: placeOf(uri.at),
       hint: "set server.mlflow_tracking_uri to the address of a server",
     });
+  } else if (uri.kind === "scalar" && typeof uri.value === "string" && isLoopback(uri.value)) {
+    warnings.push({
+      message:
+        "the tracking URI is an address of this machine alone: in a pod it is the pod itself, which has no MLflow",
+      at: placeOf(uri.at),
+      hint: "set server.mlflow_tracking_uri to an address that pods reach",
+    });
   }
   return warnings;
 }
@@ -111,4 +118,9 @@ function isLocal(uri: string): boolean {
   if (uri.includes("${") || uri === "databricks") return false;
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase();
   return scheme === undefined || scheme === "file" || scheme.startsWith("sqlite");
+}
+
+function isLoopback(uri: string): boolean {
+  const host = /^https?:\/\/(?:[^/?#]*@)?(\[[^\]]*\]|[^/?#:]*)/i.exec(uri)?.[1]?.toLowerCase() ?? "";
+  return host === "localhost" || host === "[::1]" || host.startsWith("127.");
 }

@@ -135,18 +135,24 @@ function podTemplate(
   if (step.gives) env.push({ name: "KFK_OUTPUT", value: OUTPUT });
   const names = new Set(env.map((variable) => variable.name));
   if (step.image === undefined) env.unshift(...own.filter((variable) => !names.has(variable.name)));
+  const { resources = {}, tolerations = [], affinity } = (step.image === undefined && pods.extraPod) || {};
+  // a step of one's own image has its own needs; the others must be let in where the steps of nodes are
+  check(JSON.stringify([resources, tolerations, affinity]));
   return {
     name,
     ...(step.gives
       ? { outputs: { parameters: [{ name: parameterName(step.gives.env), valueFrom: { path: OUTPUT } }] } }
       : {}),
     metadata: NO_CACHE,
+    ...(tolerations.length > 0 ? { tolerations } : {}),
+    ...(affinity ? { affinity } : {}),
     container: {
       image: check(step.image ?? pods.image ?? ""),
       imagePullPolicy: pods.imagePullPolicy,
       command: [program],
       ...(args.length > 0 ? { args } : {}),
       ...(env.length > 0 ? { env } : {}),
+      ...(Object.keys(resources).length > 0 ? { resources: { limits: resources, requests: resources } } : {}),
     },
   };
 }

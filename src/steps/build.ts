@@ -134,10 +134,13 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
       ...shareParameters(parameters, model.parameters, follows),
       ...shareState(settings.asRead, [pipeline, ...(exit === undefined ? [] : [exit.pipeline])]),
     },
-    pods:
-      settings.pods.volume?.init && podSettings
-        ? { ...settings.pods, initPod: buildPod(podSettings, { id: INIT_ID, nodes: [] }) }
-        : settings.pods,
+    pods: {
+      ...settings.pods,
+      ...(podSettings ? { extraPod: buildPod(podSettings, { id: EXTRA_ID, nodes: [] }) } : {}),
+      ...(podSettings && settings.pods.volume?.init
+        ? { initPod: buildPod(podSettings, { id: INIT_ID, nodes: [] }) }
+        : {}),
+    },
     ...(exit === undefined ? {} : { exit }),
     warnings,
   };
@@ -155,6 +158,8 @@ export function runsInParallel(steps: readonly Step[]): boolean {
 /** Steps of kfk's own that settings may name; the predecessor called them so. */
 const EXIT_ID = "on-exit";
 const INIT_ID = "data-volume-init";
+/** No step's name: what holds for all. */
+const EXTRA_ID = "";
 
 /** What a server takes as parameters of one pipeline, as Go writes the JSON list (all versions, seen on real servers). */
 const MAX_PARAMETER_BYTES = 10_000;

@@ -159,6 +159,8 @@ export interface PodDefaults {
   readonly maxCacheStaleness?: string;
   /** The pod that fills the volume. */
   readonly initPod?: PodShape;
+  /** Pods in the project's image that run no nodes, such as those of MLflow. */
+  readonly extraPod?: PodShape;
 }
 
 /** The claim that is made for each run and mounted at `<project>/data`. */

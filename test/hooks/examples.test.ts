@@ -137,6 +137,7 @@ describe.skipIf(!existsSync(KFK))("docs/hooks.md", () => {
           imagePullPolicy: "IfNotPresent",
           command: ["python"],
           args: ["-m", "company.freshness", "__default__"],
+          resources: { limits: { cpu: "200m", memory: "512Mi" }, requests: { cpu: "200m", memory: "512Mi" } },
         },
       },
       {

@@ -90,6 +90,7 @@ function setUp() {
     );
     const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
     const status = await child.exited;
+    expect(err).not.toContain("pass@word");
     return { status, out, last: err.trimEnd().split("\n").at(-1) ?? "" };
   };
   const rows = (): { id: string; status: string; tags: Record<string, string> }[] =>
@@ -169,6 +170,11 @@ describe.skipIf(PYTHON === null)("mlflow_run.py", () => {
       name: "a page instead of an answer",
       env: { STUB_SEARCH: `<html>\n${"x".repeat(5000)}` },
       last: `RuntimeError: <html> ${"x".repeat(293)}...`,
+    },
+    {
+      name: "an address with a password",
+      env: { STUB_SEARCH: "API request to https://me:pass@word@mlflow.example.org/api failed, retry me@example.org" },
+      last: "RuntimeError: API request to https://***@mlflow.example.org/api failed, retry me@example.org",
     },
     {
       name: "no experiment",

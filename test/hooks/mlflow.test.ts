@@ -194,6 +194,19 @@ describe.skipIf(!existsSync(KFK))("MLflow in a document", () => {
     expect(finish?.container?.env).toEqual([{ name: "KFK_EXIT_STATUS", value: "{{inputs.parameters.exit-status}}" }]);
   });
 
+  test("its pods are let in where those of nodes are", () => {
+    const kubeflow =
+      "run_config: {image: 'spaceflights:latest', volume: {}, resources: {__default__: {cpu: 300m, memory: 2Gi}}, tolerations: {__default__: [{key: pool, operator: Exists}]}}\n";
+    const { named } = compile({ "conf/base/kubeflow.yaml": kubeflow });
+    const amounts = { cpu: "300m", memory: "2Gi" };
+    for (const name of ["mlflow-start-run", "mlflow-finish-run"]) {
+      expect(named(name)).toMatchObject({
+        tolerations: [{ key: "pool", operator: "Exists" }],
+        container: { resources: { limits: amounts, requests: amounts } },
+      });
+    }
+  });
+
   test.each([
     { name: "off", kubeflow: "mlflow: {mode: off}\n" },
     { name: "left to the server's plugin", kubeflow: "mlflow: {mode: kfp}\n" },
@@ -216,6 +229,10 @@ describe.skipIf(!existsSync(KFK))("MLflow in a document", () => {
     { uri: "mlruns", said: 'the tracking URI "mlruns" is a path on one machine' },
     { uri: "file:///data/mlruns", said: 'the tracking URI "file:///data/mlruns" is a path on one machine' },
     { uri: "sqlite:///mlflow.db", said: 'the tracking URI "sqlite:///mlflow.db" is a path on one machine' },
+    { uri: "http://localhost:5000", said: "the tracking URI is an address of this machine alone" },
+    { uri: "http://u:p@127.0.0.1:5000/x", said: "the tracking URI is an address of this machine alone" },
+    { uri: "'http://[::1]:5000'", said: "the tracking URI is an address of this machine alone" },
+    { uri: "http://localhost.example.org:5000", said: "" },
     { uri: "null", said: "mlflow.yml names no tracking server" },
     { uri: "databricks", said: "" },
     { uri: "'${globals:mlflow}'", said: "" },

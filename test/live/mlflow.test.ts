@@ -1,6 +1,7 @@
 /**
  * MLflow for real: the built kfk, a project with kedro-mlflow, and an MLflow server of the same version on loopback,
- * judged through its REST API. Needs `KFK_LIVE_VENVS` with environments `mlflow-<kedro>` (`scripts/live`).
+ * judged through its REST API. Needs `KFK_LIVE_VENVS` with environments `mlflow-<kedro>` (`scripts/live`). Limits of
+ * time are for a machine that has much else to do.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +23,7 @@ for (const kedro of CASES) {
     let server: Server;
     beforeAll(async () => {
       server = await startServer(python, join(top, `server-${kedro}`));
-    }, 300_000);
+    }, 900_000);
     afterAll(async () => await server?.stop());
 
     const setUp = (name: string): Project => {
@@ -43,7 +44,7 @@ for (const kedro of CASES) {
       expect(run?.tags["kubeflow_run_id"]).toBe(id as string);
       expect(run?.metrics).toEqual({ m_a: 0.5, m_b: 1 });
       expect(run?.params).toEqual({ boom: "False", model: "{'alpha': 0.5}", seconds: "0" });
-    }, 120_000);
+    }, 900_000);
 
     test("another run of the pipeline is another run, in one step too, with other values", async () => {
       const project = setUp("again");
@@ -55,14 +56,14 @@ for (const kedro of CASES) {
         ["FINISHED", "1"],
       ]);
       expect(runs.map(({ tags }) => tags["kubeflow_run_id"]).toSorted()).toEqual(project.runIds().toSorted());
-    }, 180_000);
+    }, 900_000);
 
     test("a failed branch stays FAILED when its neighbour ends later and well", async () => {
       const project = setUp("failure");
       expect(await project.run(["--param", "boom=true", "--param", "seconds=8"], 1)).toBe(1);
       const runs = await server.runs(project.experiment);
       expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FAILED", { m_a: 0.5, m_b: 1 }]]);
-    }, 120_000);
+    }, 900_000);
 
     test("a run that is interrupted is KILLED", async () => {
       const project = setUp("cancel");
@@ -72,7 +73,7 @@ for (const kedro of CASES) {
       expect(await child.exited).toBe(130);
       const runs = await server.runs(project.experiment);
       expect(runs.map(({ status }) => status)).toEqual(["KILLED"]);
-    }, 120_000);
+    }, 900_000);
 
     test("the exit pipeline writes into the same run, and its failure is the run's", async () => {
       const project = setUp("exit");
@@ -85,7 +86,7 @@ for (const kedro of CASES) {
         ["FAILED", { m_a: 0.5, m_b: 1 }],
         ["FINISHED", { m_a: 0.5, m_b: 1, m_end: 9 }],
       ]);
-    }, 240_000);
+    }, 900_000);
 
     test("behind a proxy that wants tokens for its own audience, longer than a token holds", async () => {
       const gate = await startGate(server.url);
@@ -101,14 +102,14 @@ for (const kedro of CASES) {
         const file = join(folder, "conf/base/mlflow.yml");
         writeFileSync(file, readFileSync(file, "utf8").replace("server:\n", `server:\n${provider}`));
         const project = starter(folder, python, gate.env);
-        expect(await project.run(["--param", "seconds=8"])).toBe(0);
+        expect(await project.run(["--param", "seconds=25"])).toBe(0);
         const runs = await server.runs("iap");
         expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FINISHED", { m_a: 0.5, m_b: 1 }]]);
         expect(gate.refused).toEqual([]);
       } finally {
         await gate.stop();
       }
-    }, 240_000);
+    }, 900_000);
 
     test("a start step that is tried again finds its run, and the end may be written twice", async () => {
       const project = setUp("retry");
@@ -143,7 +144,7 @@ for (const kedro of CASES) {
       call("finish", "Succeeded");
       const runs = await server.runs(project.experiment);
       expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FINISHED", { m_a: 0.5 }]]);
-    }, 240_000);
+    }, 900_000);
   });
 }
 
@@ -235,7 +236,7 @@ async function startServerOnce(python: string, folder: string): Promise<Server> 
       .then((answer) => answer.ok)
       .catch(() => false);
   for (let tries = 0; !(await isUp()); tries++) {
-    if (tries > 450 || child.exitCode !== null) {
+    if (tries > 1500 || child.exitCode !== null) {
       if (child.exitCode === null) await stop();
       throw new Error(`no MLflow server: ${readFileSync(join(folder, "log"), "utf8")}`);
     }
@@ -307,7 +308,7 @@ async function startGate(mlflow: string) {
       }
       const sent = await request.text();
       // the steps that run nodes come after this, and the last of them has slept longer than such a token holds
-      if (pathname.endsWith("/runs/create")) seconds = 5;
+      if (pathname.endsWith("/runs/create")) seconds = 20;
       if (sent.includes('"m_b"')) seconds = 3600;
       const answer = await fetch(`${mlflow}${pathname}${search}`, {
         method: request.method,
