@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { KfkError } from "../src/error.ts";
-import { isSecretKey, withoutUser } from "../src/secrets.ts";
+import { buildRedactor, isSecretKey, withoutUser } from "../src/secrets.ts";
 import { renderError } from "../src/view/error.ts";
 
 test.each([
@@ -42,4 +42,9 @@ test.each([
   ["passage", false],
 ])("%s looks like the key of a secret: %j", (key, want) => {
   expect(isSecretKey(key)).toBe(want);
+});
+
+test("the shell's folders are no secrets, though they are called PWD", () => {
+  const redact = buildRedactor({ PWD: "/home/kedro", OLDPWD: "/home/other", DB_PWD: "hunter22", FTP_PW: "hunter33" });
+  expect(redact("/home/kedro /home/other hunter22 hunter33")).toBe("/home/kedro /home/other [redacted] [redacted]");
 });
