@@ -4,8 +4,9 @@
  * progress, lines of logs, answers of servers that repeat what they were sent.
  */
 
+/** Not the shell's PWD and OLDPWD, which are folders. */
 export const SECRET_NAME =
-  /token|passw|passphrase|passcode|secret|credential|private|authorization|cookie|_pass$|(?:^|_)(?:pwd|pw|pat|dsn)(?:_|$)|_key$|api_?key|access_?key|account_?key|conn(?:ection)?_?str|^DEX_/i;
+  /^(?!(?:OLD)?PWD$).*(?:token|passw|passphrase|passcode|secret|credential|private|authorization|cookie|_pass$|(?:^|_)(?:pwd|pw|pat|dsn)(?:_|$)|_key$|api_?key|access_?key|account_?key|conn(?:ection)?_?str|^DEX_)/i;
 
 /** Whether text under this key of a configuration is likely to be a secret: `db_password`, `apiKey`; not `tokenizer`. */
 export function isSecretKey(key: string): boolean {

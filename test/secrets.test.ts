@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { KfkError } from "../src/error.ts";
-import { isSecretKey, makeRedactor, withoutUser } from "../src/secrets.ts";
+import { buildRedactor, isSecretKey, makeRedactor, withoutUser } from "../src/secrets.ts";
 import { renderError } from "../src/view/error.ts";
 
 test.each([
@@ -49,4 +49,9 @@ test("the folder that a shell is in is no secret, and the password of a variable
   expect(forPeople("logs in /home/me/spaceflights/.kfk, hunter2hunter2")).toBe(
     "logs in /home/me/spaceflights/.kfk, [redacted]",
   );
+});
+
+test("the shell's folders are no secrets, though they are called PWD", () => {
+  const redact = buildRedactor({ PWD: "/home/kedro", OLDPWD: "/home/other", DB_PWD: "hunter22", FTP_PW: "hunter33" });
+  expect(redact("/home/kedro /home/other hunter22 hunter33")).toBe("/home/kedro /home/other [redacted] [redacted]");
 });

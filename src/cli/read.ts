@@ -24,6 +24,7 @@ import { buildModel } from "../pipeline/build.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { findProject, type ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
+import { withinProject } from "../config/inside.ts";
 import { readByHand } from "../config/by-hand.ts";
 import type { Host } from "../python/host.ts";
 import { hasLeafDuplicates } from "../kedro/era.ts";
@@ -151,6 +152,7 @@ export function requestFor(
     patterns: loader.patterns,
     mergeStrategy: loader.mergeStrategy,
     ignoreHidden: loader.ignoreHidden,
+    within: withinProject(world.env, facts.root),
     hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
     customResolvers: loader.customResolvers,
     runtimeParams: new Map(),
@@ -248,6 +250,7 @@ function hostOf({ world }: Call, facts: ProjectFacts): Host {
           confShown: confSource,
           mergeStrategy: new Map(),
           ignoreHidden: true,
+          within: withinProject(world.env, facts.root),
           hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
         },
         world.files,

@@ -155,7 +155,7 @@ function buildRun(file: RunConfig): KubeflowRun {
     experimentName: file.experiment_name ?? null,
     runName,
     scheduledRunName: file.scheduled_run_name ?? runName,
-    description: file.description ?? null,
+    description: file.description || null,
     waitForCompletion: file.wait_for_completion ?? false,
     ttlSeconds: file.ttl ?? DEFAULT_TTL_SECONDS,
     volume: file.volume ? buildVolume(file.volume) : null,
@@ -178,7 +178,8 @@ function buildRun(file: RunConfig): KubeflowRun {
         }),
       ),
     ),
-    affinity: perStep(file.affinity, (value) => toJson(value ?? {})),
+    // a step without a value has that of all steps, as before
+    affinity: perStep(withoutNulls(file.affinity), toJson),
     extraVolumes: perStep(file.extra_volumes, (list) =>
       (list ?? []).map((value) => ({ mountPath: value.mount_path, volume: toJson(value.volume) })),
     ),
@@ -215,6 +216,11 @@ function buildEnv(entry: NonNullable<RunConfig["env"]>[number]): KubeflowEnv {
 
 function perStep<T, U>(file: Readonly<Record<string, T>> | null | undefined, build: (value: T) => U): PerStep<U> {
   return new Map(Object.entries(file ?? {}).map(([step, value]) => [step, build(value)]));
+}
+
+function withoutNulls<T>(file: Readonly<Record<string, T | null>> | null | undefined): Record<string, T> {
+  const entries = Object.entries(file ?? {}).filter((entry): entry is [string, T] => entry[1] !== null);
+  return Object.fromEntries(entries);
 }
 
 /** JSON of an object that passed its schema: no empty keys, and ints as numbers. */
@@ -376,14 +382,16 @@ function unwrap(schema: unknown): SchemaForm {
 }
 
 function unknownKey(name: string, path: readonly string[], node: ConfigNode, known: readonly string[]): Problem {
-  const near = suggest(name, known);
+  const near = name === "namespaceSelector" ? undefined : suggest(name, known);
   const elsewhere = near === undefined ? homeOf(name) : undefined;
   const hint =
     near !== undefined
       ? `did you mean "${near}"?`
       : elsewhere !== undefined
         ? `it belongs under ${elsewhere}`
-        : `known here: ${known.join(", ")}`;
+        : name === "namespaceSelector"
+          ? "older servers drop it and would place the pods elsewhere: list the namespaces under namespaces"
+          : `known here: ${known.join(", ")}`;
   const meant = [...path.slice(0, -1), near ?? ""].join(".");
   return { message: `"${path.join(".")}" is not a known key`, node, spot: node.keyAt ?? node.at, hint, meant };
 }
@@ -438,6 +446,16 @@ function manyProblems(problems: readonly Problem[]): KfkError {
 }
 
 function opaqueValue(path: string, reason: string, node: ConfigNode): KfkError {
+  if (reason.startsWith("the run parameter ")) {
+    return new KfkError(
+      "CONFIG_KUBEFLOW",
+      `"${path}" cannot be a parameter of a run: the file is read before any run`,
+      {
+        at: placeOf(node.at),
+        hint: "write the value, give a default: ${runtime_params:name, default}, or take it from the environment: ${oc.env:NAME}",
+      },
+    );
+  }
   return new KfkError("CONFIG_KUBEFLOW", `"${path}" cannot be known without running Python: ${reason}`, {
     at: placeOf(node.at),
     hint: "write the value, or take it from the environment: ${oc.env:NAME}",

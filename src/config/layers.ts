@@ -11,6 +11,7 @@
  * Source: Kedro 0.16.6 to 0.18.14 `ConfigLoader`, 0.18.14 to 1.7.0 `OmegaConfigLoader`, fsspec 2026.9 `glob_translate` and `LocalFileSystem`.
  */
 import { KfkError, suggest, type Note } from "../error.ts";
+import { checkInside, type Within } from "./inside.ts";
 import type { Files } from "../world.ts";
 import { adopt, isSamePlain, placeOf, toPlain, type ConfigNode, type MapNode, type Spot } from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
@@ -39,6 +40,8 @@ export interface LoaderSettings {
   readonly isPlain?: boolean;
   /** TemplatedConfigLoader: a file with Jinja in it is executed, so it is refused. */
   readonly hasJinja?: boolean;
+  /** The folder in which the files must really lie, links followed; absent: anywhere. */
+  readonly within?: Within;
 }
 
 /** One file that was read. */
@@ -68,7 +71,7 @@ export const DEFAULT_PATTERNS: ReadonlyMap<string, readonly string[]> = new Map(
 /**
  * The layers of one type: base, then run environment (one layer when they are the same).
  *
- * Errors: CONFIG_ENVIRONMENT, CONFIG_YAML, CONFIG_DUPLICATE.
+ * Errors: CONFIG_ENVIRONMENT, CONFIG_YAML, CONFIG_DUPLICATE; PROJECT_FILE for a file that lies outside `within`.
  */
 export function readLayers(type: string, settings: LoaderSettings, files: Files): readonly Layer[] {
   return findLayers(type, settings, files).map(({ env, files: found }) => ({
@@ -136,6 +139,7 @@ const SUFFIX = /[^/]\.(?:yml|yaml|json)$/;
 const OTHER_SUFFIX = /[^/]\.(?:ini|pickle|properties|xml)$/;
 
 function readFile(file: ConfigFile, type: string, settings: LoaderSettings, files: Files): MapNode {
+  checkInside(file.path, file.shown, settings.within, files);
   const text = files.readText(file.path);
   if (text === undefined) throw new KfkError("PROJECT_FILE", `${file.shown} cannot be read`);
   const source = { file: file.shown, text };
@@ -345,7 +349,7 @@ function isHidden(path: string, confRoot: string, files: Files): boolean {
 
 function noConf(settings: LoaderSettings): KfkError {
   return new KfkError("CONFIG_ENVIRONMENT", `the project has no configuration folder ${settings.confShown}`, {
-    hint: "create it, or name another one with --conf-source or CONF_SOURCE in settings.py",
+    hint: "create it, or name another one with CONF_SOURCE in settings.py",
   });
 }
 

@@ -249,7 +249,7 @@ class Reader {
     if (type === "parameters") for (const [key, names] of findReferences(raw)) this.references.set(key, names);
     const resolvers = buildResolvers({
       customResolvers: more ? new Map([...this.request.customResolvers, ...more]) : this.request.customResolvers,
-      env: this.env,
+      env: type === "kubeflow" ? (name) => this.env(name) ?? this.oldEnv(name) : this.env,
       hasEnv: type === "kubeflow",
       isEnvOpaque: type === "parameters",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
@@ -263,6 +263,11 @@ class Reader {
         if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
     }
     return tree;
+  }
+
+  /** kedro-kubeflow 0.9 to 0.11 `EnvTemplatedConfigLoader`: `KEDRO_CONFIG_NAME` is seen as `name` too. */
+  private oldEnv(name: string): string | undefined {
+    return /^[a-z][a-z0-9_]*$/.test(name) ? this.env(`KEDRO_CONFIG_${name.toUpperCase()}`) : undefined;
   }
 
   /** Looked at again as text, as Kedro builds a new OmegaConf tree from the values. */

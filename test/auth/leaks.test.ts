@@ -379,16 +379,18 @@ test.each([
   const project = projects.make({});
   rmSync(join(project.folder, name), { force: true });
   symlinkSync(secret, join(project.folder, name));
-  for (const [cwd, more] of [
-    [project.folder, []],
-    [join(project.folder, "conf"), []],
-    [scratch, ["-C", project.folder]],
+  for (const [cwd, more, follow] of [
+    [project.folder, [], "1"],
+    [join(project.folder, "conf"), [], "1"],
+    [scratch, ["-C", project.folder], "1"],
+    [project.folder, [], "0"],
   ] as const) {
-    const env = { HOME: scratch, PATH: "/usr/bin:/bin" };
+    const env = { HOME: scratch, PATH: "/usr/bin:/bin", KFK_FOLLOW_LINKS: follow };
     const child = Bun.spawn([KFK, "compile", "-o", "-", ...more], { cwd, env, stdout: "pipe", stderr: "pipe" });
     const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
     expect(await child.exited).toBe(3);
-    expect(err).toMatch(/--> .*:\d+:\d+/);
+    if (follow === "1" || name === "kfk.hooks.ts") expect(err).toMatch(/--> .*:\d+:\d+/);
+    else expect(err).toStartWith(`error: ${name} lies outside the project, at ${secret}, and is not read`);
     expect(out + err).not.toContain("canary");
   }
 });

@@ -14,6 +14,13 @@ function build(text: string): KubeflowConfig {
 }
 
 describe("buildKubeflow", () => {
+  test("an affinity without a value leaves that of all steps, an empty description is none", () => {
+    const { run } = build(
+      'run_config:\n  description: ""\n  affinity: {a: null, b: {}, __default__: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: []}}}\n',
+    );
+    expect([run.description, [...run.affinity.keys()]]).toEqual([null, ["b", "__default__"]]);
+  });
+
   test("fills in every default", () => {
     const { placeOf, run, ...rest } = build("host: http://h\n");
     expect(rest).toEqual({

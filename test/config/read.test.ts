@@ -263,3 +263,33 @@ function sortedNote(value: unknown): unknown {
 function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
   return a[0] < b[0] ? -1 : 1;
 }
+
+describe("kubeflow.yaml and the environment", () => {
+  const kubeflow = (tag: string, env: Readonly<Record<string, string>>): string | null | undefined =>
+    read(
+      {
+        "conf/base/catalog.yml": "{}",
+        "conf/local/.gitkeep": "",
+        "conf/base/kubeflow.yaml": `run_config: {image: "a:${tag}"}\n`,
+      },
+      {},
+      env,
+    ).kubeflow()?.run.image;
+
+  test("KEDRO_CONFIG_NAME is seen as name, as kedro-kubeflow's loader had it, where there is no such variable", () => {
+    const tag = "${oc.env:commit_id, dirty}";
+    expect(kubeflow(tag, { KEDRO_CONFIG_COMMIT_ID: "abc" })).toBe("a:abc");
+    expect(kubeflow(tag, { KEDRO_CONFIG_COMMIT_ID: "abc", commit_id: "own" })).toBe("a:own");
+    expect(kubeflow(tag, {})).toBe("a:dirty");
+  });
+
+  test("a parameter of a run is refused in its own words", () => {
+    const error = problem(() => kubeflow("${runtime_params:tag}", {}));
+    expect([error.code, error.message, error.at?.line]).toEqual([
+      "CONFIG_KUBEFLOW",
+      '"run_config.image" cannot be a parameter of a run: the file is read before any run',
+      1,
+    ]);
+    expect(kubeflow("${runtime_params:tag, v1}", {})).toBe("a:v1");
+  });
+});

@@ -19,6 +19,8 @@ export interface CaseFacts {
   /** `run_config` of the case. */
   readonly config: {
     readonly resources?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    readonly retry_policy?: Readonly<Record<string, unknown>> | null;
+    readonly tolerations?: Readonly<Record<string, unknown>> | null;
     readonly node_merge_strategy?: string;
   };
   /** True: the case has no `volume:`, was refused for that, and one was added. */
@@ -131,10 +133,21 @@ function compareSteps(old: Meaning, now: Meaning, facts: CaseFacts, differ: Diff
     const after = a.after.map((id) => newName.get(id) ?? id).toSorted();
     differ(undefined, `what ${a.id} waits for`, after, b.after);
     const isNewVolume = !a.afterVolume && b.afterVolume;
-    const volumeId = facts.volumeAdded ? "volume-needed" : isWhole && isNewVolume ? "full-volume" : undefined;
+    const volumeId = facts.volumeAdded
+      ? "volume-needed"
+      : isWhole && isNewVolume
+        ? "full-volume"
+        : isNewVolume && hasLostClaim(a)
+          ? "lost-claim"
+          : undefined;
     differ(volumeId, `volume before ${a.id}`, a.afterVolume, b.afterVolume);
     comparePods(a, b, facts, `step ${a.id}`, differ);
   }
+}
+
+/** A volume without a source where the run's volume should be. */
+function hasLostClaim({ mounts }: StepMeaning): boolean {
+  return JSON.stringify(mounts["/home/kedro/data"]) === "{}";
 }
 
 /** Automatic names had sorted names between commas up to Kedro 0.18. */
@@ -155,11 +168,22 @@ function comparePods(a: StepMeaning, b: StepMeaning, facts: CaseFacts, where: st
   const isOwner = facts.volumeAdded && a.runAsUser === null && b.runAsUser === 0;
   differ(isOwner ? "volume-needed" : undefined, `${where}: user`, a.runAsUser, b.runAsUser);
   compareMounts(a, b, facts, where, differ);
-  differ(undefined, `${where}: retries`, a.retry, b.retry);
-  differ(undefined, `${where}: tolerations`, a.tolerations, b.tolerations);
+  const isEndless = (a.retry as { limit?: Json } | null)?.limit === "undefined" && b.retry === null;
+  // a key in Kedro's spelling, which versions since 0.6.2 overlooked
+  const isKedros = (section: Readonly<Record<string, unknown>> | null | undefined): boolean =>
+    b.nodes?.length === 1 && b.nodes[0] !== a.id && section?.[b.nodes[0] ?? ""] !== undefined;
+  const retryId = isEndless ? "endless-retry" : isKedros(facts.config.retry_policy) ? "step-keys" : undefined;
+  differ(retryId, `${where}: retries`, a.retry, b.retry);
+  differ(
+    isKedros(facts.config.tolerations) ? "step-keys" : undefined,
+    `${where}: tolerations`,
+    a.tolerations,
+    b.tolerations,
+  );
   const near = withoutNearness(b.affinity);
   if (near.had) differ("one-machine", `${where}: nearness`, "absent", "present");
-  differ(undefined, `${where}: affinity`, sorted(a.affinity), sorted(near.rest));
+  const isSpelling = JSON.stringify(a.affinity) === "{}" || isSameInKubernetes(a.affinity, near.rest);
+  differ(isSpelling ? "affinity-spelling" : undefined, `${where}: affinity`, sorted(a.affinity), sorted(near.rest));
   const extra = b.artifacts.filter((path) => !a.artifacts.includes(path));
   const missing = a.artifacts.filter((path) => !b.artifacts.includes(path));
   differ(undefined, `${where}: artifacts`, [], extra);
@@ -175,7 +199,7 @@ function comparePods(a: StepMeaning, b: StepMeaning, facts: CaseFacts, where: st
     // an empty client id was written where there was none
     differ(id, `${where}: variable ${name}`, a.variables[name] || null, b.variables[name] ?? null);
   }
-  const isOff = a.cache === null && b.cache === "P0D";
+  const isOff = b.cache === "P0D" && (a.cache === null || Object.values(b.mounts).includes("volume"));
   differ(isOff ? "no-cache" : undefined, `${where}: cache`, a.cache, b.cache);
 }
 
@@ -186,9 +210,14 @@ function resourcesId(a: StepMeaning, b: StepMeaning, { version, config }: CaseFa
   // a key in Kedro's spelling, which versions since 0.6.2 overlooked
   const [own] = b.nodes ?? [];
   if (own === undefined || b.nodes?.length !== 1) return undefined;
-  const wanted = { ...(a.resources as Record<string, string>) };
-  for (const [key, value] of Object.entries(given[own] ?? {})) wanted[key] = String(value);
-  return JSON.stringify(sorted(wanted)) === JSON.stringify(b.resources) ? "step-keys" : undefined;
+  // or one of its tags
+  const isSameWith = (name: string): boolean => {
+    const wanted = { ...(a.resources as Record<string, string>) };
+    for (const [key, value] of Object.entries(given[name] ?? {})) wanted[key] = String(value);
+    return JSON.stringify(sorted(wanted)) === JSON.stringify(b.resources);
+  };
+  const others = Object.keys(given).filter((name) => name !== "__default__" && name !== a.id);
+  return others.some(isSameWith) ? "step-keys" : undefined;
 }
 
 function compareMounts(a: StepMeaning, b: StepMeaning, facts: CaseFacts, where: string, differ: Differ): void {
@@ -197,15 +226,31 @@ function compareMounts(a: StepMeaning, b: StepMeaning, facts: CaseFacts, where: 
     const isNewVolume = before === null && after === "volume";
     const isExit = isNewVolume && where === "exit step";
     const isFull = isNewVolume && a.nodes === null;
-    const id = isExit
-      ? "exit-volume"
-      : isFull
-        ? "full-volume"
-        : isNewVolume && facts.volumeAdded
-          ? "volume-needed"
-          : undefined;
+    const isLost = after === "volume" && path === "/home/kedro/data" && hasLostClaim(a);
+    const id = isLost
+      ? "lost-claim"
+      : isExit
+        ? "exit-volume"
+        : isFull
+          ? "full-volume"
+          : isNewVolume && facts.volumeAdded
+            ? "volume-needed"
+            : undefined;
     differ(id, `${where}: mount ${path}`, before, after);
   }
+}
+
+/** Whether two values are the same once all keys are in camel case. */
+function isSameInKubernetes(a: Json, b: Json): boolean {
+  const camel = (value: Json): Json => {
+    if (Array.isArray(value)) return value.map(camel);
+    if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value).map(
+      ([key, item]) => [key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), camel(item)] as const,
+    );
+    return Object.fromEntries(entries);
+  };
+  return JSON.stringify(sorted(camel(a))) === JSON.stringify(sorted(b));
 }
 
 /** Affinity without the term that keeps the pods of a run on one machine. */
