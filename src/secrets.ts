@@ -31,6 +31,12 @@ export function environmentSecrets(env: Environment): readonly string[] {
   return certainSecrets(env).map(([value]) => value);
 }
 
+/** All of them, plain words too: for verbs whose data is a text for people. */
+export function suspectedSecrets(env: Environment): readonly string[] {
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name)));
+  return [...secretValues(kept).keys()];
+}
+
 /** Names of the variables whose secrets, of that kind, stand in a text. */
 export function secretVariablesIn(env: Environment, text: string): readonly string[] {
   const isIn = (value: string): boolean => text.includes(value) || text.includes(JSON.stringify(value).slice(1, -1));
