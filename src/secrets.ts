@@ -32,6 +32,12 @@ export function environmentSecrets(env: Environment): readonly string[] {
   return certainSecrets(env).map(([value]) => value);
 }
 
+/** All of them, plain words too: for verbs whose data is a text for people. */
+export function suspectedSecrets(env: Environment): readonly string[] {
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name)));
+  return [...secretValues(kept).keys()];
+}
+
 /** Names of the variables whose secrets, of that kind, stand in a text. */
 export function secretVariablesIn(env: Environment, text: string): readonly string[] {
   const isIn = (value: string): boolean => text.includes(value) || text.includes(JSON.stringify(value).slice(1, -1));
@@ -142,8 +148,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 function secretValues(env: Environment): Map<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of Object.entries(env)) {
-    // every shell sets PWD: the folder that it is in
-    if (value === undefined || name === "PWD" || !SECRET_NAME.test(name)) continue;
+    if (value === undefined || !SECRET_NAME.test(name)) continue;
     // a key in several lines may also come line by line
     for (const part of [value, ...value.split(/\r?\n/)]) if (part.trim().length >= SHORTEST) values.set(part, name);
   }

@@ -62,8 +62,7 @@ export interface World {
   readonly ask?: (question: string) => Promise<string | undefined>;
   /** What must not be shown; absent: nothing is known of any. Whatever is written passes it anyway. */
   readonly secrets?: {
-    /** `isObtained`: somebody gave it just now, so that nothing else on this machine knows it to be secret. */
-    readonly hide: (text: string, isObtained?: boolean) => void;
+    readonly hide: (text: string) => void;
     /** Takes it out of a text of somebody else before that is cut. */
     readonly redact: (text: string) => string;
     /** Names of the environment's variables whose secrets stand in a text. */
@@ -150,8 +149,6 @@ export interface Sink {
 
 export interface Terminal extends Sink {
   readonly isTerminal: boolean;
-  /** True for a pipe of its own: neither a file nor the pipe that stdout goes into. Absent: not known. */
-  readonly isOwnPipe?: boolean;
   /** 80 when unknown. */
   readonly columns: number;
   /** 24 when unknown. */
@@ -182,9 +179,6 @@ export function realWorld(): World {
         // loaded here: node:tty costs a third of an empty program (Bun 1.4.5), and help needs it not
         return (require("node:tty") as typeof import("node:tty")).isatty(2);
       },
-      get isOwnPipe() {
-        return isOwnPipe();
-      },
       get columns() {
         return process.stderr.columns || 80; // 0 occurs on some pseudo terminals
       },
@@ -206,16 +200,6 @@ export function realWorld(): World {
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
   return code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR";
-}
-
-/** A build system that reads stderr gives a process a pipe; `2> file` and `2>&1 | tee` do not look like that. */
-function isOwnPipe(): boolean {
-  try {
-    const [out, err] = [fstatSync(1), fstatSync(2)];
-    return (err.isFIFO() || err.isSocket()) && !(out.dev === err.dev && out.ino === err.ino);
-  } catch {
-    return false; // one of them is closed
-  }
 }
 
 /** This machine and the metadata server of a cloud; Bun 1.4.5 asks the proxy even for loopback, unless NO_PROXY says not to. */

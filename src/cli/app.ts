@@ -113,14 +113,10 @@ export async function runCommandLine(
 /** Nothing reaches a stream but through the redactor; what the terminal is like is asked when it is needed. */
 function withRedactor(world: World, redactor: Redactor): World {
   const { out, err } = world;
-  const mask = makeMask(world);
   return {
     ...world,
     secrets: {
-      hide: (text, isObtained) => {
-        redactor.hide(text);
-        if (isObtained) mask(text);
-      },
+      hide: redactor.hide,
       redact: redactor.forData,
       variablesIn: (text) => secretVariablesIn(world.env, text),
     },
@@ -142,26 +138,6 @@ function withRedactor(world: World, redactor: Redactor): World {
         return err.rows;
       },
     },
-  };
-}
-
-const LEAST_MASKED = 8;
-
-/**
- * GitHub Actions takes a secret out of the whole job's log when it is told, which it reads on stderr as on stdout. Told
- * as soon as somebody has given it; but only where stderr is a pipe of its own: in a file it would stand in clear. What
- * the job itself gave to kfk is the job's own to mask.
- */
-function makeMask({ env, err }: World): (text: string) => void {
-  if (env["GITHUB_ACTIONS"] !== "true" || err.isOwnPipe !== true) return () => undefined;
-  const masked = new Set<string>();
-  return (text) => {
-    for (const line of text.split(/\r?\n/)) {
-      // the first line of every key is the same
-      if (line.trim().length < LEAST_MASKED || line.startsWith("-----") || masked.has(line)) continue;
-      masked.add(line);
-      err.write(`::add-mask::${line.replaceAll("%", "%25")}\n`);
-    }
   };
 }
 

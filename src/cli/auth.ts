@@ -34,7 +34,15 @@ export const auth: Verb = {
 
 async function status(call: Call): Promise<number> {
   const { openAround, reachServer } = await import("./reach.ts");
-  const reach = await reachServer(call, await openAround(call));
+  const around = await openAround(call);
+  if (around.error !== null) {
+    // its host would be the one, and its auth: the way
+    const { namedHost } = await import("./server.ts");
+    if (namedHost(call) === undefined) throw around.error;
+    const { message, at } = around.error;
+    call.warn([{ message: `what kubeflow.yaml says is not used: ${message}`, at }]);
+  }
+  const reach = await reachServer(call, around);
   const { login, server, gate, error, origin, host, isKnown } = reach;
   const ways = login?.ways ?? [];
   const expiresAt = login?.expiresAtMs ? new Date(login.expiresAtMs).toISOString() : null;

@@ -8,10 +8,10 @@
 import { resolve } from "node:path";
 import type { AuthContext, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
 import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
-import { authContext, mayBePlain, placeOf } from "../cluster/auth-context.ts";
+import { authContext, placeOf } from "../cluster/auth-context.ts";
 import { buildChain, type Chain, type TrustQuestion, type WantedAuth } from "../cluster/auth.ts";
 import { type Gate, recogniseGate } from "../cluster/gate.ts";
-import { mayBeKube, parseHost } from "../cluster/host.ts";
+import { mayBeKube, mayBePlain, parseHost } from "../cluster/host.ts";
 import type { LoginHeaders } from "../cluster/request.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isPlainMap, type Plain } from "../config/plain.ts";
@@ -20,6 +20,7 @@ import type { ProjectHooks } from "../hooks/project.ts";
 import { environmentSecrets } from "../secrets.ts";
 import type { World } from "../world.ts";
 import { isListed, readUserConfig, type UserConfig } from "./user-config.ts";
+import type { ProjectTls } from "./project-tls.ts";
 import type { Call } from "./verb.ts";
 
 export interface LoginPlan {
@@ -63,10 +64,11 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   // from here on what is printed can be somebody else's answer, on stdout too
   for (const secret of environmentSecrets(world.env)) call.hide(secret);
   const more = optionVariables(call);
-  const ca = await readCa(call);
+  const persons = readCa(call);
   const chainOf = (
     { origin, bases }: Pick<ReturnType<typeof parseHost>, "origin" | "bases">,
-    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "beside" | "hook" | "wanted">,
+    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "beside" | "hook" | "wanted" | "ca">,
+    caFor: (origin: string) => Awaited<ReturnType<typeof withPublicRoots>>,
   ): Chain =>
     buildChain({
       clock: world.clock,
@@ -74,35 +76,48 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
       bases,
       namespace: options.namespace,
       ...ways,
-      context: (settings) => authContext(world, settings, more, ca),
+      context: (settings) => authContext(world, settings, more, caFor),
       isTrusted: onceEach((question) => isTrusted(call, question, options, origin, user)),
       hide: call.hide,
       tell: (text) => call.warn([{ message: text }]),
       onRead: warnOfOpenFiles(call),
     });
+  const personsRoots = await withPublicRoots(persons);
   const way = mayBeKube(options.host)
     ? await (
         await import("./kube.ts")
-      ).openKubeWay(call, options.host, authContext(world, {}, more), (origin, provider) =>
-        chainOf({ origin, bases: [] }, { providers: [provider], beside: [], wanted: null }),
+      ).openKubeWay(
+        call,
+        options.host,
+        authContext(world, {}, more, () => personsRoots),
+        (origin, provider) =>
+          chainOf({ origin, bases: [] }, { providers: [provider], beside: [], wanted: null }, () => personsRoots),
       )
     : undefined;
   const host = way?.host ?? options.host;
   const parsed = parseHost(host);
   const { origin } = parsed;
+  // a way through a kubeconfig brings its own certificates
+  const isOwnTls = way === undefined && options.kubeflow?.tls;
+  const tls = isOwnTls && options.kubeflow ? await readTls(call, options.kubeflow, origin) : undefined;
+  const roots = await withPublicRoots(persons ?? tls?.ca?.text);
+  // what a project names vouches for the project's host and for nobody else
+  const caFor = (asked: string) => (persons !== undefined || asked === origin ? roots : undefined);
   const chain = chainOf(
     parsed,
     way?.isOnly === true
       ? { providers: way.providers, beside: [], wanted: null }
       : {
           providers: [...(way?.providers ?? []), ...SHIPPED],
-          beside: BESIDE,
+          beside: tls?.provider === undefined ? BESIDE : [tls.provider],
+          ca: tls?.ca && { file: tls.ca.file, isFree: options.isProjects },
           hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
           wanted: findWanted(world, options.kubeflow, user),
         },
+    caFor,
   );
   let seen: Gate | undefined;
-  const carried = transport({ ...call, world: way?.world ?? world }, chain, origin, ca, (gate) => {
+  const carried = transport({ ...call, world: way?.world ?? world }, chain, origin, roots, (gate) => {
     seen = gate;
   });
   const isOpen = new URL(origin).protocol === "http:" && !mayBePlain(new URL(origin));
@@ -251,17 +266,23 @@ async function isTrusted(
 ): Promise<boolean> {
   // a host that the person names: what lies around may go there, and the settings that the project wrote for it
   const isPersons = !isProjects && origin === server;
-  if (isPersons && (kind !== "settings" || originOf(kubeflow?.host) === server)) return true;
+  const isOfBoth = kind === "settings" || kind === "certificate" ? originOf(kubeflow?.host) === server : kind !== "ca";
+  if (isPersons && isOfBoth) return true;
   const { world } = call;
   const listed = [...(world.env["KFK_TRUST_HOSTS"] ?? "").split(/[,\s]+/), ...user.trustHosts];
   if (
     isListed(
-      listed.filter((each) => each !== ""),
+      // a name says which host is meant, and not who vouches for it: that needs a word of its own
+      listed.filter((each) => each !== "" && (kind !== "ca" || each.includes("="))),
       origin,
       provider,
     )
   )
     return true;
+  if (kind === "ca") {
+    const question = `A CA of this project (${what}) vouches for ${origin}, and whoever has its key can pose as it.\nMay a login go there? [y/N] (KFK_TRUST_HOSTS=${hostOf(origin)}=tls answers yes) `;
+    return /^\s*y(es)?\s*$/i.test((await world.ask?.(question)) ?? "");
+  }
   const answer = await world.ask?.(
     `${isPersons ? "kubeflow.yaml of this project says what goes to" : "kubeflow.yaml of this project names"} ${origin}.\nMay it get ${what}? [y/N] (KFK_TRUST_HOSTS=${hostOf(origin)} answers yes) `,
   );
@@ -341,8 +362,14 @@ function describeSkew(skewMs: number): string {
   return `this machine's clock is ${minutes} min ${skewMs > 0 ? "behind" : "ahead of"} the server's, which can make tokens invalid`;
 }
 
-/** A private CA beside the public ones: what Bun 1.4.5 is given takes their place, so they are given too. */
-async function readCa(call: Call): Promise<readonly string[] | undefined> {
+/** What the project's `tls:` gives; loaded only where there is one. */
+async function readTls(call: Call, kubeflow: KubeflowConfig, server: string): Promise<ProjectTls | undefined> {
+  const { readProjectTls } = await import("./project-tls.ts");
+  return readProjectTls(call, kubeflow, server);
+}
+
+/** The CA that the person names, in PEM form. */
+function readCa(call: Call): string | undefined {
   const named = call.options.text("ca-cert") ?? call.world.env["KFK_CA_FILE"];
   if (named === undefined || named === "") return undefined;
   const file = resolve(call.world.cwd, named);
@@ -356,8 +383,14 @@ async function readCa(call: Call): Promise<readonly string[] | undefined> {
       },
     );
   }
+  return text;
+}
+
+/** A private CA beside the public ones: what Bun 1.4.5 is given takes their place, so they are given too. */
+async function withPublicRoots(ca: string | undefined): Promise<readonly string[] | undefined> {
+  if (ca === undefined) return undefined;
   const { rootCertificates } = await import("node:tls");
-  return [...rootCertificates, text];
+  return [...rootCertificates, ca];
 }
 
 function describeWay(chain: Chain): string {

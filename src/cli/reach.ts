@@ -10,6 +10,7 @@ import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import { suspectedSecrets } from "../secrets.ts";
 import { lookAround } from "./around.ts";
 import { findNamespace, planLogin } from "./login.ts";
 import { findHost, type FoundHost } from "./server.ts";
@@ -62,6 +63,8 @@ export interface Around {
 
 /** The project around, where there is one; what is wrong with it is part of the answer. Errors: HOOK_*. */
 export async function openAround(call: Call): Promise<Around> {
+  // what is wrong with a project is shown on stdout, and its text can hold values of the environment
+  for (const secret of suspectedSecrets(call.world.env)) call.hide(secret);
   const { kubeflow, hooks, read, error } = await lookAround(call);
   const project = read && {
     root: read.facts.root,

@@ -11,14 +11,17 @@ import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts
 import { isKfkError, KfkError } from "../error.ts";
 import { hideSecrets } from "../told-secrets.ts";
 import type { Signal, World } from "../world.ts";
-import { isPrivateHost } from "./host.ts";
+import { mayBePlain } from "./host.ts";
 
-/** `more`: variables that go before the environment's, as options do. `ca`: all roots, where a private one is named. */
+/**
+ * `more`: variables that go before the environment's, as options do. `caFor`: all roots for an origin, where a private
+ * one is named.
+ */
 export function authContext(
   world: World,
   settings: ValueMap,
   more: Readonly<Record<string, string | undefined>> = {},
-  ca?: readonly string[],
+  caFor: (origin: string) => readonly string[] | undefined = () => undefined,
 ): AuthContext {
   return {
     env: (name) => more[name] ?? world.env[name],
@@ -27,16 +30,9 @@ export function authContext(
     nowMs: () => world.clock.nowMs(),
     hide: (secret) => world.secrets?.hide(secret),
     redact: (text) => world.secrets?.redact(text) ?? text,
-    fetch: (url, init) => send(world, url, init, ca),
+    fetch: (url, init) => send(world, url, init, caFor),
     run: (command, env) => runProgram(world, command, env ?? {}),
   };
-}
-
-/** True for an address to which a credential may go without TLS. */
-export function mayBePlain(url: URL): boolean {
-  return (
-    url.hostname === "metadata.google.internal" || url.hostname === "169.254.169.254" || isPrivateHost(url.hostname)
-  );
 }
 
 /** Where a path of a setting or variable leads. */
@@ -65,7 +61,7 @@ async function send(
   world: World,
   address: string,
   init: AuthRequest,
-  ca: readonly string[] | undefined,
+  caFor: (origin: string) => readonly string[] | undefined,
 ): Promise<Response> {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   const shown = url === undefined ? "the address" : url.origin;
@@ -84,6 +80,7 @@ async function send(
     if (!ended.signal.aborted) late.abort(new DOMException("too late", "TimeoutError"));
   });
   try {
+    const ca = caFor(url.origin);
     const tls = { ...(ca === undefined ? {} : { ca }), ...init.tls };
     const response = await world.fetch(address, {
       method: init.method ?? "GET",
@@ -96,7 +93,7 @@ async function send(
     } as RequestInit);
     const bytes = await response.arrayBuffer();
     if (bytes.byteLength > MAX_BYTES) throw failure("refused", `${shown} answers with too much`, "check the address");
-    if (secrets) hideSecrets((text) => secrets.hide(text, true), response.headers, new TextDecoder().decode(bytes));
+    if (secrets) hideSecrets(secrets.hide, response.headers, new TextDecoder().decode(bytes));
     // a body that is all here: whoever reads it later waits for nothing
     const empty = [101, 204, 205, 304].includes(response.status);
     return new Response(empty ? null : bytes, { status: response.status, headers: response.headers });
@@ -170,9 +167,9 @@ async function runProgram(
       throw failure("refused", `${name} did not end within ${PROGRAM_TIMEOUT_MS / 1000} s`, hint);
     }
     const said = out.join("\n");
-    hideSecrets((text) => world.secrets?.hide(text, true), new Headers(), said);
+    hideSecrets((text) => world.secrets?.hide(text), new Headers(), said);
     // a token or a cookie alone
-    if (/^\s*\S{8,}\s*$/.test(said)) world.secrets?.hide(said.trim(), true);
+    if (/^\s*\S{8,}\s*$/.test(said)) world.secrets?.hide(said.trim());
     return { code, out: said, err: err.join("\n") };
   } catch (error) {
     const { code } = error as { code?: string };

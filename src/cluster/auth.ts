@@ -37,9 +37,10 @@ export interface WantedAuth {
 export interface TrustQuestion {
   /**
    * `host`: the server gets what lies around; `settings`: the server gets what the project's settings choose;
-   * `endpoint`: an address that they name gets a secret.
+   * `endpoint`: an address that they name gets a secret; `certificate`: the server is shown the project's client
+   * certificate; `ca`: a login goes to a server for which only a CA of the project vouches.
    */
-  readonly kind: "host" | "settings" | "endpoint";
+  readonly kind: "host" | "settings" | "endpoint" | "certificate" | "ca";
   /** Who would get it. */
   readonly origin: string;
   /** Name of the way to log in. */
@@ -58,6 +59,11 @@ export interface ChainOptions {
   readonly providers: readonly AuthProvider[];
   /** Asked as well, and joined to whichever is chosen. */
   readonly beside: readonly AuthProvider[];
+  /**
+   * File of the CA that vouches for the server when only the project names it. `isFree`: the server's address is the
+   * project's too, so what was given for this command could go to any host of its choice anyway.
+   */
+  readonly ca?: { readonly file: string; readonly isFree: boolean } | undefined;
   /** The project's hook; undefined as an answer: it leaves it to the others. */
   readonly hook?: ((target: AuthTarget) => Promise<Login | undefined>) | undefined;
   /** null: nothing asks for one; an empty list: for none at all. */
@@ -108,12 +114,11 @@ export function buildChain(options: ChainOptions): Chain {
   const renew = async (why: AuthTarget["why"]): Promise<Held> => {
     const { origin, namespace, bases } = options;
     const target = { origin, namespace, why, ...(bases === undefined ? {} : { bases }) };
-    if (plan === undefined) plan = choose(options, target);
+    if (plan === undefined) plan = chooseSafely(options, target);
     const chosen = await plan;
     ({ keptBack, ways } = chosen);
     asked++;
-    const first = chosen.first?.splice(0) ?? [];
-    const logins = first.length > 0 ? first : await askAll(ways, target, options);
+    const logins = await askAll(ways, target, options);
     return hold(logins, options, { nowMs: now(), atMs: steady(), why });
   };
 
@@ -187,8 +192,6 @@ interface Way {
 interface Plan {
   readonly ways: readonly Way[];
   readonly keptBack: readonly string[];
-  /** Logins that choosing already brought; taken once. */
-  readonly first?: Login[];
 }
 
 interface Held {
@@ -205,16 +208,33 @@ interface Held {
   readonly isEmpty: boolean;
 }
 
+/** The plan, after a person's word for whoever vouches for the server. */
+async function chooseSafely(options: ChainOptions, target: AuthTarget): Promise<Plan> {
+  const plan = await choose(options, target);
+  const { ca, origin } = options;
+  if (ca === undefined || plan.ways.length === 0) return plan;
+  if (ca.isFree && plan.ways.every(({ reason }) => reason.how === "given")) return plan;
+  const question = { kind: "ca", origin, provider: "tls", what: ca.file } as const;
+  if (!(await options.isTrusted(question))) throw untrusted(question);
+  return plan;
+}
+
 async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> {
-  if (options.hook) {
-    const login = await options.hook(target);
-    if (login !== undefined) {
-      return { ways: [hookWay(options.hook, options.context({}))], keptBack: [], first: [login] };
-    }
-  }
   const beside = options.beside
     .flatMap((provider) => findWay(provider, target, options.context({})))
     .map((way) => ({ ...way, isBeside: true }));
+  for (const { provider, reason } of beside) {
+    if (reason.how === "given") continue;
+    const what = reason.because;
+    const question = { kind: "certificate", origin: options.origin, provider: provider.name, what } as const;
+    if (!(await options.isTrusted(question))) throw untrusted(question);
+  }
+  if (options.hook) {
+    const login = await options.hook(target);
+    if (login !== undefined) {
+      return { ways: [hookWay(options.hook, options.context({}), login), ...beside], keptBack: [] };
+    }
+  }
   if (options.wanted !== null) {
     const ways: Way[] = [];
     for (const wanted of options.wanted) ways.push(await findWanted(wanted, target, options));
@@ -277,8 +297,10 @@ function showSetting(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext): Way {
-  const login = async (target: AuthTarget): Promise<Login> => (await hook(target)) ?? { headers: {} };
+/** `first`: what the hook has answered already; taken once. */
+function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext, first: Login): Way {
+  const ready = [first];
+  const login = async (target: AuthTarget): Promise<Login> => ready.pop() ?? (await hook(target)) ?? { headers: {} };
   const provider = { name: "hook", title: "the project's hook auth", settings: [], applies: () => undefined, login };
   return { provider, reason: { how: "given", because: "the project's hook auth answered" }, context };
 }
@@ -432,6 +454,14 @@ function untrusted({ kind, origin, what }: TrustQuestion): KfkError {
     case "endpoint":
       return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
         hint: `if it is yours: set KFK_TRUST_HOSTS=${host}, or name it with the variable`,
+      });
+    case "certificate":
+      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it is not shown ${what}`, {
+        hint: `if that is right: set KFK_TRUST_HOSTS=${host}, or use --client-cert and --client-key`,
+      });
+    case "ca":
+      return new KfkError("SERVER_LOGIN", `only the project's CA (${what}) vouches for ${origin}: it gets no login`, {
+        hint: `if it is yours: --ca-cert ${what}, or KFK_TRUST_HOSTS=${host}=tls`,
       });
   }
 }

@@ -106,6 +106,13 @@ export function isPrivateHost(host: string): boolean {
   );
 }
 
+/** True for an address to which a credential may go without TLS. */
+export function mayBePlain(url: URL): boolean {
+  return (
+    url.hostname === "metadata.google.internal" || url.hostname === "169.254.169.254" || isPrivateHost(url.hostname)
+  );
+}
+
 // --- internal ---
 
 const SERVICE_PROXY = /\/api\/v1\/namespaces\/[^/?#]+\/services\/[^/?#]+\/proxy(\/|$)/;

@@ -20,7 +20,7 @@ export interface Disagreement {
 
 /** All disagreements of a file, in the order of their keys. */
 export function findDisagreements(file: KubeflowFile): Disagreement[] {
-  return [...twoMerges(file), ...otherServer(file), ...coveringMounts(file)];
+  return [...twoMerges(file), ...otherServer(file), ...certificates(file), ...coveringMounts(file)];
 }
 
 // --- internal ---
@@ -69,6 +69,28 @@ function otherServer({ target, kfp_version: version }: KubeflowFile): Disagreeme
     ];
   }
   return [];
+}
+
+function certificates({ tls, host }: KubeflowFile): Disagreement[] {
+  const given = (["ca", "cert", "key"] as const).filter((name) => tls?.[name]);
+  const [half, other] = given.includes("cert") ? (["cert", "key"] as const) : (["key", "cert"] as const);
+  const problems: Disagreement[] = [];
+  if (given.includes(half) && !given.includes(other)) {
+    problems.push({
+      path: ["tls", half],
+      message: `"tls.${half}" needs "tls.${other}" beside it`,
+      hint: "a client certificate and its key go together",
+    });
+  }
+  if (given.length > 0 && !host) {
+    problems.push({
+      path: ["tls"],
+      message: '"tls" has no effect: it is for the host of this file, which names none',
+      hint: "write host:, or use --ca-cert, --client-cert and --client-key",
+      isHarmless: true,
+    });
+  }
+  return problems;
 }
 
 /** Sources that begin empty or hold a few small files: nothing that a project could be in. */

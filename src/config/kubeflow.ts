@@ -25,7 +25,8 @@ export interface KubeflowConfig {
   readonly from: string | null;
   readonly hooks: readonly string[];
   readonly auth: unknown;
-  readonly tls: Readonly<Record<string, unknown>> | null;
+  /** Files, relative to the project's root, for `host` alone. */
+  readonly tls: NonNullable<KubeflowFile["tls"]> | null;
   readonly ui: string | null;
   readonly mlflowMode: "kedro" | "kfp" | "off" | null;
   /** OAuth client of the Identity-Aware Proxy in front of MLflow. */
@@ -283,17 +284,6 @@ function isWithoutEffect(path: readonly string[]): boolean {
 }
 
 function withoutEffect(tree: MapNode): Warning[] {
-  const tls = nodeAt(tree, ["tls"]);
-  const unread: Warning = {
-    message: '"tls" has no effect: certificates are not taken from a project',
-    at: placeAt(tree, ["tls"]),
-    hint: "use --ca-cert (KFK_CA_FILE), --client-cert (KFK_CLIENT_CERT) and --client-key (KFK_CLIENT_KEY)",
-  };
-  const isGiven = tls !== undefined && !(tls.kind === "scalar" && tls.value === null);
-  return [...(isGiven ? [unread] : []), ...vertexKeys(tree)];
-}
-
-function vertexKeys(tree: MapNode): Warning[] {
   return VERTEX_KEYS.filter((path) => nodeAt(tree, path) !== undefined).map((path) => ({
     message: `"${path.join(".")}" has no effect: it was for Vertex AI`,
     at: placeAt(tree, path),
@@ -384,8 +374,10 @@ function unwrap(schema: unknown): SchemaForm {
 function unknownKey(name: string, path: readonly string[], node: ConfigNode, known: readonly string[]): Problem {
   const near = name === "namespaceSelector" ? undefined : suggest(name, known);
   const elsewhere = near === undefined ? homeOf(name) : undefined;
-  const hint =
-    near !== undefined
+  const isOpenTls = path[0] === "tls" && /verify|insecure|reject|skip|check/i.test(name);
+  const hint = isOpenTls
+    ? "nothing turns the check of certificates off: name the CA with ca"
+    : near !== undefined
       ? `did you mean "${near}"?`
       : elsewhere !== undefined
         ? `it belongs under ${elsewhere}`

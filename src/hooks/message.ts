@@ -22,14 +22,19 @@ export type Request =
       readonly keep: boolean;
     }
   /** Answered when nothing that a hook has started is left to come: a timer, a promise, a connection. */
-  | { readonly id: number; readonly kind: "settle" };
+  | { readonly id: number; readonly kind: "settle" }
+  /** Answered at once, in the order of the channel: what was told to be secret before it has arrived then. */
+  | { readonly id: number; readonly kind: "sync" };
+
+/** Answer of `sync`. */
+export interface Synced {
+  readonly synced: number;
+}
 
 /** Told at any time in a call of the hook `auth`: a text that must not be shown. */
 export interface Told {
   readonly id: number;
   readonly secret: string;
-  /** True: somebody has just given it to the hook. */
-  readonly isObtained: boolean;
 }
 
 export type Reply =

@@ -10,8 +10,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
 import type { AuthContext, Value } from "../../hooks/contract.ts";
+import { mayBePlain } from "../cluster/host.ts";
 import { hideSecrets } from "../told-secrets.ts";
-import type { ExportedHook, Owner, Problem, Reply, Request, Told } from "./message.ts";
+import type { ExportedHook, Owner, Problem, Reply, Request, Synced, Told } from "./message.ts";
 
 /** Serves requests until kfk closes the channel. */
 export async function serveHooks(): Promise<void> {
@@ -65,6 +66,7 @@ export async function serveHooks(): Promise<void> {
     }, 1);
   });
   process.on("message", async (request: Request) => {
+    if (request.kind === "sync") return void send?.({ synced: request.id } satisfies Synced);
     endSettling();
     if (tellLate(request.id)) return;
     if (request.kind === "settle") {
@@ -117,7 +119,7 @@ function hookName({ hook, member }: Extract<Request, { kind: "call" }>): string 
 
 async function serve(
   files: Map<string, Record<string, unknown>>,
-  request: Exclude<Request, { kind: "settle" }>,
+  request: Exclude<Request, { kind: "settle" | "sync" }>,
 ): Promise<Reply> {
   const { id, path } = request;
   try {
@@ -155,10 +157,10 @@ async function serve(
 /** What a way to log in that ships with kfk is given, for a project's own. */
 function authTools(id: number): Omit<AuthContext, "env"> {
   const hidden = new Set<string>();
-  const hide = (secret: string, isObtained = false): void => {
+  const hide = (secret: string): void => {
     if (typeof secret !== "string" || secret === "" || hidden.has(secret)) return;
     hidden.add(secret);
-    process.send?.({ id, secret, isObtained } satisfies Told);
+    process.send?.({ id, secret } satisfies Told);
   };
   return {
     hide: (secret) => hide(secret),
@@ -170,6 +172,7 @@ function authTools(id: number): Omit<AuthContext, "env"> {
     readText: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
     nowMs: () => Date.now(),
     fetch: async (url, { timeoutMs, ...init }) => {
+      refusePlain(url);
       hideSecrets(hide, new Headers(init.headers), init.body);
       const response = await fetch(url, {
         ...init,
@@ -177,7 +180,7 @@ function authTools(id: number): Omit<AuthContext, "env"> {
         verbose: false,
         signal: AbortSignal.timeout(timeoutMs ?? 30_000),
       } as RequestInit);
-      hideSecrets((text) => hide(text, true), response.headers, await response.clone().text());
+      hideSecrets(hide, response.headers, await response.clone().text());
       return response;
     },
     run: async (command, env) => {
@@ -192,6 +195,20 @@ function authTools(id: number): Omit<AuthContext, "env"> {
       return { code: child.exitCode, out: out.trimEnd(), err: err.trimEnd() };
     },
   };
+}
+
+/**
+ * As the contract has it: https, but for this machine, the cluster and the metadata server of a cloud; KFK_ALLOW_HTTP
+ * says otherwise, as for kfk's own ways. A file's global `fetch` is its own.
+ */
+function refusePlain(address: string): void {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new Error(`${url?.origin ?? "the address"} is not an https address without user name`);
+  }
+  if (url.protocol === "http:" && !mayBePlain(url) && process.env["KFK_ALLOW_HTTP"] !== "1") {
+    throw new Error(`${url.origin} is asked for a login without TLS: use an https address`);
+  }
 }
 
 function describeExport(name: string, value: unknown): ExportedHook {

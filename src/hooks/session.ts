@@ -21,6 +21,7 @@ import {
   type Problem,
   type Reply,
   type Request,
+  type Synced,
   type Told,
 } from "./message.ts";
 import { buildRedactor } from "../secrets.ts";
@@ -172,17 +173,38 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     stdout: "pipe",
     stderr: "pipe",
     serialization: "advanced",
-    ipc: (reply: Reply | Told | null) => {
+    ipc: (reply: Reply | Told | Synced | null) => {
+      if (reply !== null && "synced" in reply) return showHeld(reply.synced);
       if (reply !== null && "secret" in reply) {
-        if (typeof reply.secret === "string") world.secrets?.hide(reply.secret, reply.isObtained === true);
+        if (typeof reply.secret === "string") world.secrets?.hide(reply.secret);
         return;
       }
       // a hook can send something itself; that is no answer to anything
       if (reply?.id === waitingFor) settle?.({ kind: "reply", reply });
     },
   });
-  const tell = (line: string): void => {
+  const show = (line: string): void => {
     if (!isQuiet) world.err.write(`${speaker} | ${redact(line)}\n`);
+  };
+  // what is printed and what is secret come by two ways: a line of a call that logs in waits until it is sure that
+  // whatever was told before it is here
+  let held: { readonly id: number; readonly line: string }[] = [];
+  let isLogin = false;
+  let lines = 0;
+  const showHeld = (last: number): void => {
+    const [known, rest] = [held.filter(({ id }) => id <= last), held.filter(({ id }) => id > last)];
+    held = rest;
+    for (const { line } of known) show(line);
+  };
+  const tell = (line: string): void => {
+    if (!isLogin) return show(line);
+    const id = ++lines;
+    held.push({ id, line });
+    try {
+      child.send({ id, kind: "sync" } satisfies Request);
+    } catch {
+      // it is gone, and so is the call
+    }
   };
   const streams = [readLines(child.stdout, tell), readLines(child.stderr, tell)];
   void child.exited.then(() => settle?.({ kind: "ended" }));
@@ -210,6 +232,7 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
       settle = resolve;
     });
     waitingFor = id;
+    isLogin = problem.hook === "auth";
     const unlisten = world.onSignal((signal) => settle?.({ kind: "signal", signal }));
     try {
       // it ended between two calls, so the one before has ended it
@@ -230,6 +253,7 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
       }
       if (outcome.kind === "ended") throw ended(problem, describeEnd(child));
       const { reply } = outcome;
+      showHeld(lines);
       if (!("problem" in reply)) return reply;
       const shown = { ...reply.problem, message: redact(reply.problem.message) };
       const owner = ownerOf(problem, reply.problem);
@@ -238,6 +262,9 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
       stop.abort();
       unlisten();
       settle = undefined;
+      isLogin = false;
+      if (held.length > 0) show("(what it printed last is not shown, as it may hold a login)");
+      held = [];
     }
   };
   let before: Promise<unknown> = Promise.resolve();

@@ -5,7 +5,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { runCommandLine } from "../../src/cli/app.ts";
+import { readUserConfig } from "../../src/cli/user-config.ts";
 import type { Files } from "../../src/world.ts";
 import { fakeWorld, memoryFiles } from "../fake-world.ts";
 import { type DexGate, PASSWORD, startDexGate, USER } from "../judges/dex-gate.ts";
@@ -137,5 +139,50 @@ describe("docs/ways-in", () => {
   test.each(blocks)("%s, block %d", async (_file, _index, block) => {
     const { run } = await open();
     for (const line of block.trim().split("\n")) await run(line);
+  });
+});
+
+/** A job's steps: what the action before leaves behind, then each command with its own environment. */
+test("docs/ways-in/ci.md, the job", async () => {
+  const [, job = ""] = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(FOLDER, "ci.md"), "utf8")) ?? [];
+  const { steps } = parse(job) as { steps: { uses?: string; run?: string; env?: Record<string, string> }[] };
+  const { run } = await open();
+  for (const { uses, run: line, env } of steps) {
+    if (uses?.startsWith("google-github-actions/auth@") === true)
+      await run("export GOOGLE_APPLICATION_CREDENTIALS=gha-creds-1234.json");
+    for (const [name, value] of Object.entries(env ?? {})) await run(`export ${name}=${value}`);
+    if (line !== undefined) await run(line);
+  }
+  expect(steps.map(({ run: line }) => line)).toEqual([undefined, "kfk run-once --wait"]);
+});
+
+test("docs/ways-in has no other block than commands and that job", () => {
+  const kinds = readdirSync(FOLDER).flatMap((file) =>
+    [...readFileSync(join(FOLDER, file), "utf8").matchAll(/^```(\w*)\n[\s\S]*?^```$/gm)].map(
+      ([, kind]) => `${file} ${kind}`,
+    ),
+  );
+  expect(kinds.filter((each) => !each.endsWith(" sh"))).toEqual(["ci.md yaml"]);
+});
+
+describe("docs/auth.md", () => {
+  const page = readFileSync(join(FOLDER, "../auth.md"), "utf8");
+  const all = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, kind, block = ""]) => [kind, block] as const);
+
+  test("has no commands, only settings", () => {
+    expect(all.map(([kind]) => kind)).toEqual(["yaml", "yaml", "yaml", "yaml", "yaml"]);
+  });
+
+  test.each(all)("settings of a %s block are taken: %s", async (_kind, block) => {
+    const isUsers = block.startsWith("# ~/.config/kfk/config.yaml");
+    const files = isUsers
+      ? { "/h/.config/kfk/config.yaml": block }
+      : projectFiles({
+          conf: { "base/kubeflow.yaml": KUBEFLOW.replace(block.includes("host:") ? /^host:.*\n/m : /^$/, "") + block },
+        });
+    const world = fakeWorld({ cwd: ROOT, env: { HOME: "/h" }, files });
+    if (isUsers) expect((await readUserConfig(world)).trustHosts).toEqual(["kubeflow.example.org"]);
+    else expect(await runCommandLine(world, ["compile", "-o", "-"], "1.2.3", "")).toBe(0);
+    expect(world.written.err()).not.toContain("warning");
   });
 });

@@ -216,8 +216,30 @@ export default defineHooks({ auth: async ({ origin }, { hide, redact, readText, 
   });
 });
 
+test.each(["doctor", "doctor -o json", "auth status"])(
+  "what is wrong with a project shows no secret of the environment: %s",
+  async (line) => {
+    const yaml = "host: http://127.0.0.1:1\nrun_config: {image: x, service_account: 'a${oc.env:GITHUB_TOKEN}'}\n";
+    const env = { GITHUB_TOKEN: "CANARYofletters" };
+    const { status: code, out, err } = await kfk(line.split(" "), env, { "conf/base/kubeflow.yaml": yaml });
+    expect({ code, shown: (out + err).includes("CANARY") }).toEqual({ code: 3, shown: false });
+    expect(out + err).toContain("run_config.service_account");
+  },
+);
+
+test("a hook's fetch takes no address without TLS, as its contract says", async () => {
+  const hook = `import { defineHooks } from "kfk";
+export default defineHooks({ auth: async (_server, { fetch }) => {
+  await fetch("http://id.example.org/token", { method: "POST", body: "client_secret=some-secret" });
+  return {};
+} });`;
+  const asked = await kfk(status("http://127.0.0.1:1"), {}, { "kfk.hooks.ts": hook });
+  expect(asked.status).toBe(3);
+  expect(asked.err).toContain("http://id.example.org is asked for a login without TLS: use an https address");
+});
+
 describe("5: GitHub Actions", () => {
-  const given = async (env: Record<string, string>, wrap?: (command: string) => string) => {
+  const given = async (env: Record<string, string>) => {
     const idp = serve(() => Response.json({ access_token: "canary%token-of-oidc", expires_in: 900 }));
     const host = serve(healthy);
     const all = {
@@ -226,44 +248,17 @@ describe("5: GitHub Actions", () => {
       KFK_OIDC_CLIENT_SECRET: "canary-client-secret",
       ...env,
     };
-    if (wrap === undefined) return await kfk(status(host.origin), all);
-    const project = projects.make({});
-    const command = wrap(`${KFK} ${status(host.origin).join(" ")}`);
-    const child = Bun.spawn(["/bin/sh", "-c", command], {
-      cwd: project.folder,
-      env: { PATH: "/usr/bin:/bin", HOME: scratch, ...all },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-    return { status: await child.exited, out, err };
+    return await kfk(status(host.origin), all);
   };
 
-  test("a token is masked before anything else is said of it, on stderr alone", async () => {
-    const { status: code, out, err } = await given({ GITHUB_ACTIONS: "true" });
-    expect(code).toBe(0);
-    expect(out).not.toContain("canary");
-    const lines = err.trimEnd().split("\n");
-    expect(lines[0]).toBe("::add-mask::canary%25token-of-oidc");
-    expect(lines.filter((line) => !line.startsWith("::add-mask::")).join("\n")).not.toContain("canary");
-    // what the job gave itself is not written out again, in no form
-    expect(err).not.toContain("canary-client-secret");
-    expect(err).not.toContain(btoa("team:canary-client-secret"));
-  });
-
-  test("elsewhere nothing of it is written", async () => {
-    const { out, err } = await given({});
-    expect(out + err).not.toMatch(/canary|add-mask/);
-  });
-
-  test.each([
-    ["into a file", (command: string) => `${command} 2>${scratch}/log; cat ${scratch}/log`],
-    ["where stdout goes", (command: string) => `${command} 2>&1 | cat`],
-  ])("nor where stderr goes %s, as it would stay there in clear", async (_name, wrap) => {
-    const { out, err } = await given({ GITHUB_ACTIONS: "true" }, wrap);
-    expect(out).toContain("login     oidc");
-    expect(out + err).not.toMatch(/canary|add-mask/);
+  test("what the runner would mask is not written out either, so that no copy of a log holds it", async () => {
+    for (const env of [{ GITHUB_ACTIONS: "true" }, {}] as const) {
+      const { status: code, out, err } = await given(env);
+      expect(code).toBe(0);
+      expect(out).toContain("login     oidc");
+      expect(out + err).not.toMatch(/canary|add-mask/);
+      expect(out + err).not.toContain(btoa("team:canary-client-secret"));
+    }
   });
 });
 

@@ -240,9 +240,9 @@ describe("taken", () => {
     ]);
   });
 
-  test("tls is told to have no effect", () => {
+  test("tls without a host is told to have no effect", () => {
     expect(build("tls: {ca: ca.pem}").warnings.map(({ message }) => message)).toEqual([
-      '"tls" has no effect: certificates are not taken from a project',
+      '"tls" has no effect: it is for the host of this file, which names none',
     ]);
   });
 
