@@ -5,6 +5,7 @@
 import { KfkError } from "../error.ts";
 import { callValue, NO_ARGUMENTS } from "./call.ts";
 import { dataclassOf, fieldsOf, findInClass, knownBase, unknownBase } from "./lineage.ts";
+import { executeModule } from "./execute.ts";
 import { external, moduleAttribute } from "./modules.ts";
 import { methodOf } from "./methods.ts";
 import { poisonValue } from "./poison.ts";
@@ -16,10 +17,12 @@ import {
   tuple,
   typeName,
   unknown,
+  unknownOf,
   type ClassValue,
   type Instance,
   type Obj,
   type Site,
+  type Unknown,
   type Value,
 } from "./value.ts";
 import { raise, type ModuleValue, type Vm } from "./vm.ts";
@@ -37,8 +40,15 @@ export function attributeOf(vm: Vm, value: Value, name: string, site: Site, soft
 
 /** `value.name = item`. */
 export function setAttribute(vm: Vm, value: Value, name: string, item: Value, site: Site): void {
-  if (!isObj(value) || value.kind === "unknown") return;
-  void vm;
+  if (!isObj(value)) return;
+  if (value.kind === "unknown") {
+    if (/"(?:sys\.modules|importlib\.|gc\.|inspect\.|builtins"|kedro\b)/.test(value.reason))
+      throw new KfkError("PY_UNKNOWN", `assigning "${name}" of a module that is looked up is not followed`, {
+        at: placeOfSite(site),
+        hint: "import the module by name, or use --from python",
+      });
+    return;
+  }
   switch (value.kind) {
     case "instance":
       if (findInClass(value.cls, "__setattr__") !== undefined) {
@@ -49,17 +59,18 @@ export function setAttribute(vm: Vm, value: Value, name: string, item: Value, si
       return;
     case "class":
       if (value.isEnum) throw raise("AttributeError", `cannot reassign member '${name}'`, site);
+      if (/^__(?:bases|mro|class|dict)__$/.test(name)) throw changesNature(name, `the class "${value.name}"`, site);
       value.attributes.set(name, item);
       return;
     case "function":
     case "partial":
+      if (/^__(?:code|defaults|kwdefaults|class|dict)__$/.test(name)) throw changesNature(name, "a function", site);
       if (name === "__name__" && typeof item === "string") value.name = item;
       else if (name === "__module__" && typeof item === "string" && value.kind === "function") value.moduleName = item;
       else value.attributes.set(name, item);
       return;
     case "module":
-      value.frame.names.set(name, unknown(`it is assigned from another module`, site));
-      value.indexed.set(name, unknown(`it is assigned from another module`, site));
+      changeAttribute(vm, value, name, unknown("it is assigned from another module", site));
       return;
     case "custom":
       if (value.setAttribute?.(name, item, site)) return;
@@ -67,21 +78,41 @@ export function setAttribute(vm: Vm, value: Value, name: string, item: Value, si
         at: placeOfSite(site),
         hint: "give it when the value is made, or use --from python",
       });
+    case "builtin":
+      throw changesNature(name, value.name, site);
     case "tuple":
       throw raise("AttributeError", `can't set attribute '${name}'`, site);
     case "library":
-      if (!/^kedro(?:\.|$)/.test(value.name)) return;
-      throw new KfkError(
-        "PY_UNKNOWN",
-        `assigning "${name}" of ${value.name} changes what Kedro does, which is not followed`,
-        {
-          at: placeOfSite(site),
-          hint: "use --from python",
-        },
-      );
+      if (
+        !/^kedro(?:\.|$)/.test(value.name) &&
+        (isUnknownValue(value.attributes.get(name)) || !value.attributes.has(name))
+      )
+        return;
+      throw changesNature(name, value.name, site);
     default:
       poisonValue(value, unknown(`an attribute was assigned`, site));
   }
+}
+
+/** An attribute that is deleted, or changed in a way that is not followed. */
+export function changeAttribute(vm: Vm, value: Value, name: string, doubt: Unknown): void {
+  if (!isObj(value)) return;
+  if (value.kind === "module") {
+    if (value.state === "loaded") executeModule(vm, value);
+    value.frame.names.set(name, doubt);
+    value.indexed.set(name, doubt);
+  } else if (value.kind === "class") value.poison ??= doubt;
+  else if (value.kind === "function" || value.kind === "partial") value.attributes.set(name, doubt);
+  else if (value.kind === "library" || value.kind === "custom")
+    throw new KfkError(
+      "PY_UNKNOWN",
+      `changing "${name}" of ${value.kind === "library" ? value.name : `a ${value.type}`} is not followed`,
+      {
+        at: placeOfSite(doubt.site),
+        hint: "use --from python",
+      },
+    );
+  else poisonValue(value, doubt);
 }
 
 /** What `object.__setattr__` does with an instance, after the checks of dataclasses, properties and slots. */
@@ -120,6 +151,15 @@ export function boundTo(vm: Vm, self: Value, cls: ClassValue, name: string, foun
 }
 
 // --- internal ---
+
+function changesNature(name: string, what: string, site: Site): KfkError {
+  return new KfkError("PY_UNKNOWN", `assigning "${name}" of ${what} changes what it does, which is not followed`, {
+    at: placeOfSite(site),
+    hint: "use --from python",
+  });
+}
+
+const isUnknownValue = (value: Value | undefined): boolean => value !== undefined && unknownOf(value) !== undefined;
 
 function find(vm: Vm, value: Value, name: string, site: Site): Value | undefined {
   if (name === "__class__") return unknown("__class__ is not followed", site);

@@ -3,7 +3,7 @@
  * Long, because it is a table: a row for each builtin.
  */
 import { KfkError } from "../error.ts";
-import { attributeOf, setAttribute } from "./attributes.ts";
+import { attributeOf, changeAttribute, setAttribute } from "./attributes.ts";
 import { callValue } from "./call.ts";
 import { pathOf } from "./conf.ts";
 import { openFile } from "./library.ts";
@@ -436,6 +436,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     const value = first(args);
     if (isObj(value) && (value.kind === "instance" || value.kind === "class"))
       value.poison ??= unknown("vars() is not followed", site);
+    if (args.positional.length === 0 || (isObj(value) && value.kind === "module")) throw rewrites("vars", site);
     return unknown("vars() is not followed", site);
   });
   add("id", (_args, site) => unknown("id() differs between runs", site));
@@ -460,8 +461,9 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   for (const name of UNFOLLOWED) {
     add(name, (args, site) => {
       vm().unknownCalls++;
+      const [value = null, attribute = null] = args.positional;
+      if (name === "delattr") changeAttribute(vm(), value, String(attribute), unknown("an attribute is deleted", site));
       if (name === "exec" || name === "eval" || name === "globals") throw rewrites(name, site);
-      void args;
       return unknown(`"${name}()" is not followed`, site);
     });
   }

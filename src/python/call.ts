@@ -14,6 +14,7 @@ import {
   derive,
   dictFrom,
   hashOf,
+  placeOfSite,
   isObj,
   tuple,
   typeName,
@@ -88,6 +89,13 @@ export function makeFunction(
     const parameter = args.kwonlyargs[index];
     if (value && parameter) keywordDefaults.set(parameter.arg, evaluate(vm, frame, value));
   }
+  if (node.nodeType !== "Lambda")
+    doubtAnnotations(vm, frame, [
+      ...[...args.posonlyargs, ...args.args, ...args.kwonlyargs, args.vararg, args.kwarg].map(
+        (item) => item?.annotation,
+      ),
+      node.returns,
+    ]);
   const body: FunctionBody = {
     args,
     statements: node.body,
@@ -110,9 +118,28 @@ export function makeFunction(
   return func;
 }
 
+/** Calls in annotations: Python makes them, later or never, as its version and `from __future__` have it. */
+export function doubtAnnotations(vm: Vm, frame: Frame, annotations: readonly (ExprNode | null | undefined)[]): void {
+  for (const annotation of annotations) {
+    if (!annotation || annotation.nodeType === "Name" || annotation.nodeType === "Constant") continue;
+    if (!hasCall(annotation)) continue;
+    poisonNames(
+      vm,
+      frame,
+      [annotation],
+      unknown("an annotation calls something", { source: frame.module.source, node: annotation }),
+    );
+  }
+}
+
 /** What a call of something unknown gives; its mutable arguments may have been changed. */
 export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Site): Value {
   vm.unknownCalls++;
+  if (func.external?.startsWith("unittest.mock") === true)
+    throw new KfkError("PY_UNKNOWN", `"${func.external}" may replace anything of the project, which is not followed`, {
+      at: placeOfSite(site),
+      hint: "use --from python",
+    });
   const result =
     func.external === undefined
       ? derive(func, site)
@@ -283,6 +310,12 @@ function bindArguments(func: FunctionValue, body: FunctionBody, call: CallArgume
   if (args.kwarg) frame.names.set(args.kwarg.arg, dictFrom(rest));
   else if (rest.size > 0)
     throw raise("TypeError", `${func.name}() got an unexpected keyword argument '${[...rest.keys()][0]}'`, site);
+}
+
+function hasCall(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasCall);
+  if (typeof value !== "object" || value === null || !("nodeType" in value)) return false;
+  return value.nodeType === "Call" || value.nodeType === "NamedExpr" || Object.values(value).some(hasCall);
 }
 
 function hasYield(value: unknown): boolean {

@@ -60,6 +60,14 @@ export function makeClass(
     if (typeof value === "object" && value !== null && "lazy" in value) continue;
     cls.attributes.set(mangled(name, cls), value);
   }
+  for (const value of cls.attributes.values()) {
+    const namer = isObj(value) && value.kind === "instance" ? findInClass(value.cls, "__set_name__") : undefined;
+    if (namer === undefined) continue;
+    const doubt = unknown(`"${node.name}" has an attribute with a __set_name__, which is not followed`, site);
+    cls.poison ??= doubt;
+    giveAway(vm, value, doubt);
+    giveAway(vm, namer, doubt);
+  }
   const known = knownBase(cls);
   const replaced = known && [...cls.attributes.keys()].find((name) => known.isOwn?.(name));
   if (replaced !== undefined) cls.poison = unknown(`"${node.name}" has its own ${replaced}`, site);

@@ -27,15 +27,24 @@ export interface Importer {
   readonly source: { readonly text: string };
 }
 
+/** Whether a module computes its names, or a function of it binds one (`"*"`: any) anew, so that the time of reading it matters. */
+export function isRebound(text: string, name: string): boolean {
+  if (/^def\s+__getattr__\b/m.test(text)) return true;
+  if (!text.includes("global")) return false;
+  if (/\bglobals\s*\(/.test(text)) return true;
+  const bound = [...text.matchAll(/^[^#\n"']*\bglobal\s+([^\n;#]+)/gm)].map((found) => found[1] ?? "");
+  return bound.some((names) => name === "*" || mentions(names, name));
+}
+
 /** True when a module must be executed where it is imported. */
 export function hasEffects(module: Importer, around: Surroundings): boolean {
   const { text } = module.source;
-  const known: Known = { foreign: new Map(), active: new Set(), kedro: new Set() };
+  const known: Known = { active: new Set(), libraries: new Set() };
   const home: Home = { name: module.name, isPackage: module.isPackage, around };
   for (const statement of module.index.statements) {
     if (statement.kind === "docstring" || statement.kind === "typing") continue;
     if (statement.kind === "import" || statement.kind === "from") {
-      learnImport(home, statement, known);
+      if (learnImport(home, statement, known)) return true;
       continue;
     }
     const whole = text.slice(statement.start, statement.end);
@@ -49,12 +58,10 @@ export function hasEffects(module: Importer, around: Surroundings): boolean {
 // --- internal ---
 
 interface Known {
-  /** Names imported from the project → where they come from. */
-  readonly foreign: Map<string, { readonly module: string; readonly name: string | undefined }>;
-  /** Names whose use may change or read what others change. */
+  /** Names that come from the project's other modules, or whose use may reach them. */
   readonly active: Set<string>;
-  /** Names under which Kedro was imported. */
-  readonly kedro: Set<string>;
+  /** Names under which libraries, and what is theirs, were imported. */
+  readonly libraries: Set<string>;
 }
 
 interface Home {
@@ -65,32 +72,32 @@ interface Home {
 
 /** Ways past the names in a text: the environment, modules by name, code in text. */
 const BY_OTHER_WAYS =
-  /environ\s*\[|environ\.(?:setdefault|update|pop|clear)|\b(?:putenv|load_dotenv|setattr|delattr|import_module|__import__|__dict__|__setitem__|globals|exec|eval)\b|\bsys\.modules\b/;
+  /environ\s*\[|environ\.(?:setdefault|update|pop|clear)|\b(?:putenv|load_dotenv|setattr|delattr|import_module|__import__|__dict__|__setitem__|globals|vars|patch|mock|exec|eval)\b|\bsys\.modules\b|(?<![\w.])modules\s*\[/;
 
-function learnImport(home: Home, statement: TopStatement, known: Known): void {
+/** Notes what an import binds; true when it takes a name that its module may bind anew later. */
+function learnImport(home: Home, statement: TopStatement, known: Known): boolean {
   if (statement.kind === "import") {
     for (const { module, as } of statement.names) {
       const name = as ?? module.split(".", 1)[0] ?? module;
-      if (home.around.isOfProject(module)) learn(home, known, name, as === undefined ? name : module, undefined);
-      else if (/^kedro(?:\.|$)/.test(module)) known.kedro.add(name);
+      if (home.around.isOfProject(module)) known.active.add(name);
+      else known.libraries.add(name);
     }
   }
-  if (statement.kind !== "from") return;
+  if (statement.kind !== "from") return false;
   const path = pathOf(home, statement.level, statement.module);
   if (path === undefined || !home.around.isOfProject(path)) {
-    if (path !== undefined && /^kedro(?:\.|$)/.test(path))
-      for (const { name, as } of statement.names) known.kedro.add(as ?? name);
-    return;
+    for (const { name, as } of statement.names)
+      (path === "os" && name === "environ" ? known.active : known.libraries).add(as ?? name);
+    return false;
   }
+  const target = home.around.index(path);
   for (const { name, as } of statement.names) {
-    if (name !== "*") learn(home, known, as ?? name, path, name);
-    else for (const item of home.around.index(path)?.index.bindings.keys() ?? []) learn(home, known, item, path, item);
+    if (target && isRebound(target.text, name)) return true;
+    if (name !== "*") known.active.add(as ?? name);
+    else if (!target || target.index.stars.length > 0 || target.index.otherText !== "") return true;
+    else for (const item of target.index.bindings.keys()) known.active.add(item);
   }
-}
-
-function learn(home: Home, known: Known, as: string, module: string, name: string | undefined): void {
-  known.foreign.set(as, { module, name });
-  if (mayChange(home.around, module, name)) known.active.add(as);
+  return false;
 }
 
 function pathOf(home: Home, level: number, module: string): string | undefined {
@@ -124,18 +131,24 @@ function effectText(whole: string, statement: TopStatement): string {
     case "assign":
       return isConstant(whole) ? "" : whole;
     case "other":
-      return /^if\s+__name__\s*==/.test(whole) || /^(?:pass|\.\.\.)\s*$/.test(whole) ? "" : whole;
+      return isScriptPart(whole) || /^(?:pass|\.\.\.)\s*$/.test(whole) ? "" : whole;
     default:
       return whole;
   }
 }
 
-/** Decorators, and defaults that are more than a constant or a name. */
+/** What runs only when the file is started as a program. */
+function isScriptPart(whole: string): boolean {
+  return /^if\s+\(?__name__\s*==\s*(["'])__main__\1\)?\s*:/.test(whole) && !/^(?:else|elif)\b/m.test(whole);
+}
+
+/** Decorators, and a head whose defaults are more than constants, or whose annotations call something. */
 function signatureText(whole: string): string {
   const def = whole.search(/^(?:async\s+)?def\b/m);
   const decorators = whole.slice(0, Math.max(def, 0));
-  const head = whole.slice(Math.max(def, 0), headEnd(whole));
-  return decorators + (/=\s*[^,)]*[([{]/.test(head) ? head : "");
+  const head = withoutText(whole.slice(Math.max(def, 0), headEnd(whole)));
+  const calls = /[\w\])]\s*\(/.test(head.slice(head.indexOf("(") + 1));
+  return decorators + (calls || /=\s*(?!(?:None|True|False)\b)[^\W\d]/u.test(head) ? head : "");
 }
 
 /** Offset behind the colon that ends the head of a `def` or `class`. */
@@ -169,12 +182,12 @@ function dedent(body: string): string {
 }
 
 const CONSTANT =
-  /^[^=]*=\s*(?:[rbfu]{0,2}(?:"[^"\\\n]*"|'[^'\\\n]*')|[-+]?[\d._]+|True|False|None|\[\s*\]|\{\s*\})\s*(?:#[^\n]*)?\n?$/i;
+  /^[\p{L}\p{N}_\s]*=\s*(?:[rbu]{0,2}(?:"[^"\\\n]*"|'[^'\\\n]*')|[-+]?[\d._]+|True|False|None|\[\s*\]|\{\s*\})\s*(?:#[^\n]*)?\n?$/iu;
 
 /** `NAME = constant`, also lists and mappings of constants. */
 function isConstant(whole: string): boolean {
   if (CONSTANT.test(whole)) return true;
-  const bare = withoutText(whole).replace(/^[^=]*=/, "");
+  const bare = withoutText(whole).replace(/^[\p{L}\p{N}_\s]*=/u, "");
   return !/[;]/.test(bare) && !/[\p{L}_][\p{L}\p{N}_]*/u.test(bare.replace(/\b(?:True|False|None)\b|\b\d[\w.]*/g, ""));
 }
 
@@ -195,18 +208,8 @@ function acts(home: Home, statement: TopStatement, acting: string, known: Known)
   const bare = withoutText(acting);
   const isPlainAlias = statement.kind === "assign" && /^[^=]*=\s*[\p{L}_][\p{L}\p{N}_]*\s*$/u.test(bare);
   if (!isPlainAlias) for (const name of known.active) if (mentions(bare, name)) return true;
-  if (
-    statement.kind === "class" &&
-    [...known.foreign].some(
-      ([name, origin]) => mentions(bare, name) && shapesSubclasses(home.around, origin.module, origin.name),
-    )
-  )
-    return true;
   if (statement.kind !== "other") return false;
-  const assigns = /(?:^|[^=!<>])=(?!=)|\bdel\b/.test(bare);
-  if (!assigns) return false;
-  for (const name of known.foreign.keys()) if (mentions(bare, name)) return true;
-  for (const name of known.kedro)
+  for (const name of known.libraries)
     if (new RegExp(`(?<![\\w.])${escapeForRegExp(name)}(?:\\.\\w+)+\\s*=(?!=)`).test(bare)) return true;
   return false;
 }
@@ -216,43 +219,10 @@ function isActive(whole: string, statement: TopStatement, known: Known): boolean
   if (statement.kind === "def" || statement.kind === "class") {
     if (BY_OTHER_WAYS.test(whole)) return true;
   } else if (statement.kind !== "assign") return false;
+  else if (/\benviron\b/.test(whole)) return true;
   const bare = withoutText(whole);
   for (const name of known.active) if (mentions(bare, name)) return true;
   return false;
-}
-
-/** Whether using `name` of a module (undefined: the module itself) may change a state or read one that changes. */
-function mayChange(around: Surroundings, path: string, name: string | undefined): boolean {
-  if (name === undefined) return true;
-  const module = around.index(path);
-  if (!module) return true;
-  const [statement, second] = module.index.bindings.get(name) ?? [];
-  if (!statement || second) return true;
-  const whole = module.text.slice(statement.start, statement.end);
-  if (statement.kind === "assign") return !CONSTANT.test(whole) || /=\s*[[{]/.test(whole);
-  if (statement.kind !== "def" && (statement.kind !== "class" || statement.hasBases)) return true;
-  if (/\b(?:global|environ|setattr|nonlocal)\b/.test(whole) || BY_OTHER_WAYS.test(whole)) return true;
-  for (const [, from = ""] of whole.matchAll(/^\s*(?:from|import)\s+([\w.]+)/gm))
-    if (from.startsWith(".") || around.isOfProject(from)) return true;
-  for (const other of module.index.statements) {
-    if (other === statement || other.kind === "docstring" || other.kind === "typing") continue;
-    if (other.kind === "import" && other.names.every((item) => !around.isOfProject(item.module))) continue;
-    if (other.kind === "from" && other.level === 0 && !around.isOfProject(other.module)) continue;
-    for (const bound of namesOf(other)) {
-      if (mentions(whole, bound) && !/^(?:log|logger|LOG|LOGGER|_logger)$/.test(bound)) return true;
-    }
-  }
-  return module.index.otherText !== "" && /\b(?:for|while|if|\.append|\.update)\b/.test(module.index.otherText);
-}
-
-/** Whether a class, or one above it, may act when it is extended. */
-function shapesSubclasses(around: Surroundings, path: string, name: string | undefined): boolean {
-  const module = name === undefined ? undefined : around.index(path);
-  if (!module || name === undefined) return true;
-  const [statement] = module.index.bindings.get(name) ?? [];
-  if (statement?.kind !== "class") return true;
-  const whole = module.text.slice(statement.start, statement.end);
-  return statement.hasBases || /__init_subclass__|__set_name__|metaclass/.test(whole);
 }
 
 function mentions(text: string, name: string): boolean {

@@ -8,6 +8,7 @@ import { callUnknown, callValue, makeFunction } from "./call.ts";
 import { ownText } from "./builtins.ts";
 import { runInit } from "./classes.ts";
 import { formatSpec, reprOf } from "./format.ts";
+import { isUnboundLocal } from "./locals.ts";
 import { findInClass, knownBase, mangled, unknownBase } from "./lineage.ts";
 import { moduleAttribute, resolveLazy } from "./modules.ts";
 import { binary, compare, getItem, iterate, slice, truth, unary } from "./operators.ts";
@@ -155,6 +156,15 @@ export function evaluate(vm: Vm, frame: Frame, node: ExprNode): Value {
 
 /** A name's value: locals, enclosing functions, module, builtins. Raises NameError. */
 export function lookUpName(vm: Vm, frame: Frame, name: string, site: Site): Value {
+  for (let at: Frame | undefined = frame; at && !at.isModule && !at.names.has(name); at = at.parent) {
+    if (at.globals?.has(name) || at.nonlocals?.has(name)) break;
+    if (isUnboundLocal(at, name))
+      throw raise(
+        "UnboundLocalError",
+        `cannot access local variable '${name}' where it is not associated with a value`,
+        site,
+      );
+  }
   const bound = findName(vm, frame, name);
   if (bound !== undefined) return bound;
   const builtin = vm.builtins.get(name);

@@ -4,11 +4,12 @@
  * change becomes unknown (`poison.ts`).
  * Long, because each kind of statement is one case of one switch.
  */
-import { attributeOf, setAttribute } from "./attributes.ts";
-import { callValue, makeFunction } from "./call.ts";
+import { attributeOf, changeAttribute, setAttribute } from "./attributes.ts";
+import { callValue, doubtAnnotations, makeFunction } from "./call.ts";
 import { mangled } from "./lineage.ts";
 import { leaving, type Manager } from "./managers.ts";
 import { makeClass } from "./classes.ts";
+import { isRebound } from "./effects.ts";
 import { evaluate, findName } from "./evaluate.ts";
 import { textOf } from "./format.ts";
 import {
@@ -120,6 +121,7 @@ function execute(vm: Vm, frame: Frame, node: StmtNode, rest: readonly StmtNode[]
       return undefined;
     }
     case "AnnAssign":
+      if (frame.isModule || frame.isClass) doubtAnnotations(vm, frame, [node.annotation]);
       if (node.value) assign(vm, frame, node.target, evaluate(vm, frame, node.value));
       return undefined;
     case "AugAssign":
@@ -174,10 +176,13 @@ function execute(vm: Vm, frame: Frame, node: StmtNode, rest: readonly StmtNode[]
     }
     case "Delete":
       for (const target of node.targets) {
-        if (target.nodeType === "Name") frame.names.delete(target.id);
+        if (target.nodeType === "Name")
+          (frame.globals?.has(target.id) ? frame.module.frame : frame).names.delete(target.id);
         else if (target.nodeType === "Subscript")
           deleteItem(evaluate(vm, frame, target.value), evaluate(vm, frame, target.slice), site);
-        else poisonNames(vm, frame, [target], unknown("an attribute is deleted", site));
+        else if (target.nodeType === "Attribute")
+          changeAttribute(vm, evaluate(vm, frame, target.value), target.attr, unknown("an attribute is deleted", site));
+        else poisonNames(vm, frame, [target], unknown("a pattern is deleted", site));
       }
       return undefined;
     case "Global":
@@ -327,7 +332,12 @@ function executeImport(
   const target = importModule(vm, path, site);
   for (const { name, asname } of node.names) {
     if (name !== "*") {
-      if (isObj(target) && target.kind === "module" && frame.isModule) {
+      const isLater =
+        isObj(target) &&
+        target.kind === "module" &&
+        target.state !== "executed" &&
+        !isRebound(target.source.text, name);
+      if (isLater && frame.isModule) {
         loadNamed(vm, frame.module, target, name, site);
         frame.names.set(asname ?? name, { lazy: true, module: target, name, site });
       } else bind(frame, asname ?? name, attributeOfImport(vm, target, path, name, site));
@@ -673,6 +683,7 @@ function handle(
 }
 
 const EXCEPTION_PARENTS: ReadonlyMap<string, string> = new Map([
+  ["UnboundLocalError", "NameError"],
   ["ModuleNotFoundError", "ImportError"],
   ["KeyError", "LookupError"],
   ["IndexError", "LookupError"],
@@ -765,7 +776,9 @@ function executeMatch(
 ): Ending | undefined {
   const subject = evaluate(vm, frame, node.subject);
   for (const branch of node.cases) {
-    let is: boolean | Unknown = matches(vm, frame, branch.pattern, subject, site);
+    const captured = new Map<string, Value>();
+    let is: boolean | Unknown = matches(vm, frame, branch.pattern, subject, site, captured);
+    if (is === true) for (const [name, value] of captured) bind(frame, name, value);
     if (is === true && branch.guard) is = truth(evaluate(vm, frame, branch.guard), site);
     if (is === true) return executeBlock(vm, frame, branch.body);
     if (is !== false)
@@ -780,20 +793,28 @@ function executeMatch(
   return undefined;
 }
 
-function matches(vm: Vm, frame: Frame, pattern: PatternNode, subject: Value, site: Site): boolean | Unknown {
+/** Whether a pattern fits; names it captures are bound when the whole of it does. */
+function matches(
+  vm: Vm,
+  frame: Frame,
+  pattern: PatternNode,
+  subject: Value,
+  site: Site,
+  captured: Map<string, Value>,
+): boolean | Unknown {
   switch (pattern.nodeType) {
     case "MatchValue":
       return equal(subject, evaluate(vm, frame, pattern.value), site);
     case "MatchSingleton":
       return isUnknown(subject) ?? subject === (pattern.value as Value);
     case "MatchAs": {
-      const is = pattern.pattern ? matches(vm, frame, pattern.pattern, subject, site) : true;
-      if (is === true && pattern.name !== undefined && pattern.name !== null) bind(frame, pattern.name, subject);
+      const is = pattern.pattern ? matches(vm, frame, pattern.pattern, subject, site, captured) : true;
+      if (is === true && pattern.name !== undefined && pattern.name !== null) captured.set(pattern.name, subject);
       return is;
     }
     case "MatchOr":
       for (const item of pattern.patterns) {
-        const is = matches(vm, frame, item, subject, site);
+        const is = matches(vm, frame, item, subject, site, captured);
         if (is !== false) return is;
       }
       return false;
@@ -805,7 +826,7 @@ function matches(vm: Vm, frame: Frame, pattern: PatternNode, subject: Value, sit
         return unknown("this pattern is not followed", site);
       if (pattern.patterns.length !== subject.items.length) return false;
       for (const [index, item] of pattern.patterns.entries()) {
-        const is = matches(vm, frame, item, subject.items[index] ?? null, site);
+        const is = matches(vm, frame, item, subject.items[index] ?? null, site, captured);
         if (is !== true) return is;
       }
       return true;

@@ -103,7 +103,8 @@ export function indexModule(text: string): ModuleIndex {
       break;
     }
     if (text.charAt(start) === " " || text.charAt(start) === "\t") exact = false;
-    const content = readStatement(text, start, head, end);
+    let content = readStatement(text, start, head, end);
+    if (content.kind === "typing" && !isTypings(text.slice(start, end), bindings)) content = { kind: "other" };
     const statement = { ...content, start, end, line: lineAt(start) } as TopStatement;
     if (content.kind === "other" && /^[^\n]*;/.test(text.slice(start, end)))
       exact = exact && !hasSemicolon(text, start, end);
@@ -365,6 +366,21 @@ function readStatement(text: string, start: number, head: number, end: number): 
     if (parts?.length === 1 && !hasSemicolon(text, start, end)) return { kind: "assign", name: assign[1] ?? "" };
   }
   return { kind: "other" };
+}
+
+/** Whether the flag that guards a block is the one of `typing`, which is false at run time. */
+function isTypings(guard: string, bindings: ReadonlyMap<string, readonly TopStatement[]>): boolean {
+  const name = /^if\s+(typing|t|TYPE_CHECKING)\b/.exec(guard)?.[1] ?? "";
+  const [bound, second] = bindings.get(name) ?? [];
+  if (!bound || second) return false;
+  if (bound.kind === "import")
+    return bound.names.some((item) => item.module === "typing" && (item.as ?? item.module) === name);
+  return (
+    bound.kind === "from" &&
+    bound.level === 0 &&
+    /^typing(?:_extensions)?$/.test(bound.module) &&
+    bound.names.some((item) => item.name === "TYPE_CHECKING" && (item.as ?? item.name) === name)
+  );
 }
 
 function withoutComments(text: string): string {

@@ -11,6 +11,7 @@ import { hasEffects } from "./effects.ts";
 import { executeModule } from "./execute.ts";
 import { indexModule, type FromImport, type ModuleIndex, type TopStatement } from "./index.ts";
 import { normalizeSource } from "./parse.ts";
+import { giveAway } from "./poison.ts";
 import { PyRaise, unknown, type FunctionValue, type Site, type Value } from "./value.ts";
 import { raise, type LazyName, type ModuleValue, type Vm } from "./vm.ts";
 
@@ -113,7 +114,11 @@ export function moduleAttribute(vm: Vm, module: ModuleValue, name: string, site:
   const submodule = loadModule(vm, path, site);
   if (submodule) return submodule;
   const getter = name === "__getattr__" ? undefined : lookUpIf(vm, module, "__getattr__", site);
-  if (getter !== undefined) return unknown(`the module ${module.name} computes its attributes`, site);
+  if (getter !== undefined) {
+    const doubt = unknown(`the module ${module.name} computes its attributes`, site);
+    giveAway(vm, getter, doubt);
+    return doubt;
+  }
   return undefined;
 }
 

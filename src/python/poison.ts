@@ -284,7 +284,13 @@ function findMethod(cls: ClassValue, name: string): FunctionValue | undefined {
 }
 
 function visitFunction(vm: Vm, func: FunctionValue, doubt: Unknown, seen: Set<unknown>): void {
-  if (seen.has(func) || !func.body) return;
+  if (seen.has(func)) return;
+  try {
+    ensureBody(vm, func);
+  } catch {
+    return; // its module stops with an exception, so that nothing of it is called
+  }
+  if (!func.body) return;
   seen.add(func);
   const frame: Frame = {
     names: new Map(),
