@@ -251,3 +251,22 @@ describe("the user of kubeconfig", () => {
     rmSync(pids);
   });
 });
+
+test("docs/ways-in/kubeconfig.md: every command does what the page says", async () => {
+  const { api } = setUp();
+  const page = readFileSync(join(import.meta.dir, "../../docs/ways-in/kubeconfig.md"), "utf8");
+  const lines = [...page.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => block.trim().split("\n"));
+  const env = { KUBECONFIG: kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`)) };
+  const ended: (string | number | null)[][] = [];
+  for (const line of lines) {
+    if (line.startsWith("kubectl ")) continue;
+    const [variable, ...rest] = line.split(" ");
+    const isSet = variable?.includes("=") === true;
+    const own = isSet ? { [variable.split("=")[0] as string]: variable.split("=")[1] as string } : {};
+    const ran = await kfk(isSet ? rest.slice(1) : rest, { ...env, ...own });
+    ended.push([line, ran.status, ran.status === 0 ? "" : ran.err]);
+    expect(ran.out + ran.err).not.toContain("canary");
+  }
+  expect(ended).toEqual(ended.map(([line]) => [line as string, 0, ""]));
+  expect(ended).toHaveLength(4);
+}, 60_000);

@@ -62,6 +62,10 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
           const data = { port: Number(url.searchParams.get("ports")) };
           return own.upgrade(request, { data }) ? undefined : status(400, "Upgrade request required");
         }
+        case "/api/v1/namespaces/team-a/serviceaccounts/default-editor/token":
+          return Response.json({
+            status: { token: "canary-of-the-account", expirationTimestamp: new Date(Date.now() + 3_600_000).toJSON() },
+          });
         default:
           return status(404, `${url.pathname.split("/").at(-2)} "${url.pathname.split("/").at(-1)}" not found`);
       }
