@@ -3,7 +3,7 @@
  * For the verbs that explain; nothing is created. Errors become part of the answer.
  */
 import type { ChainState } from "../cluster/auth.ts";
-import { isMissing } from "../cluster/answer.ts";
+import { isNowhere } from "../cluster/answer.ts";
 import type { Gate } from "../cluster/gate.ts";
 import { failedRequest, request, type Result } from "../cluster/request.ts";
 import { connect, type Server } from "../cluster/server.ts";
@@ -86,7 +86,7 @@ async function askWho(server: Server): Promise<Result> {
   const page = { page_size: "1" };
   const newer = { ...page, ...(namespace === null ? {} : { namespace }) };
   const result = await request(server, { ...ask, path: "/apis/v2beta1/experiments", query: newer });
-  if (!isMissing(result.answer)) return result;
+  if (!isNowhere(result.answer)) return result;
   const older =
     namespace === null
       ? page

@@ -6,7 +6,7 @@
  * that comes late is worth less than one with a hole. Never throws for what the server did.
  * Reasons are told by Argo's messages (4.0.8, recordings `wait.v1.*`) and Kubernetes' words inside them.
  */
-import { fetchLog, lastLines } from "./logs.ts";
+import { EMPTY_LOG, fetchLog, lastLines } from "./logs.ts";
 import { listRuns, type RunInfo } from "./runs.ts";
 import type { Server } from "./server.ts";
 import type { RunEnd } from "./wait.ts";
@@ -125,13 +125,14 @@ async function explainStep(server: Server, end: RunEnd, pod: PodNode): Promise<F
     createdAt: end.run?.createdAt ?? "",
   };
   const log = await fetchLog(server, wanted, { signal: server.signal });
+  const lines = log.kind === "text" ? lastLines(log.text, LOG_LINES) : [];
   return {
     step: pod.step,
     nodes: pod.nodes,
     ...readReason(pod.message, pod.exitCode),
     exitCode: pod.exitCode,
-    log: log.kind === "text" ? lastLines(log.text, LOG_LINES) : [],
-    logMissing: log.kind === "text" ? null : log.reason,
+    log: lines,
+    logMissing: log.kind === "none" ? log.reason : lines.length === 0 ? EMPTY_LOG : null,
   };
 }
 

@@ -8,7 +8,7 @@
  * container. A server that does not answer is waited for, as in `wait.ts`.
  */
 import { isKfkError, KfkError, suggest } from "../error.ts";
-import { fetchLog, lastLines, type Route } from "./logs.ts";
+import { EMPTY_LOG, fetchLog, lastLines, type Route } from "./logs.ts";
 import { fetchRun, type RunInfo } from "./runs.ts";
 import type { Server } from "./server.ts";
 import { verdictOf } from "./verdict.ts";
@@ -52,11 +52,12 @@ export async function followLogs(server: Server, id: string, options: FollowOpti
       troubleMs = undefined;
       last = run;
       const hasEnded = verdictOf(run) !== undefined || !options.isFollowing;
-      const unread = await reader.read(run, hasEnded);
+      const { unread, pods } = await reader.read(run, hasEnded);
       if (options.signal?.aborted) return;
       // what could not be read at the very end would be lost
       if (hasEnded && (unread.length === 0 || !options.isFollowing || --leftReads <= 0)) {
-        for (const { step, reason } of unread) options.onTrouble(`the log of ${step} cannot be read: ${reason}`);
+        for (const { step, reason } of unread) options.onTrouble(`no log of ${step}: ${reason}`);
+        if (pods === 0) options.onTrouble(nothingToShow(options));
         return;
       }
     }
@@ -91,6 +92,12 @@ interface Unread {
   readonly reason: string;
 }
 
+/** One look at all steps that are wanted. */
+interface Read {
+  readonly unread: readonly Unread[];
+  readonly pods: number;
+}
+
 /** The run, or while following the error that stands in its place for now. */
 async function readRun(
   server: Server,
@@ -112,7 +119,7 @@ function newReader(
   server: Server,
   id: string,
   options: FollowOptions,
-): { readonly read: (run: RunInfo, isFinal: boolean) => Promise<readonly Unread[]> } {
+): { readonly read: (run: RunInfo, isFinal: boolean) => Promise<Read> } {
   const shown = new Map<string, readonly string[]>();
   const open = new Map<string, PodNode>();
   let route: Route | undefined;
@@ -130,7 +137,7 @@ function newReader(
     // an answer that is behind takes nothing back
     if (before === undefined || fresh.length > 0) shown.set(pod.nodeId, now);
     if (fresh.length > 0) options.onLines(pod.step, fresh);
-    return undefined;
+    return isOver && now.length === 0 && !before?.length ? { step: pod.step, reason: EMPTY_LOG } : undefined;
   };
   return {
     read: async (run, isFinal) => {
@@ -147,7 +154,7 @@ function newReader(
         if (isOver) open.delete(pod.nodeId);
         else open.set(pod.nodeId, pod);
       }
-      return unread;
+      return { unread, pods: pods.length };
     },
   };
 }
@@ -169,6 +176,11 @@ function choose(server: Server, run: RunInfo, options: FollowOptions, isFinal: b
     const endedMs = run.workflow?.steps.find((step) => step.id === pod.step)?.endedMs ?? null;
     return endedMs === null || endedMs >= server.world.clock.nowMs() - options.sinceMs;
   });
+}
+
+function nothingToShow(options: FollowOptions): string {
+  if (options.isFailedOnly) return "no step has failed";
+  return options.sinceMs === null ? "no step has begun" : "no step ran within this time";
 }
 
 function isNamed(pod: PodNode, node: string): boolean {

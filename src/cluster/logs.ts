@@ -54,8 +54,11 @@ export async function fetchLog(server: Server, wanted: LogRequest, options: LogO
       if (options.signal?.aborted) break;
     }
   }
-  return empty ?? { kind: "none", reason: reasons[0] ?? "there is no pod" };
+  return empty ?? { kind: "none", reason: shorten(reasons[0] ?? "there is no pod") };
 }
+
+/** What is said of a log without a line: servers answer so for a pod that is gone, too. */
+export const EMPTY_LOG = "it is empty, or the server no longer has it";
 
 /** The last lines of a text, without an empty one at the end. */
 export function lastLines(text: string, count: number): readonly string[] {
@@ -64,6 +67,19 @@ export function lastLines(text: string, count: number): readonly string[] {
 }
 
 // --- internal ---
+
+const LONGEST_REASON = 150;
+
+/** Newer servers hand on all of what Go and S3 say; the request at the end is kept. */
+function shorten(reason: string): string {
+  if (reason.length <= LONGEST_REASON) return reason;
+  const at = reason.lastIndexOf(" (GET ");
+  const [said, request] = at < 0 ? [reason, ""] : [reason.slice(0, at), reason.slice(at)];
+  if (GONE.test(said)) return `neither its pod nor the archive has it any more${request}`;
+  return `${said.slice(0, LONGEST_REASON)}…${request}`;
+}
+
+const GONE = /\(code=NotFound\)|NoSuchKey|StatusCode: 404|specified key does not exist/;
 
 async function ask(server: Server, wanted: LogRequest, route: Route, name: string, options: LogOptions): Promise<Log> {
   const common = {

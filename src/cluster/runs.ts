@@ -54,7 +54,7 @@ interface CreatedRun {
 export interface RunInfo {
   readonly id: string;
   readonly name: string;
-  /** The server's word; "" right after creation. */
+  /** The server's word; "" right after creation, before Argo has seen the workflow. */
   readonly status: string;
   readonly createdAt: string;
   /** null while it runs. */
@@ -128,7 +128,7 @@ export function readRun(result: Result): RunInfo {
   return {
     id: run.id,
     name: run.name,
-    status: run.status,
+    status: stateOf(run),
     createdAt: run.created_at,
     finishedAt: readFinish(run),
     description: run.description,
@@ -192,7 +192,9 @@ export async function findLatestRun(
     sort_by: "created_at desc",
   };
   for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, "20")) {
-    const found = page.find(({ description }) => isFrom(description, origin));
+    const [found, next] = page.filter(({ description }) => isFrom(description, origin));
+    // servers keep whole seconds, and sort those of one second by chance
+    if (found !== undefined && found.created_at === next?.created_at) throw sameSecond(found.id, next.id);
     if (found !== undefined) return summarize(found);
   }
   return undefined;
@@ -312,6 +314,19 @@ function scopeQuery(server: Server, experimentId: string | undefined): Readonly<
   return { "resource_reference_key.type": "EXPERIMENT", "resource_reference_key.id": experimentId };
 }
 
+function sameSecond(one: string, other: string): KfkError {
+  return new KfkError("RUN_UNKNOWN", "two runs were started in the same second, and which is the latest is not known", {
+    hint: `name the one that is meant: ${one} or ${other}`,
+  });
+}
+
+/** From 2.0 on v1beta1 says "Unknown" where v2beta1 gives no state. */
+function stateOf(run: RawRun): string {
+  return NO_STATE.test(run.status) ? "" : run.status;
+}
+
+const NO_STATE = /^(?:unknown|runtime_state_unspecified)$/i;
+
 function readFinish(run: RawRun): string | null {
   return run.finished_at === "" || run.finished_at.startsWith("1970-") ? null : run.finished_at;
 }
@@ -320,7 +335,7 @@ function summarize(run: RawRun): RunSummary {
   return {
     id: run.id,
     name: run.name,
-    status: run.status,
+    status: stateOf(run),
     createdAt: run.created_at,
     finishedAt: readFinish(run),
     pipeline: run.pipeline_spec?.pipeline_name ?? "",
@@ -416,6 +431,9 @@ function checkRun(wanted: RunRequest): void {
 function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: Result): KfkError {
   const reason = failedRequest(result);
   const known = server.keepsRunId;
+  const charset = /Incorrect string value/.test(reason.message)
+    ? [{ message: "the server's database does not take all characters of the run's name: use others with --run-name" }]
+    : [];
   return new KfkError(
     "SERVER_OUTCOME",
     `the run ${JSON.stringify(wanted.name)} may have been started: ${reason.message}`,
@@ -427,8 +445,9 @@ function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: 
         ? [
             { message: `run ${id}: ${linkTo(server, { page: "run", id })}` },
             { message: `a workflow without a run, if there is one, has the label pipeline/runid=${id}` },
+            ...charset,
           ]
-        : [],
+        : charset,
       cause: reason,
     },
   );

@@ -342,11 +342,9 @@ async function isGone(
 const STALE = "the server still shows how the run ended before it was retried";
 
 function strangeState(status: string): string {
-  if (NO_STATE.has(status.toLowerCase())) return "the server gives no state for it";
+  if (status === "") return "the server gives no state for it: Argo has not looked at it yet";
   return `the server calls its state "${status}", which is no known word`;
 }
-
-const NO_STATE: ReadonlySet<string> = new Set(["", "runtime_state_unspecified"]);
 
 function skipped(status: string): string {
   return `the server calls its end ${status}: it ran nothing, which is neither a success nor a failure`;
@@ -354,7 +352,7 @@ function skipped(status: string): string {
 
 /** True for what every new run shows for some seconds. */
 function isUsual(trouble: Trouble, run: RunInfo | undefined, nowMs: number): boolean {
-  return trouble.failing === 0 && NO_STATE.has(run?.status.toLowerCase() ?? "-") && nowMs - trouble.sinceMs < USUAL_MS;
+  return trouble.failing === 0 && run?.status === "" && nowMs - trouble.sinceMs < USUAL_MS;
 }
 
 function continued(trouble: Trouble | undefined, problem: Problem, sentMs: number): Trouble {

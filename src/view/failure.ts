@@ -34,7 +34,7 @@ export function renderFailure(failure: ShownFailure, sources: Sources): readonly
       if (at !== undefined) lines.push(`  node ${printable(node)} is at ${at.file}:${at.line}`);
     }
     if (step.advice !== null) lines.push(`  ${step.advice}`);
-    if (step.logMissing !== null) lines.push(`  its log cannot be read: ${printable(step.logMissing)}`);
+    if (step.logMissing !== null) lines.push(`  no log: ${printable(step.logMissing)}`);
     else lines.push(`  last ${step.log.length} lines of its log:`);
     for (const line of step.log) lines.push(`  ${printable(step.step)} | ${printable(line)}`);
   }
@@ -60,12 +60,14 @@ export function renderAnnotations(failure: ShownFailure, sources: Sources): read
   });
 }
 
-/** `12 of 40 steps done, running: a, b, c and 2 more`. */
+/** `12 of 40 begun steps done, running: a, b, c and 2 more, waiting: d (why)`; one that waits, with its reason. */
 export function renderCounts(steps: readonly StepState[]): string {
   const ended = steps.filter(({ phase }) => phase === "succeeded" || phase === "skipped").length;
   const running = steps.filter(({ phase }) => phase === "running").map(({ id }) => printable(id));
   const names = running.slice(0, 3).join(", ") + (running.length > 3 ? ` and ${running.length - 3} more` : "");
-  return `${ended} of ${steps.length} begun steps done${names === "" ? "" : `, running: ${names}`}`;
+  const stuck = steps.find(({ phase, message }) => phase === "waiting" && message !== null);
+  const why = stuck === undefined ? "" : `, waiting: ${printable(stuck.id)} (${shown(stuck.message)})`;
+  return `${ended} of ${steps.length} begun steps done${names === "" ? "" : `, running: ${names}`}${why}`;
 }
 
 /** Nothing that comes from a server or a pod may move the cursor, begin a line or turn its direction; tabs stay. */

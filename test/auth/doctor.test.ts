@@ -173,6 +173,18 @@ describe("kfk doctor", () => {
     expect(status).toBe(0);
   });
 
+  test("a server before 2.0, which calls what it does not know Not Found", async () => {
+    const host = serve((_request, { pathname }) => {
+      if (!pathname.startsWith("/apis/v1beta1/")) return new Response("Not Found\n", { status: 404 });
+      return json(pathname.endsWith("/healthz") ? { tag_name: "1.8.22", multi_user: false } : {}, 200);
+    });
+    const { status, out } = await kfk(["doctor", "--host", host]);
+    expect(out).toContain(
+      "ok    server    speaks v1beta1 alone\nok    identity  the server lets you list experiments\n",
+    );
+    expect(status).toBe(0);
+  });
+
   test("nothing there, and what disturbs", async () => {
     const { status, out } = await kfk(["doctor", "--host", "http://127.0.0.1:1"], { BUN_INSPECT: "1" });
     expect(out).toContain(

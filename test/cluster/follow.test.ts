@@ -12,6 +12,8 @@ interface At {
   /** Node name (`train`, `train(1)`) → phase. */
   readonly pods: Readonly<Record<string, string>>;
   readonly log?: (pod: string, route: "api" | "artifact") => string | undefined;
+  /** In place of a log that is undefined. */
+  readonly refused?: () => Response;
 }
 
 /** Follows on a server that shows what `at` says; the value is all that was handed on. */
@@ -29,6 +31,7 @@ async function follow(at: (ms: number) => At | (() => Response), options: Partia
       }
       if (url.includes("/log")) {
         const text = shown.log?.(pod, "api");
+        if (text === undefined && shown.refused !== undefined) return Promise.resolve(shown.refused());
         return text === undefined
           ? none()
           : Promise.resolve(new Response(text, { headers: { "content-type": "text/plain" } }));
@@ -183,7 +186,33 @@ describe("follow", () => {
     const { work, lines, troubles } = await follow(() => ({ ...over, log: () => undefined }));
     await work;
     expect([lines, troubles.length]).toEqual([[], 1]);
-    expect(troubles[0]).toContain("the log of train cannot be read");
+    expect(troubles[0]).toStartWith("no log of train: no pod (GET ");
+  });
+
+  test.each([
+    ["an empty log", over, {}, "no log of train: it is empty, or the server no longer has it"],
+    ["a step that is not there yet", { status: "", pods: {} }, { isFollowing: false }, "no step has begun"],
+    ["no failed step", over, { isFailedOnly: true }, "no step has failed"],
+  ] as const)("%s is said", async (_, shown, options, expected) => {
+    const { work, lines, troubles } = await follow(() => ({ ...shown, log: () => "" }), options);
+    await work;
+    expect([lines, troubles]).toEqual([[], [expected]]);
+  });
+
+  test.each([
+    [
+      "said by Go and S3 is short",
+      `BadRequestError: Failed to read logs from archive ${"w".repeat(200)}: blob (code=NotFound): operation error S3`,
+      "neither its pod nor the archive has it any more",
+    ],
+    ["that is long is cut", "b".repeat(500), `${"b".repeat(150)}…`],
+  ])("a reason %s", async (_, said, expected) => {
+    const refused = (): Response => Response.json({ error_message: said }, { status: 400 });
+    const { work, troubles } = await follow(() => ({ ...over, log: () => undefined, refused }), { isFollowing: false });
+    await work;
+    expect(troubles).toEqual([
+      `no log of train: ${expected} (GET /apis/v1alpha1/runs/${RUN}/nodes/w-train/log: 400, 1 attempt)`,
+    ]);
   });
 
   test.each([

@@ -69,6 +69,33 @@ test("a run whose schedule is gone and that stands still is unknown, not waited 
 });
 
 test.each([
+  ["a run that then goes on", 60_000, "succeeded", null],
+  [
+    "one that nobody ever looks at",
+    Infinity,
+    "unknown",
+    "the server gives no state for it: Argo has not looked at it yet",
+  ],
+] as const)(
+  "Unknown, which v1beta1 calls a run without a state, is waited through: %s",
+  async (_, untilMs, verdict, message) => {
+    const told: (string | null)[] = [];
+    const world = fakeWorld({
+      fetch: (url) => {
+        if (url.includes("healthz")) return Promise.resolve(Response.json({ tag_name: "2.5.0" }));
+        const status = world.clock.monotonicMs() < untilMs ? "Unknown" : "Succeeded";
+        return Promise.resolve(Response.json({ run: { id: RUN, status, finished_at: "1970-01-01T00:00:00Z" } }));
+      },
+    });
+    const server = await connect(world, { host: "http://kfp" });
+    expect((await fetchRun(server, RUN)).status).toBe("");
+    const end = await waitForRun(server, RUN, { timeoutMs: DAY_MS, onProgress: ({ outage }) => told.push(outage) });
+    expect([end.verdict, end.message]).toEqual([verdict, message]);
+    expect(told[0]).toBe(null);
+  },
+);
+
+test.each([
   ["succeeded", "SUCCEEDED"],
   ["failed", "FAILED"],
   ["cancelled", "CANCELED"],

@@ -72,6 +72,8 @@ for (const { version, url } of readServers(process.env["KFK_LIVE_KFP"])) {
       const { kfk, api } = setUp();
       const first = await kfk("run-once", "--image", "project:a");
       expect([first.status, first.requests <= 7]).toEqual([0, true]);
+      // the next ones may begin in one second, which servers do not tell apart
+      expect((await kfk("status", "@latest")).stderr).toContain(first.stdout.trim());
       expect((await kfk("upload-pipeline", "--image", "project:a")).status).toBe(0);
       expect((await kfk("run-once", "--image", "project:a")).status).toBe(0);
       const known = await kfk("run-once", "--image", "project:a", "--param", "row_limit=7");
@@ -88,7 +90,6 @@ for (const { version, url } of readServers(process.env["KFK_LIVE_KFP"])) {
       expect(all.runs).toHaveLength(3);
       const listed = await kfk("list-runs");
       expect(listed.stdout).toContain(id);
-      expect((await kfk("status", "@latest")).stderr).toContain(id);
       expect((await kfk("ui", id)).stdout).toContain(`/#/runs/details/${id}`);
     });
 
