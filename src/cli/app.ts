@@ -14,7 +14,6 @@ import { config } from "./config.ts";
 import { doctor } from "./doctor.ts";
 import { hooks } from "./hooks.ts";
 import { init } from "./init.ts";
-import { withoutForeignLines } from "./linked.ts";
 import { listPipelines } from "./list-pipelines.ts";
 import { listRuns } from "./list-runs.ts";
 import { logs } from "./logs.ts";
@@ -103,6 +102,7 @@ export async function runCommandLine(
       if (error instanceof Error && error.stack !== undefined) error.stack = redactor.forPeople(error.stack);
       throw error;
     }
+    const { withoutForeignLines } = await import("./linked.ts");
     world.err.write(renderError(withoutForeignLines(error, world, project), colour));
     return error.status;
   }

@@ -1,4 +1,3 @@
-import { showHost } from "../cluster/host.ts";
 import { KfkError, suggest } from "../error.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -64,7 +63,7 @@ async function status(call: Call): Promise<number> {
     return error?.status ?? 0;
   }
   const rows: (readonly [string, string])[] = [
-    ["server", `${origin ?? showHost(host.typed)} (from ${host.from})`],
+    ["server", `${reach.shown} (from ${host.from})`],
     ["login", ways.length === 0 ? "none" : ways.map(({ name, because }) => `${name}: ${because}`).join("; ")],
   ];
   if (login?.principal) rows.push(["as", login.principal]);

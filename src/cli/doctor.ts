@@ -1,4 +1,3 @@
-import { showHost } from "../cluster/host.ts";
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
 import type { Call, Verb } from "./verb.ts";
@@ -118,8 +117,8 @@ async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
 }
 
 function describeReach(reach: Reach): Finding[] {
-  const { host, origin, login, server, error, isKnown } = reach;
-  const rows: Finding[] = [ok("host", `${origin ?? showHost(host.typed)}, from ${host.from}`)];
+  const { host, shown, login, server, error, isKnown } = reach;
+  const rows: Finding[] = [ok("host", `${shown}, from ${host.from}`)];
   const ways = login?.ways ?? [];
   if (login !== null && login.asked > 0) {
     const until =

@@ -11,6 +11,7 @@ import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import { suspectedSecrets } from "../secrets.ts";
+import { showHost } from "../cluster/host.ts";
 import { lookAround } from "./around.ts";
 import { findNamespace, planLogin } from "./login.ts";
 import { findHost, type FoundHost } from "./server.ts";
@@ -18,6 +19,8 @@ import type { Call } from "./verb.ts";
 
 export interface Reach {
   readonly host: FoundHost;
+  /** The server as it may be shown: its origin, or what was typed, without a login in it. */
+  readonly shown: string;
   readonly origin: string | null;
   readonly login: ChainState | null;
   /** What stands before the API, as its answer shows. */
@@ -97,6 +100,7 @@ async function askWho(server: Server): Promise<Result> {
 function ended(host: FoundHost, plan: Awaited<ReturnType<typeof planLogin>> | undefined) {
   return {
     host,
+    shown: plan?.origin ?? showHost(host.typed),
     origin: plan?.origin ?? null,
     login: plan?.chain.state() ?? null,
     gate: plan?.gate() ?? null,
