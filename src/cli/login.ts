@@ -100,7 +100,7 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   // a way through a kubeconfig brings its own certificates
   const isOwnTls = way === undefined && options.kubeflow?.tls;
   const tls = isOwnTls && options.kubeflow ? await readTls(call, options.kubeflow, origin) : undefined;
-  const roots = await withPublicRoots(persons ?? tls?.ca?.text);
+  const roots = personsRoots ?? (await withPublicRoots(tls?.ca?.text));
   // what a project names vouches for the project's host and for nobody else
   const caFor = (asked: string) => (persons !== undefined || asked === origin ? roots : undefined);
   const chain = chainOf(

@@ -8,6 +8,7 @@
 import * as v from "valibot";
 import { looseObject, record } from "../../schemas/mapping.ts";
 import { KfkError } from "../error.ts";
+import { MOST_PARAMETER_BYTES } from "./limits.ts";
 
 /** What is known of a document after the check. */
 export interface CheckedDocument {
@@ -49,8 +50,6 @@ export function checkValues(document: CheckedDocument, given: readonly { readonl
 const MOST_UPLOAD_BYTES = 33_554_432;
 /** Argo's MAX_WORKFLOW_SIZE: a larger one is made, and then fails. */
 const MOST_WORKFLOW_BYTES = 1_048_576;
-/** MAX_PARAMETER_BYTES. */
-const MOST_PARAMETER_BYTES = 10_000;
 
 interface Whole {
   readonly apiVersion?: unknown;

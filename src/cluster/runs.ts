@@ -12,6 +12,7 @@ import * as v from "valibot";
 import { runDetailSchema, runListSchema, runV2Schema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import { isMissing, mayHaveActed } from "./answer.ts";
+import { checkName, checkParameterBytes } from "./limits.ts";
 import { fetchAll, fetchPages, nameFilter, namespaceQuery, textFilter } from "./list.ts";
 import { expectJson, failedRequest, request, type Result } from "./request.ts";
 import { linkTo, type Server } from "./server.ts";
@@ -235,10 +236,6 @@ const SEARCH_MS = 30_000;
 /** The same after KFP itself said that it failed. */
 const SAID_MS = 3000;
 const SEARCH_PAUSE_MS = 2000;
-/** varchar(255): longer ones fail after the Workflow was made. */
-const LONGEST_NAME = 255;
-/** MAX_PARAMETER_BYTES of servers. */
-const MOST_PARAMETER_BYTES = 10_000;
 
 function runBody(wanted: RunRequest, id: string): Readonly<Record<string, unknown>> {
   const inline = "workflowJson" in wanted.source;
@@ -408,24 +405,12 @@ function created(run: Made, recovered: boolean): CreatedRun {
   return { id: run.id, name: run.name, recovered };
 }
 
-function checkRun(wanted: RunRequest): void {
-  const length = [...wanted.name].length;
-  if (wanted.name.trim() === "" || length > LONGEST_NAME) {
-    const problem = length > LONGEST_NAME ? `has ${length} characters, and servers take ${LONGEST_NAME}` : "is empty";
-    throw new KfkError("SERVER_REFUSED", `the run name ${JSON.stringify(wanted.name)} ${problem}`, {
-      hint: "give another one with --run-name",
-    });
-  }
-  const bytes = new TextEncoder().encode(JSON.stringify(wanted.parameters)).length;
-  if (bytes > MOST_PARAMETER_BYTES) {
-    throw new KfkError(
-      "SERVER_REFUSED",
-      `the parameters are ${bytes} bytes, and servers take ${MOST_PARAMETER_BYTES}`,
-      {
-        hint: "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
-      },
-    );
-  }
+function checkRun({ name, parameters }: RunRequest): void {
+  checkName(name, `the run name ${JSON.stringify(name)}`, "give another one with --run-name");
+  checkParameterBytes(
+    parameters,
+    "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
+  );
 }
 
 function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: Result): KfkError {

@@ -142,21 +142,16 @@ const V1: ScheduleApi = {
     const scope = experimentId
       ? { "resource_reference_key.type": "EXPERIMENT", "resource_reference_key.id": experimentId }
       : namespaceQuery(server.namespace);
-    return await readRuns(server, schedule, "v1", async (query, keep) => {
-      const all = { ...scope, ...query };
-      const pages = fetchPages(server, "/apis/v1beta1/runs", all, scheduledRunListSchema, (page) => page.runs);
-      for await (const page of pages) {
-        const isLast = !keep(
-          page.map((run) => ({
-            id: run.id,
-            state: run.status,
-            createdAt: run.created_at,
-            scheduleId: run.resource_references.find(({ key }) => key.type === "JOB")?.key.id ?? "",
-          })),
-        );
-        if (isLast) return;
-      }
-    });
+    return await readRuns(server, schedule, "v1", (query) =>
+      fetchPages(server, "/apis/v1beta1/runs", { ...scope, ...query }, scheduledRunListSchema, ({ runs }) =>
+        runs.map((run) => ({
+          id: run.id,
+          state: run.status,
+          createdAt: run.created_at,
+          scheduleId: run.resource_references.find(({ key }) => key.type === "JOB")?.key.id ?? "",
+        })),
+      ),
+    );
   },
 };
 
@@ -164,7 +159,7 @@ const V2_PATH = "/apis/v2beta1/recurringruns";
 const V2: ScheduleApi = {
   list: async (server, name) => {
     const filter = name === undefined ? {} : { filter: namesFilter("v2", [name]) };
-    const query = { ...filter, ...(server.namespace === null ? {} : { namespace: server.namespace }) };
+    const query = { ...filter, ...ofNamespace(server) };
     const items = await fetchAll(server, V2_PATH, query, recurringRunListSchema, (page) => page.recurringRuns);
     return items.map(readV2);
   },
@@ -194,25 +189,23 @@ const V2: ScheduleApi = {
   },
   runsInFlight: async (server, schedule) => {
     const { experimentId } = schedule;
-    const namespace = server.namespace === null ? {} : { namespace: server.namespace };
-    const scope = experimentId ? { experiment_id: experimentId } : namespace;
-    return await readRuns(server, schedule, "v2", async (query, keep) => {
-      const all = { ...scope, ...query };
-      const pages = fetchPages(server, "/apis/v2beta1/runs", all, scheduledRunListV2Schema, (page) => page.runs);
-      for await (const page of pages) {
-        const isLast = !keep(
-          page.map((run) => ({
-            id: run.run_id,
-            state: run.state,
-            createdAt: run.created_at,
-            scheduleId: run.recurring_run_id,
-          })),
-        );
-        if (isLast) return;
-      }
-    });
+    const scope = experimentId ? { experiment_id: experimentId } : ofNamespace(server);
+    return await readRuns(server, schedule, "v2", (query) =>
+      fetchPages(server, "/apis/v2beta1/runs", { ...scope, ...query }, scheduledRunListV2Schema, ({ runs }) =>
+        runs.map((run) => ({
+          id: run.run_id,
+          state: run.state,
+          createdAt: run.created_at,
+          scheduleId: run.recurring_run_id,
+        })),
+      ),
+    );
   },
 };
+
+function ofNamespace({ namespace }: Server): Readonly<Record<string, string>> {
+  return namespace === null ? {} : { namespace };
+}
 
 interface ScheduledRun {
   readonly id: string;
@@ -224,36 +217,32 @@ interface ScheduledRun {
 /**
  * Reads the newest first, and none that is older than the schedule. Lets the server pick the runs of the schedule where
  * it can: 1.8 does not know that key, 2.0 looks for it in a column that is not there (read from source), so only from
- * 2.14 on; and all of them are read where it refuses. `fetchRuns` hands pages to `keep` until that says no.
+ * 2.14 on; and all of them are read where it refuses.
  */
 async function readRuns(
   server: Server,
   schedule: Pick<Schedule, "id" | "createdAt">,
   api: "v1" | "v2",
-  fetchRuns: (
-    query: Readonly<Record<string, string>>,
-    keep: (page: readonly ScheduledRun[]) => boolean,
-  ) => Promise<void>,
+  pagesOf: (query: Readonly<Record<string, string>>) => AsyncIterable<readonly ScheduledRun[]>,
 ): Promise<readonly string[]> {
   const query = { sort_by: "created_at desc" };
-  const found: string[] = [];
-  const keep = (page: readonly ScheduledRun[]): boolean => {
-    for (const { id, scheduleId, state } of page) if (scheduleId === schedule.id && !ENDED.test(state)) found.push(id);
-    const oldest = page.at(-1)?.createdAt ?? "";
-    return !(Date.parse(oldest) < Date.parse(schedule.createdAt) - CLOCKS_MS);
-  };
-  if (!server.isStrict) {
-    await fetchRuns(query, keep);
+  const read = async (more: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const found: string[] = [];
+    for await (const page of pagesOf({ ...query, ...more })) {
+      const own = page.filter(({ scheduleId, state }) => scheduleId === schedule.id && !ENDED.test(state));
+      found.push(...own.map(({ id }) => id));
+      const oldest = page.at(-1)?.createdAt ?? "";
+      if (Date.parse(oldest) < Date.parse(schedule.createdAt) - CLOCKS_MS) break;
+    }
     return found;
-  }
+  };
+  if (!server.isStrict) return await read({});
   try {
-    await fetchRuns({ ...query, filter: keyFilter(api, "recurring_run_id", schedule.id) }, keep);
+    return await read({ filter: keyFilter(api, "recurring_run_id", schedule.id) });
   } catch (error) {
     if (!isKfkError(error, "SERVER_REFUSED")) throw error;
-    found.length = 0;
-    await fetchRuns(query, keep);
+    return await read({});
   }
-  return found;
 }
 
 /** Several API servers share a database, not a clock. */

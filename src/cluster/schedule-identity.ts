@@ -4,6 +4,7 @@
  * parameters that servers refuse, and an enabled schedule of that name and experiment that is something else.
  */
 import { KfkError } from "../error.ts";
+import { checkName, checkParameterBytes } from "./limits.ts";
 import type { Schedule, ScheduleSettings } from "./schedule-api.ts";
 
 export interface WantedSchedule {
@@ -79,28 +80,11 @@ export function findBeside(wanted: WantedSchedule, named: readonly Schedule[]): 
 
 /** Errors: SERVER_REFUSED for a name or parameters that no server takes. */
 export function checkSettings({ name, settings }: WantedSchedule): void {
-  const length = [...name].length;
-  if (name.trim() === "" || length > LONGEST_NAME) {
-    const problem = length > LONGEST_NAME ? `has ${length} characters, and servers take ${LONGEST_NAME}` : "is empty";
-    throw new KfkError("SERVER_REFUSED", `the name of the schedule "${name}" ${problem}`, {
-      hint: "set run_config.scheduled_run_name in kubeflow.yaml",
-    });
-  }
-  const bytes = new TextEncoder().encode(JSON.stringify(settings.parameters)).length;
-  if (bytes > MOST_PARAMETER_BYTES) {
-    throw new KfkError(
-      "SERVER_REFUSED",
-      `the parameters are ${bytes} bytes, and servers take ${MOST_PARAMETER_BYTES}`,
-      { hint: "leave large values in the project's parameters, which are in the image" },
-    );
-  }
+  checkName(name, `the name of the schedule "${name}"`, "set run_config.scheduled_run_name in kubeflow.yaml");
+  checkParameterBytes(settings.parameters, "leave large values in the project's parameters, which are in the image");
 }
 
 // --- internal ---
-
-/** varchar(255). */
-const LONGEST_NAME = 255;
-const MOST_PARAMETER_BYTES = 10_000;
 
 function sameMoment(a: string | null, b: string | null): boolean {
   // a schedule without an end may come back with the zero moment

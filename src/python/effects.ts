@@ -6,7 +6,7 @@
  * be executed where it is imported. Works on the texts of statements, never on a parse, and errs to the side of
  * execution: a module counts as quiet only when each of its statements is one of the kinds known to be harmless.
  */
-import { indexModule, namesOf, type ModuleIndex, type TopStatement } from "./index.ts";
+import { indexModule, namesOf, type FromImport, type ModuleIndex, type TopStatement } from "./index.ts";
 
 /** What is asked about modules that need not be loaded yet. */
 export interface Surroundings {
@@ -55,6 +55,29 @@ export function hasEffects(module: Importer, around: Surroundings): boolean {
   return false;
 }
 
+/** The module named by `from ..a import b` as written in a module; undefined beyond the top-level package. */
+export function importedPath(
+  { name, isPackage }: Pick<Importer, "name" | "isPackage">,
+  { level, module }: Pick<FromImport, "level" | "module">,
+): string | undefined {
+  if (level === 0) return module;
+  const parts = name.split(".");
+  const drop = level - (isPackage ? 1 : 0);
+  if (drop >= parts.length) return undefined;
+  const base = parts.slice(0, parts.length - drop);
+  return module === "" ? base.join(".") : [...base, module].join(".");
+}
+
+/** Whether a text holds a name as a whole word that is no attribute. */
+export function mentions(text: string, name: string): boolean {
+  return text.includes(name) && new RegExp(`(?<![\\w.])${escapeForRegExp(name)}(?!\\w)`).test(text);
+}
+
+/** A name as a part of a regular expression. */
+export function escapeForRegExp(text: string): string {
+  return text.replaceAll(/[$.*+?^{}()|[\]\\]/g, String.raw`\$&`);
+}
+
 // --- internal ---
 
 interface Known {
@@ -84,7 +107,7 @@ function learnImport(home: Home, statement: TopStatement, known: Known): boolean
     }
   }
   if (statement.kind !== "from") return false;
-  const path = pathOf(home, statement.level, statement.module);
+  const path = importedPath(home, statement);
   if (path === undefined || !home.around.isOfProject(path)) {
     for (const { name, as } of statement.names)
       (path === "os" && name === "environ" ? known.active : known.libraries).add(as ?? name);
@@ -100,15 +123,6 @@ function learnImport(home: Home, statement: TopStatement, known: Known): boolean
   return false;
 }
 
-function pathOf(home: Home, level: number, module: string): string | undefined {
-  if (level === 0) return module;
-  const parts = home.name.split(".");
-  const drop = level - (home.isPackage ? 1 : 0);
-  if (drop >= parts.length) return undefined;
-  const base = parts.slice(0, parts.length - drop);
-  return module === "" ? base.join(".") : [...base, module].join(".");
-}
-
 /** The part of a statement that runs at import: decorators and defaults of a `def`, what a class body does, the rest. */
 function effectText(whole: string, statement: TopStatement): string {
   switch (statement.kind) {
@@ -116,8 +130,8 @@ function effectText(whole: string, statement: TopStatement): string {
       return signatureText(whole);
     case "class": {
       const colon = headEnd(whole);
-      const inner = indexModule(dedent(whole.slice(colon)));
       const dedented = dedent(whole.slice(colon));
+      const inner = indexModule(dedented);
       if (!inner.exact) return whole;
       const parts = inner.statements.map((item) =>
         item.kind === "docstring" || item.kind === "typing"
@@ -223,12 +237,4 @@ function isActive(whole: string, statement: TopStatement, known: Known): boolean
   const bare = withoutText(whole);
   for (const name of known.active) if (mentions(bare, name)) return true;
   return false;
-}
-
-function mentions(text: string, name: string): boolean {
-  return text.includes(name) && new RegExp(`(?<![\\w.])${escapeForRegExp(name)}(?!\\w)`).test(text);
-}
-
-function escapeForRegExp(text: string): string {
-  return text.replaceAll(/[$.*+?^{}()|[\]\\]/g, String.raw`\$&`);
 }

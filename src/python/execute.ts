@@ -526,7 +526,7 @@ function executeTry(
   let isOpen = false;
   try {
     ending = executeBlock(vm, frame, node.body);
-    const onlyImports = node.body.every((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
+    const onlyImports = node.body.every(isImport);
     const mayRaise = doubtCount() > doubtsBefore && !onlyImports && !catchesImportsOnly(node);
     if ((vm.unknownCalls > before || mayRaise) && node.handlers.length > 0) {
       const doubt = unknown("something that kfk does not read may have raised an exception in this try block", {
@@ -572,7 +572,7 @@ function doubtImports(
   node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>,
   rest: readonly StmtNode[],
 ): Ending | undefined {
-  const imports = node.body.filter((item) => item.nodeType === "Import" || item.nodeType === "ImportFrom");
+  const imports = node.body.filter(isImport);
   if (node.handlers.every((handler) => handler.body.at(-1)?.nodeType === "Raise")) return undefined;
   const imported = imports.flatMap(({ names }) =>
     names.map(({ name, asname }) => asname ?? name.split(".", 1)[0] ?? name),
@@ -586,6 +586,10 @@ function doubtImports(
 }
 
 type ImportNode = Extract<StmtNode, { nodeType: "Import" | "ImportFrom" }>;
+
+function isImport(node: StmtNode): node is ImportNode {
+  return node.nodeType === "Import" || node.nodeType === "ImportFrom";
+}
 
 /** Modules that an import statement names, and names it takes from them. */
 function importedBy(
@@ -605,7 +609,7 @@ function importedBy(
 function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): boolean {
   let isOfOwn = false;
   for (const item of node.body) {
-    if (item.nodeType !== "Import" && item.nodeType !== "ImportFrom") continue;
+    if (!isImport(item)) continue;
     for (const { path, names } of importedBy(frame, item)) {
       if (isOfProject(vm, path) || path === frame.module.name) {
         isOfOwn = true;
@@ -618,7 +622,7 @@ function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: 
       if (names.some((name) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))) return true;
     }
   }
-  if (isOfOwn && node.body.some((item) => item.nodeType !== "Import" && item.nodeType !== "ImportFrom")) {
+  if (isOfOwn && !node.body.every(isImport)) {
     vm.warnings.push({
       message: "this try block is read as if what it imports could be imported",
       at: placeOfSite({ source: frame.module.source, node }),

@@ -7,7 +7,7 @@
  * taken to be installed.
  */
 import { KfkError } from "../error.ts";
-import { hasEffects } from "./effects.ts";
+import { escapeForRegExp, importedPath, mentions, hasEffects } from "./effects.ts";
 import { executeModule } from "./execute.ts";
 import { indexModule, type FromImport, type ModuleIndex, type TopStatement } from "./index.ts";
 import { normalizeSource } from "./parse.ts";
@@ -43,12 +43,9 @@ export function isOfProject(vm: Vm, name: string): boolean {
 
 /** The module named by `from ..a import b` as written in `module`. */
 export function absoluteName(module: ModuleValue, statement: { level: number; module: string }, site: Site): string {
-  if (statement.level === 0) return statement.module;
-  const parts = module.name.split(".");
-  const drop = statement.level - (module.isPackage ? 1 : 0);
-  if (drop >= parts.length) throw raise("ImportError", "attempted relative import beyond top-level package", site);
-  const base = parts.slice(0, parts.length - drop);
-  return statement.module === "" ? base.join(".") : [...base, statement.module].join(".");
+  const path = importedPath(module, statement);
+  if (path === undefined) throw raise("ImportError", "attempted relative import beyond top-level package", site);
+  return path;
 }
 
 /** A project module, indexed; undefined when there is none. Raises what its import raises in Python. */
@@ -230,7 +227,7 @@ function fromIndex(vm: Vm, module: ModuleValue, name: string, site: Site): Value
   if (ready !== undefined) return ready;
   const statements = module.index.bindings.get(name) ?? [];
   const [statement] = statements;
-  const mayBeOther = new RegExp(`(?<![\\w.])${escapeForRegExp(name)}(?!\\w)`).test(module.index.otherText);
+  const mayBeOther = mentions(module.index.otherText, name);
   const followsStar = statement && module.index.stars.length > 0;
   if (statements.length > 1 || mayBeOther || followsStar) return executed(vm, module, name);
   const key = `${module.name}:${name}`;
@@ -351,8 +348,4 @@ function surelyHas(vm: Vm, target: ModuleValue, name: string): boolean {
 
 function isModule(value: Value): value is ModuleValue {
   return typeof value === "object" && value !== null && value.kind === "module";
-}
-
-function escapeForRegExp(text: string): string {
-  return text.replaceAll(/[$.*+?^{}()|[\]\\]/g, String.raw`\$&`);
 }
