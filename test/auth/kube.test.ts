@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { testProjects } from "../hooks/setup-project.ts";
+import { endOf, testProjects, type Ran } from "../hooks/setup-project.ts";
 import { type FakeKfp, startKfp } from "../judges/kfp-fake.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
 import { type KubeApi, type KubeApiOptions, kubeconfigFor, startKubeApi } from "../judges/kube-api.ts";
@@ -22,20 +22,12 @@ afterAll(() => {
 
 const TOKEN = "canary-kube-token";
 
-interface Ran {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 async function kfk(
   argv: readonly string[],
   env: Record<string, string> = {},
   files: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = projects.make(files).start(argv, { TMPDIR: scratch, ...env });
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, out, err };
+  return await endOf(projects.make(files).start(argv, { TMPDIR: scratch, ...env }));
 }
 
 function setUp(more: Partial<KubeApiOptions> = {}): { readonly kfp: FakeKfp; readonly api: KubeApi } {

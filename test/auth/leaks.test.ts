@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { KFK, testProjects } from "../hooks/setup-project.ts";
+import { endOf, KFK, testProjects, type Ran } from "../hooks/setup-project.ts";
 import { startIdentity } from "../judges/identity.ts";
 
 const projects = testProjects();
@@ -26,20 +26,12 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-interface Ran {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 async function kfk(
   argv: readonly string[],
   env: Record<string, string> = {},
   files: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = projects.make(files).start(argv, env);
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, out, err };
+  return await endOf(projects.make(files).start(argv, env));
 }
 
 function serve(answer: (request: Request, body: string) => Response | Promise<Response>): {

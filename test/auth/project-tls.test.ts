@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { testProjects } from "../hooks/setup-project.ts";
+import { endOf, testProjects } from "../hooks/setup-project.ts";
 
 const projects = testProjects();
 const scratch = mkdtempSync(join(tmpdir(), "kfk-tls-"));
@@ -72,9 +72,8 @@ async function status(
     ["ca.pem", "client.pem", "client.key", "other.key", "locked.key"].map((each) => [`certs/${each}`, read(each)]),
   );
   const project = projects.make({ ...files, "conf/base/kubeflow.yaml": yaml });
-  const child = project.start(["auth", "status", "--request-timeout", "3", ...more], env);
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, out, err, asked: seen };
+  const ran = await endOf(project.start(["auth", "status", "--request-timeout", "3", ...more], env));
+  return { ...ran, asked: seen };
 }
 
 const ALL = "{ca: certs/ca.pem, cert: certs/client.pem, key: certs/client.key}";

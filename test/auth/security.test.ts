@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { KFK, testProjects } from "../hooks/setup-project.ts";
+import { endOf, KFK, testProjects, type Ran } from "../hooks/setup-project.ts";
 import { PASSWORD, startDexGate, USER } from "../judges/dex-gate.ts";
 import { ACCOUNT, IAP_CLIENT, KUBE_TOKEN, startIdentity } from "../judges/identity.ts";
 
@@ -18,20 +18,12 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-interface Ran {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 async function kfk(
   argv: readonly string[],
   env: Record<string, string> = {},
   files: Record<string, string> = {},
 ): Promise<Ran> {
-  const child = projects.make(files).start(argv, env);
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, out, err };
+  return await endOf(projects.make(files).start(argv, env));
 }
 
 interface Seen {

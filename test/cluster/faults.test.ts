@@ -14,6 +14,7 @@ import { fakeWorld } from "../fake-world.ts";
 import { type FakeKfp, modelKfp, type Moment } from "../judges/kfp-fake.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
 import { DOCUMENT } from "./setup-server.ts";
+import { generator } from "../random.ts";
 
 const VERSIONS = ["1.8.22", "2.0.5", "2.5.0", "2.17.0"] as const;
 const RUNS = Number(process.env["FAULT_RUNS"] ?? 2000);
@@ -445,17 +446,6 @@ function callIn(
     isQuiet: false,
     say: (text) => world.err.write(`${text}\n`),
     warn: () => {},
-  };
-}
-
-/** mulberry32: small, and the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 

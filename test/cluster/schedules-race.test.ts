@@ -12,26 +12,12 @@ import { applySchedule } from "../../src/cluster/schedules.ts";
 import type { Server } from "../../src/cluster/server.ts";
 import { isKfkError } from "../../src/error.ts";
 import { fakeWorld } from "../fake-world.ts";
-import { Crash, type FakeJob, fakeSchedules, type JobFault } from "../judges/kfp-schedules.ts";
+import { Crash, type FakeJob, fakeSchedules, JOB_FAULTS } from "../judges/kfp-schedules.ts";
+import { generator } from "../random.ts";
 
 const RUNS = Number(process.env["SEEDS"] ?? "600");
 const ONLY = process.env["SEED"];
 const START_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
-
-const FAULTS: readonly JobFault[] = [
-  "refused",
-  "reset",
-  "acted-reset",
-  "acted-cut",
-  "acted-502",
-  "502",
-  "503",
-  "429",
-  "html",
-  "500-said",
-  "crash",
-  "acted-crash",
-];
 
 interface Kind {
   readonly name: string;
@@ -97,7 +83,7 @@ async function play(seed: number, kind: Kind, ends: Map<string, number>): Promis
     newId: () => uuid(random),
     behind: async () => Response.json({}),
     fault: (_, path) =>
-      quiet || random() >= rate ? undefined : pick(path.endsWith("/enable") ? FAULTS.slice(1) : FAULTS),
+      quiet || random() >= rate ? undefined : pick(path.endsWith("/enable") ? JOB_FAULTS.slice(1) : JOB_FAULTS),
   });
 
   const worldOf = (owner: Client): Server["world"] => ({
@@ -320,15 +306,4 @@ function uuid(random: () => number): string {
       .padStart(8, "0");
   const [a, b, c, d] = [hex(), hex(), hex(), hex()];
   return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-8${c.slice(1, 4)}-${c.slice(4)}${d}`;
-}
-
-/** mulberry32 */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

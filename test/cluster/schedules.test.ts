@@ -8,8 +8,9 @@ import { applySchedule } from "../../src/cluster/schedules.ts";
 import type { Server } from "../../src/cluster/server.ts";
 import { isKfkError } from "../../src/error.ts";
 import { fakeWorld } from "../fake-world.ts";
-import { Crash, type FakeSchedules, fakeSchedules, type JobFault } from "../judges/kfp-schedules.ts";
+import { Crash, type FakeSchedules, fakeSchedules, JOB_FAULTS, type JobFault } from "../judges/kfp-schedules.ts";
 import { errorOf } from "./setup-server.ts";
+import { generator } from "../random.ts";
 
 const SETTINGS = {
   versionId: "v2",
@@ -367,28 +368,13 @@ describe("faults and crashes drawn from a seed", () => {
   }, 120_000);
 });
 
-const FAULTS: readonly JobFault[] = [
-  "refused",
-  "reset",
-  "acted-reset",
-  "acted-cut",
-  "acted-502",
-  "502",
-  "503",
-  "429",
-  "html",
-  "500-said",
-  "crash",
-  "acted-crash",
-];
-
 /** One to four changes of a schedule, each repeated until it ends well; the value is what went wrong. */
 async function play(seed: number, ends: Map<string, number>): Promise<string | undefined> {
   const random = generator(seed);
   const rate = [0.05, 0.2, 0.5][Math.floor(random() * 3)] as number;
   let quiet = false;
   const { server, fake } = setUp(
-    () => (quiet || random() >= rate ? undefined : FAULTS[Math.floor(random() * FAULTS.length)]),
+    () => (quiet || random() >= rate ? undefined : JOB_FAULTS[Math.floor(random() * JOB_FAULTS.length)]),
     random,
   );
   if (random() < 0.3)
@@ -450,15 +436,4 @@ async function applyOnce(server: Server, wanted: WantedSchedule): Promise<string
     },
   );
   return await Promise.race([work, crash.promise]);
-}
-
-/** mulberry32 */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

@@ -12,6 +12,19 @@ export interface Ended {
   readonly err: string;
 }
 
+/** How a started one ended; `status` null: by a signal. */
+export interface Ran {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** All that a started kfk says, and how it ends. */
+export async function endOf(child: Bun.Subprocess<"ignore", "pipe", "pipe">): Promise<Ran> {
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { status: await child.exited, out, err };
+}
+
 export interface TestProject {
   readonly folder: string;
   readonly run: (argv: readonly string[], env?: Readonly<Record<string, string>>) => Ended;

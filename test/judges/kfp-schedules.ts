@@ -21,23 +21,26 @@ export interface FakeJob {
 }
 
 /** What goes wrong with the next request to schedules or runs. */
-export type JobFault =
+export const JOB_FAULTS = [
   /** The request never arrives; refused, or cut. */
-  | "refused"
-  | "reset"
+  "refused",
+  "reset",
   /** It is carried out, and the answer is lost, cut off, or a proxy's. */
-  | "acted-reset"
-  | "acted-cut"
-  | "acted-502"
+  "acted-reset",
+  "acted-cut",
+  "acted-502",
   /** Carried out not at all; somebody before the server speaks, or the server itself. */
-  | "502"
-  | "503"
-  | "429"
-  | "html"
-  | "500-said"
+  "502",
+  "503",
+  "429",
+  "html",
+  "500-said",
   /** The process that asks dies, before or after the server acts. */
-  | "crash"
-  | "acted-crash";
+  "crash",
+  "acted-crash",
+] as const;
+
+export type JobFault = (typeof JOB_FAULTS)[number];
 
 /** Thrown in the place of an answer: the asking process is no more. */
 export class Crash extends Error {}
