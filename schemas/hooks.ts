@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { looseObject, record, strictObject } from "./mapping.ts";
+import { imageName } from "./names.ts";
 
 const text = v.string("text");
 const texts = v.array(text, "a list of text");
@@ -84,7 +85,7 @@ export const planSchema = strictObject(
     steps: v.array(step, "a list"),
     pods: looseObject(
       {
-        image: v.nullable(v.pipe(text, v.minLength(1, "the name of an image"))),
+        image: v.nullable(v.pipe(imageName, v.minLength(1, "the name of an image"))),
         imagePullPolicy: text,
         serviceAccount: v.nullable(v.pipe(text, v.minLength(1, "the name of a service account"))),
         ttlSeconds: v.nullable(
@@ -110,7 +111,7 @@ export const extraStepsSchema = v.array(
         v.regex(/^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$/, "lower-case letters, digits and dashes, at most 40"),
       ),
       place: v.picklist(["start", "around-exit", "exit", "last"], "start, around-exit, exit or last"),
-      image: v.optional(v.pipe(text, v.minLength(1, "the name of an image"))),
+      image: v.optional(v.pipe(imageName, v.minLength(1, "the name of an image"))),
       command: v.pipe(texts, v.minLength(1, "a list with a program")),
       env: v.optional(mapping(v.string("text"))),
       gives: v.optional(

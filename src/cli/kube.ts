@@ -42,6 +42,7 @@ export async function openKubeWay(
   if (host === undefined) return await openPasted(call, typed, context, wanted);
   const cluster = await readCluster(context, wanted);
   const { api, namespace } = cluster;
+  if (host.way === "service-proxy") refuseOtherWay(context);
   const provider = ofCluster(cluster, context);
   const ui = "http://localhost:8080";
   call.say(
@@ -74,7 +75,10 @@ async function openPasted(
     if (wanted === undefined && isAuthFailure(error)) return undefined; // it may have nothing to do with this host
     throw asKfkError(error);
   }
-  if (!typed.trim().startsWith(`${cluster.api}/api/v1/namespaces/`)) return undefined;
+  const address = typed.trim();
+  if (!address.startsWith(`${cluster.api}/api/v1/namespaces/`)) return undefined;
+  // as it is sent: dots must not lead the credential to another part of the API
+  if (!isServiceProxy(URL.canParse(address) ? new URL(address).href : address, cluster.api)) return undefined;
   const providers = [ofCluster(cluster, context)];
   const { namespace } = cluster;
   return { host: typed, world: carrying(call.world, cluster), providers, isOnly: false, namespace, ui: undefined };
@@ -104,12 +108,29 @@ function ofCluster(cluster: KubeCluster, context: AuthContext): AuthProvider {
   };
 }
 
+function isServiceProxy(address: string, api: string): boolean {
+  const base = new URL(api).href.replace(/\/+$/, "");
+  return (
+    address.startsWith(`${base}/`) &&
+    /^\/api\/v1\/namespaces\/[^/?#]+\/services\/[^/?#]+\/proxy(\/|$)/.test(address.slice(base.length))
+  );
+}
+
+/** The API server takes the kubeconfig's login alone: another that the person asks for is never left out in silence. */
+function refuseOtherWay(context: AuthContext): void {
+  const named = (context.env("KFK_AUTH") ?? "").trim();
+  if (named === "" || named === "kubeconfig") return;
+  throw new KfkError("SERVER_LOGIN", `KFK_AUTH=${named} has no say where service-proxy:// logs in by kubeconfig`, {
+    hint: "unset KFK_AUTH, or use port-forward://, which carries any login",
+  });
+}
+
 /** By the name of the port, as kfp's own client has it; a number is one too. */
 function proxyPath({ namespace, service, port = "http" }: KubeHost): string {
   return `/api/v1/namespaces/${namespace}/services/${service}:${port}/proxy`;
 }
 
-/** What goes to the API server trusts its CA and takes its proxy. */
+/** What goes to the API server trusts its CA, whatever else is named, and takes its proxy. */
 function carrying(world: World, { api, tls, proxy }: KubeCluster): World {
   const { origin } = new URL(api);
   return {
@@ -117,7 +138,7 @@ function carrying(world: World, { api, tls, proxy }: KubeCluster): World {
     fetch: async (url, init) => {
       if (!url.startsWith(`${origin}/`)) return await world.fetch(url, init);
       const own = (init as { readonly tls?: Readonly<Record<string, unknown>> }).tls;
-      const both = { ...tls, ...own };
+      const both = { ...own, ...tls };
       return await world.fetch(url, {
         ...init,
         ...(Object.keys(both).length === 0 ? {} : { tls: both }),

@@ -12,13 +12,14 @@ import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
 import type { ParameterTag, PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
 import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
+import { imageOf } from "./image.ts";
 import { checkInputs, type ReadProject, selectNodes, serverName } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /**
  * A plan for pods. `given`: other defaults of parameters; those of `--param` unless said. `merge`: another grouping.
  *
- * Errors: STEP_IMAGE, CONFIG_KUBEFLOW for keys that are not compiled, and those of `buildSteps`.
+ * Errors: STEP_IMAGE, USAGE_VALUE for --image, CONFIG_KUBEFLOW for keys that are not compiled, and those of `buildSteps`.
  */
 export function planForCluster(
   call: Call,
@@ -29,7 +30,7 @@ export function planForCluster(
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const kubeflow = read.configuration.kubeflow();
   checkRunParams(call, read);
-  const image = call.options.text("image") ?? kubeflow?.run.image ?? null;
+  const image = imageOf(call, kubeflow);
   if (image === null || image === "") throw noImage(kubeflow !== undefined);
   if (kubeflow !== undefined) checkSupported(kubeflow);
   const run = kubeflow?.run;

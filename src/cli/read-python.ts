@@ -18,6 +18,7 @@ import { readSavedModel } from "../pipeline/saved.ts";
 import type { ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
 import { configure, hooksOf, identityOf, type ReadProject, requestFor } from "./read.ts";
+import { imageOf } from "./image.ts";
 import type { Call } from "./verb.ts";
 
 /** `--from auto` when the sources leave something open: says why, then asks Python. Errors: those of both ways. */
@@ -48,10 +49,10 @@ export async function readFromPython(call: Call, facts: ProjectFacts): Promise<R
   return fromAnswer(call, facts, readAnswer(text, python), "python", warnings);
 }
 
-/** In the project's image. Errors: STEP_IMAGE, LOCAL_PYTHON, PY_RAISED. */
+/** In the project's image. Errors: STEP_IMAGE, USAGE_VALUE for --image, LOCAL_PYTHON, PY_RAISED. */
 export async function readFromImage(call: Call, facts: ProjectFacts): Promise<ReadProject> {
   const { kubeflow } = kubeflowAlone(call, facts, settingsOrDefault(call, facts));
-  const image = call.options.text("image") ?? kubeflow()?.run.image ?? null;
+  const image = imageOf(call, kubeflow());
   if (image === null || image === "") {
     throw new KfkError("STEP_IMAGE", "--from image needs an image that holds the project", {
       hint: "set run_config.image in conf/base/kubeflow.yaml, or use --image NAME:TAG",

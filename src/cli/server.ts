@@ -34,6 +34,7 @@ export async function connectServer(
       namespace: namespace ?? plan.namespace,
       login: plan.login,
       signal: call.stop,
+      tell: call.say,
       ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
       version: call.version,
     });

@@ -54,6 +54,8 @@ export interface Ask {
   /** Instead of the link's, where a server is known to need longer. */
   readonly attemptMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Told before a pause that another attempt follows. */
+  readonly onRepeat?: ((result: Result) => void) | undefined;
 }
 
 /** What came of a request, with what an error message needs. */
@@ -98,6 +100,7 @@ export async function request(link: Link, asked: Ask): Promise<Result> {
     if (!isRepeatable(ask, answer)) return done;
     const waitMs = pauseMs(link, answer, attempts);
     if (clock.monotonicMs() - startedMs + waitMs >= link.budgetMs) return done;
+    ask.onRepeat?.(done);
     await clock.sleep(waitMs, ask.signal);
     if (ask.signal?.aborted) return done;
   }

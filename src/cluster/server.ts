@@ -31,6 +31,8 @@ export interface ConnectOptions {
   readonly budgetMs?: number | undefined;
   /** Gives up every request to the server that is found. */
   readonly signal?: AbortSignal | undefined;
+  /** Says once why the server is being asked again. */
+  readonly tell?: ((message: string) => void) | undefined;
   /** Of kfk, for the user agent. */
   readonly version?: string | undefined;
 }
@@ -68,19 +70,20 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
     tokenFile: options.tokenFile ?? null,
     ...(login ? { login: (again: boolean) => login(host.origin, again) } : {}),
     attemptMs: options.requestTimeoutMs ?? 30_000,
-    budgetMs: options.budgetMs ?? 60_000,
+    budgetMs: options.budgetMs ?? BUDGET_MS,
     userAgent: options.version === undefined ? "kfk" : `kfk/${options.version}`,
     signal: options.signal,
   });
+  const onRepeat = tellOnce(options);
   let first: Result | undefined;
   for (const base of host.bases) {
     const link = linkAt(base);
-    const newer = await askReady(link, "v2beta1");
+    const newer = await askReady(link, "v2beta1", onRepeat);
     const health = readHealth(newer);
     if (health !== undefined) return describeServer(link, health, true, options);
     // a server of before 2.0 has no such route; its UI answers with a page
     if (!isElsewhere(newer)) throw failedRequest(newer);
-    const result = await askReady(link, "v1beta1");
+    const result = await askReady(link, "v1beta1", onRepeat);
     const older = readHealth(result);
     if (older !== undefined) return describeServer(link, older, await isNewerAllTheSame(link, older), options);
     first ??= result;
@@ -100,16 +103,28 @@ export function linkTo(server: Server, target: LinkTarget): string {
 
 type Health = v.InferOutput<typeof healthSchema>;
 
-async function askHealth(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result> {
-  return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always" });
+type OnRepeat = ((result: Result) => void) | undefined;
+
+/** A command that says nothing for a minute looks as if it hung. */
+function tellOnce({ tell, budgetMs = BUDGET_MS }: ConnectOptions): OnRepeat {
+  if (tell === undefined) return undefined;
+  let isTold = false;
+  return (result) => {
+    if (!isTold) tell(`${failedRequest(result).message}; trying for up to ${Math.round(budgetMs / 1000)} s`);
+    isTold = true;
+  };
+}
+
+async function askHealth(link: Link, api: "v1beta1" | "v2beta1", onRepeat: OnRepeat): Promise<Result> {
+  return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always", onRepeat });
 }
 
 /** A UI whose API server is starting again says so: asked until it is there, for as long as any request may take. */
-async function askReady(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result> {
+async function askReady(link: Link, api: "v1beta1" | "v2beta1", onRepeat: OnRepeat): Promise<Result> {
   const { clock } = link.world;
   const startedMs = clock.monotonicMs();
   for (;;) {
-    const result = await askHealth(link, api);
+    const result = await askHealth(link, api, onRepeat);
     const isReady = readHealth(result)?.apiServerReady !== false;
     if (isReady || link.signal?.aborted || clock.monotonicMs() - startedMs + READY_PAUSE_MS >= link.budgetMs) {
       return result;
@@ -119,6 +134,7 @@ async function askReady(link: Link, api: "v1beta1" | "v2beta1"): Promise<Result>
 }
 
 const READY_PAUSE_MS = 2000;
+const BUDGET_MS = 60_000;
 
 /** Undefined for whatever is no answer of KFP; an empty object could be anybody's. */
 function readHealth(result: Result): Health | undefined {

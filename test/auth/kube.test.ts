@@ -140,6 +140,46 @@ describe("service-proxy://", () => {
   });
 });
 
+describe("a service proxy that a project names", () => {
+  const ask = async (host: string, name: string, env: Record<string, string>) => {
+    const { kfp, api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const text = `host: ${host.replace("API", api.url)}\nrun_config: {image: x}\n`;
+    const trust = name === "" ? {} : { KFK_TRUST_HOSTS: new URL(api.url).host + name.replace("-", "") };
+    const ran = await kfk(["list-runs"], { KUBECONFIG, ...trust, ...env }, { "conf/base/kubeflow.yaml": text });
+    const behind = [...new Set(kfp.requests.map(({ headers }) => headers.get("authorization")))];
+    return { status: ran.status, asked: [...new Set(api.authorizations)], behind };
+  };
+  const pasted = "API/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy";
+  const dots = "API/api/v1/namespaces/x/services/y/proxy/../../../../../../../api/v1/secrets";
+
+  test.each([
+    ["service-proxy:// untrusted", "service-proxy://", "", {}, 4, [null], []],
+    ["service-proxy:// untrusted, with a token", "service-proxy://", "", { KFK_TOKEN: "given" }, 4, [null], []],
+    ["another service", "service-proxy://evil/evil", "", { KFK_TOKEN: "given" }, 4, [null], []],
+    ["trusted for another way", "service-proxy://", "=oidc", {}, 4, [null], []],
+    ["trusted for kubeconfig", "service-proxy://", "=kubeconfig", {}, 0, [`Bearer ${TOKEN}`], [null]],
+    ["trusted, with a token", "service-proxy://", "-", { KFK_TOKEN: "given" }, 0, [`Bearer ${TOKEN}`], [null]],
+    ["a pasted address, untrusted", pasted, "", {}, 4, [null], []],
+    ["a pasted address, trusted", pasted, "-", {}, 0, [`Bearer ${TOKEN}`], [null]],
+    ["a pasted address that leads out of the proxy, trusted", dots, "-", {}, 4, [null], []],
+  ] as const)("%s", async (_, host, name, env, status, asked, behind) => {
+    expect(await ask(host, name, env)).toEqual({ status, asked: [...asked], behind: [...behind] });
+  });
+});
+
+test.each(["none", "token", "tokn", "kubeconfig,token"])(
+  "KFK_AUTH=%s is not passed over by service-proxy://",
+  async (named) => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const env = { KUBECONFIG, KFK_AUTH: named, KFK_TOKEN: "given" };
+    const { status, err } = await kfk(["list-runs", "--host", "service-proxy://"], env);
+    expect({ status, asked: api.authorizations }).toEqual({ status: 4, asked: [] });
+    expect(err).toContain(`KFK_AUTH=${named} has no say where service-proxy:// logs in by kubeconfig`);
+  },
+);
+
 describe("the environment's proxy", () => {
   /** A proxy that writes down what it is asked and refuses all of it. */
   async function startProxy(): Promise<{ readonly url: string; readonly asked: string[] }> {

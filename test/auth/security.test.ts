@@ -413,6 +413,26 @@ describe.skipIf(Bun.which("openssl") === null)("10: TLS", () => {
     expect(wrong.status).toBe(5);
   });
 
+  test("the CA of a kubeconfig holds for its API server, whatever else is named", async () => {
+    const api = serve(healthy, { cert: read("server.pem"), key: read("server.key") });
+    const config = (ca: string): string =>
+      [
+        "current-context: here",
+        `clusters: [{name: c, cluster: {server: "${api.origin}", certificate-authority: ${file(ca)}}}]`,
+        "contexts: [{name: here, context: {cluster: c, user: u}}]",
+        "users: [{name: u, user: {token: canary}}]",
+      ].join("\n");
+    const ask = async (kube: string, named: string): Promise<number | null> => {
+      const env = { KUBECONFIG: "kube", KFK_CA_FILE: file(named) };
+      const argv = ["auth", "status", "--host", "service-proxy://", "--request-timeout", "5"];
+      return (await kfk(argv, env, { kube: config(kube) })).status;
+    };
+    expect(await ask("ca.pem", "client.pem")).toBe(0);
+    const { length } = api.requests;
+    expect(await ask("client.pem", "ca.pem")).toBe(5);
+    expect(api.requests.length).toBe(length);
+  });
+
   test("Dex behind a private CA", async () => {
     const gate = startDexGate({ kubeflow: "1.9.1", nowMs: () => Date.now() });
     stops.push(gate.stop);
