@@ -53,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/error.ts",
     "src/world.ts",
     "src/secrets.ts",
+    "src/told-secrets.ts",
     "src/steps",
     "src/pipeline",
     "src/config",

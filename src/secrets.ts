@@ -72,30 +72,54 @@ export interface Redactor {
   readonly forPeople: (text: string) => string;
   /** For data, which must stay as it is otherwise: only what was told. */
   readonly forData: (text: string) => string;
+  /** Whether a text holds what was told and is no plain word: it must not be kept where others read it. */
+  readonly holdsTold: (text: string) => boolean;
+  /** Plain words and short texts among the secrets that were taken out of something; each may be a word of kfk's own. */
+  readonly wordsTaken: () => readonly string[];
 }
 
 /** A redactor that knows the environment's secrets. */
 export function makeRedactor(env: Environment): Redactor {
   const told = new Set<string>();
   let order: readonly string[] = [];
-  const ofEnvironment = buildRedactor(
-    Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name))),
-  );
-  const forData = (text: string): string => order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name)));
+  const ofEnvironment = buildRedactor(kept);
+  const words = new Set([...secretValues(kept).keys()].filter(isWord));
+  const taken = new Set<string>();
+  const forData = (text: string): string => {
+    for (const word of words) if (told.has(word) && text.includes(word)) taken.add(word);
+    return order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
+  };
   return {
     hide: (text) => {
       if (text.trim().length < SHORTEST_TOLD || /^(true|false|null)$/.test(text) || told.has(text)) return;
+      if (isWord(text)) words.add(text);
       // a key in several lines may also come line by line
       const lines = text.split(/\r?\n/).filter((line) => line.length >= LEAST_LINE && !line.startsWith("-----"));
       for (const part of [text, ...lines]) for (const form of encodings(part)) told.add(form);
       order = [...told].toSorted((a, b) => b.length - a.length);
     },
     forData,
-    forPeople: (text) => hideForms(ofEnvironment(forData(text))),
+    holdsTold: (text) => order.some((value) => isCertain(value) && text.includes(value)),
+    forPeople: (text) => {
+      for (const word of words) if (text.includes(word)) taken.add(word);
+      return hideForms(ofEnvironment(forData(text)));
+    },
+    wordsTaken: () => [...taken],
   };
 }
 
 // --- internal ---
+
+/** What may as well be a word of a text, or a part of one. */
+function isWord(secret: string): boolean {
+  return secret.length < 8 || /^[a-z]+$/i.test(secret);
+}
+
+/** Long, and with a digit or sign in it. */
+function isCertain(told: string): boolean {
+  return told.length >= 12 && !/^[a-z]+$/i.test(told);
+}
 
 const LEAST_LINE = 16;
 /** Told secrets are hidden even when they are short. */

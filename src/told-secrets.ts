@@ -32,7 +32,73 @@ export function hideHeader(text: string, hide: (text: string) => void): void {
   }
 }
 
+/**
+ * All that an answer of the hook `auth` can hold of a login, whatever its form: the texts of headers, the key of a client
+ * certificate, and every other text that is not there to be shown.
+ */
+export function hideLogin(answer: unknown, hide: (text: string) => void): void {
+  if (typeof answer === "string") return hideHeader(answer, hide);
+  if (typeof answer !== "object" || answer === null) return;
+  for (const [name, item] of Object.entries(answer)) {
+    if (typeof item !== "string" || !IS_SHOWN.test(name)) hideLogin(item, hide);
+  }
+}
+
+/** What a file or a program gives to a way to log in: its secret fields, or one word that looks like a secret. */
+export function hideText(text: string, hide: (text: string) => void): void {
+  hideSecrets(hide, new Headers(), text);
+  const word = text.trim();
+  if (/^\S+$/.test(word) && withoutLikely(word) !== word) hide(word);
+  if (/PRIVATE KEY-----/.test(word)) hide(text);
+}
+
+/** Whether the source of a hook file may hold the hook `auth`; when in doubt, it does. */
+export function mayLogIn(source: string): boolean {
+  return /\bauth\b/.test(source);
+}
+
+/**
+ * A text of somebody who logs in, without the words that could be a secret that nobody has told of yet: values behind a
+ * key such as `token=`, queries of addresses, and words of eight characters or more that no language has. Words, names in
+ * parts (`ml-pipeline-ui`), short numbers and times stay.
+ */
+export function withoutLikely(text: string): string {
+  return text
+    .replaceAll(SCHEME, (_all, scheme: string) => `${scheme} ${SHOWN}`)
+    .replaceAll(NAMED, (_all, before: string) => `${before}${SHOWN}`)
+    .replaceAll(WORD, (word: string) => {
+      const [, origin, path = "", rest = ""] = /^(https?:\/\/[^/?#@]+)([^?#]*)(.*)$/i.exec(word) ?? [];
+      if (origin === undefined) return isLikely(word) ? SHOWN : word;
+      return `${origin}${isLikely(path) ? `/${SHOWN}` : path}${rest === "" ? "" : SHOWN}`;
+    });
+}
+
 // --- internal ---
+
+const SHOWN = "[redacted]";
+/** Fields of an answer of the hook `auth` that say who and where, and are shown. */
+const IS_SHOWN = /^(origin|principal|audience|cert)$/;
+const SCHEME = /\b(bearer|basic|negotiate)\s+[^\s"'`[]{4,}/gi;
+/** A key that says what its value is; the value may stand in quotes. */
+const NAMED =
+  /((?:token|passw\w*|passphrase|secret|cookie|api-?key|authorization)["'`]?\s*[=:]\s*["'`]?)(?!\[redacted)[^\s"'`,;}]{3,}/gi;
+const WORD = /https?:\/\/[^\s"'`<>()]+|[\w.~+/=%@-]{8,}/gi;
+
+function isLikely(word: string): boolean {
+  if (word.length < 8) return false;
+  if (/[+=%~]/.test(word)) return true;
+  const hasLetters = /[a-z]/i.test(word);
+  if (!hasLetters) return /\d{12}/.test(word.replaceAll(/[-.]/g, ""));
+  if (/^\d{4}-\d\d-\d\d(T\d*)?$/.test(word)) return false;
+  if (/\d/.test(word)) return true;
+  // three humps, as in no word, or one too long to be a word
+  return word
+    .split(/[-_./@]/)
+    .some((part) => (part.match(/[a-z][A-Z]/g)?.length ?? 0) > 2 || part.length > LONGEST_WORD);
+}
+
+/** Letters of a word that may still be one of a language. */
+const LONGEST_WORD = 20;
 
 /** Shorter cookies are settings of a page (`lang=en`), and no sessions. */
 const LEAST_COOKIE = 6;

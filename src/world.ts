@@ -67,6 +67,8 @@ export interface World {
     readonly redact: (text: string) => string;
     /** Names of the environment's variables whose secrets stand in a text. */
     readonly variablesIn: (text: string) => readonly string[];
+    /** Whether a login, or what else was told, stands in a text. */
+    readonly holdsTold: (text: string) => boolean;
   };
 }
 
@@ -143,6 +145,8 @@ export interface ChildEnd {
 export interface Sink {
   /** Writes all of the text; a reader that went away (EPIPE) is no error. */
   readonly write: (text: string) => void;
+  /** The same for a text that secrets were taken out of by whoever knows its parts. Absent: `write` takes it as it is. */
+  readonly writeClean?: (text: string) => void;
   /** True when the reader went away: what is only for it need not be made. Absent: it is there. */
   readonly isClosed?: boolean;
 }

@@ -23,6 +23,8 @@ export const dex: AuthProvider = {
     const user = filled(context.env("DEX_USERNAME"));
     const password = readSecret(context, "DEX_PASSWORD");
     if (user === undefined || password === undefined) {
+      if (user === undefined && password === undefined)
+        throw refused("DEX_USERNAME and DEX_PASSWORD are not set", "set both, from what the CI keeps secret");
       const missing = user === undefined ? "DEX_USERNAME" : "DEX_PASSWORD";
       throw refused(
         `${missing} is missing, and the other half is set`,

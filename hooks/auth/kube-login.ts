@@ -11,7 +11,9 @@ import type { KubeCluster, KubeExec } from "./kube-file.ts";
 import { filled } from "./token.ts";
 
 /** Errors: failures of the kinds `file`, `refused` and `unreachable`. */
-export async function kubeLogin({ user, info, context: name }: KubeCluster, context: AuthContext): Promise<Login> {
+export async function kubeLogin(cluster: KubeCluster, context: AuthContext): Promise<Login> {
+  const { user, info, context: name } = cluster;
+  await checkCertificates(cluster);
   const tls = user.tls === undefined ? {} : { tls: user.tls };
   const bearer = (token: string): Login => ({
     headers: { ...user.headers, Authorization: `Bearer ${oneToken(token, name)}` },
@@ -34,10 +36,33 @@ export async function kubeLogin({ user, info, context: name }: KubeCluster, cont
   }
   if (user.exec === undefined) return { headers: { ...user.headers }, ...tls };
   const login = await runPlugin(user.exec, info, context);
+  await checkCertificates({ ...cluster, user: { ...user, tls: login.tls } });
   return { ...tls, ...login, headers: { ...user.headers, ...login.headers } };
 }
 
 // --- internal ---
+
+/** TLS would fail at what cannot be read, and say nothing of a file. */
+async function checkCertificates({ tls, user, context: name }: KubeCluster): Promise<void> {
+  if (tls.ca === undefined && user.tls === undefined) return;
+  const { areCertificates, findPairProblem } = await import("./pem.ts");
+  const wrong = (what: string): Error =>
+    badFile(`kubeconfig, context "${name}": ${what}`, "get the credentials of the cluster again");
+  if (tls.ca !== undefined && !areCertificates(tls.ca))
+    throw wrong("certificate-authority holds no certificate that can be read");
+  switch (user.tls && findPairProblem(user.tls.cert, user.tls.key)) {
+    case undefined:
+      return;
+    case "no certificate":
+      throw wrong("client-certificate holds no certificate that can be read");
+    case "no key":
+      throw wrong("client-key holds no private key that can be read");
+    case "locked key":
+      throw wrong("client-key is locked with a passphrase, and nobody is asked for it");
+    case "another key":
+      throw wrong("client-key is not the key of client-certificate");
+  }
+}
 
 async function runPlugin(exec: KubeExec, info: KubeCluster["info"], context: AuthContext): Promise<Login> {
   const { command, env, apiVersion } = exec;

@@ -4,6 +4,7 @@
  */
 import type { AuthContext, AuthProvider, Login } from "../contract.ts";
 import { badFile, refused } from "./failure.ts";
+import type { PairProblem } from "./pem.ts";
 import { anySet, filled } from "./token.ts";
 
 export const mtls: AuthProvider = {
@@ -11,7 +12,7 @@ export const mtls: AuthProvider = {
   title: "client certificate",
   settings: [],
   applies: (_server, context) => anySet(context, ["KFK_CLIENT_CERT", "KFK_CLIENT_KEY"]),
-  login: (_server, context): Login => {
+  login: async (_server, context): Promise<Login> => {
     const cert = filled(context.env("KFK_CLIENT_CERT"));
     const key = filled(context.env("KFK_CLIENT_KEY"));
     if (cert === undefined || key === undefined) {
@@ -20,18 +21,37 @@ export const mtls: AuthProvider = {
         "give both --client-cert and --client-key",
       );
     }
-    return {
-      headers: {},
-      tls: {
-        cert: readPem(cert, /-----BEGIN CERTIFICATE-----/, "certificate", context),
-        key: readPem(key, /-----BEGIN [A-Z ]*PRIVATE KEY-----/, "private key", context),
-      },
-      principal: `the certificate in ${cert}`,
+    const tls = {
+      cert: readPem(cert, /-----BEGIN CERTIFICATE-----/, "certificate", context),
+      key: readPem(key, /-----BEGIN [A-Z ]*PRIVATE KEY-----/, "private key", context),
     };
+    const { findPairProblem } = await import("./pem.ts");
+    const problem = findPairProblem(tls.cert, tls.key);
+    if (problem !== undefined) throw badPair(problem, cert, key);
+    return { headers: {}, tls, principal: `the certificate in ${cert}` };
   },
 };
 
 // --- internal ---
+
+function badPair(problem: PairProblem, cert: string, key: string): Error {
+  switch (problem) {
+    case "no certificate":
+      return badFile(`${cert} holds no certificate that can be read`, "export the certificate as PEM");
+    case "no key":
+      return badFile(`${key} holds no private key that can be read`, "export the private key as PEM");
+    case "locked key":
+      return badFile(
+        `${key} is locked with a passphrase, and nobody is asked for it`,
+        `unlock it: openssl pkey -in ${key} -out FILE, then chmod 600 FILE and --client-key FILE`,
+      );
+    case "another key":
+      return badFile(
+        `${key} is not the key of the certificate in ${cert}`,
+        "name the key that the certificate was made for with --client-key",
+      );
+  }
+}
 
 function readPem(file: string, form: RegExp, what: string, context: AuthContext): string {
   const text = context.readText(file);

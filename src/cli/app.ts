@@ -65,6 +65,7 @@ export async function runCommandLine(
   const world = withRedactor(real, redactor);
   let colour = false;
   let project: string | undefined;
+  let isQuiet = false;
   const endings: (() => Promise<void>)[] = [];
   try {
     const { verb, options, positionals } = await parseCommandLine(argv, VERBS);
@@ -75,7 +76,7 @@ export async function runCommandLine(
     colour = wantsColour(world, options.flag("color"));
     project = options.text("project");
     if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
-    const isQuiet = options.flag("quiet") === true;
+    isQuiet = options.flag("quiet") === true;
     const status = await verb.run({
       world,
       options,
@@ -95,6 +96,7 @@ export async function runCommandLine(
       },
     });
     await endAll(endings);
+    if (!isQuiet) tellOfWords(real, redactor, colour);
     return status;
   } catch (error) {
     await endAll(endings);
@@ -104,6 +106,7 @@ export async function runCommandLine(
     }
     const { withoutForeignLines } = await import("./linked.ts");
     world.err.write(renderError(withoutForeignLines(error, world, project), colour));
+    if (!isQuiet) tellOfWords(real, redactor, colour);
     return error.status;
   }
 }
@@ -119,9 +122,11 @@ function withRedactor(world: World, redactor: Redactor): World {
       hide: redactor.hide,
       redact: redactor.forData,
       variablesIn: (text) => secretVariablesIn(world.env, text),
+      holdsTold: redactor.holdsTold,
     },
     out: {
       write: (text) => out.write(redactor.forData(text)),
+      writeClean: (text) => out.write(text),
       get isClosed() {
         return out.isClosed ?? false;
       },
@@ -139,6 +144,16 @@ function withRedactor(world: World, redactor: Redactor): World {
       },
     },
   };
+}
+
+/** A secret that is a word makes holes where nobody would look for one, and whoever reads around a hole can fill it. */
+function tellOfWords({ env, err }: World, redactor: Redactor, colour: boolean): void {
+  const taken = redactor.wordsTaken();
+  if (taken.length === 0) return;
+  const names = Object.entries(env).flatMap(([name, text]) => (taken.includes(text ?? "") ? [name] : []));
+  const whose = names.length === 0 ? "a secret of this login" : `the secret in ${names.join(", ")}`;
+  const message = `${whose} is short or a plain word, which was taken out wherever it stands, and what stands around shows it`;
+  err.write(renderWarning({ message, hint: "use a longer one, of no language" }, colour));
 }
 
 /** Each once, the last first. */

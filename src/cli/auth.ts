@@ -1,4 +1,5 @@
 import { KfkError, suggest } from "../error.ts";
+import { writeClean, writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const auth: Verb = {
@@ -59,7 +60,7 @@ async function status(call: Call): Promise<number> {
       isKnown,
       error: error && { code: error.code, message: error.message, hint: error.hint ?? null },
     };
-    call.world.out.write(`${JSON.stringify(record)}\n`);
+    writeJson(call.world, record);
     return error?.status ?? 0;
   }
   const rows: (readonly [string, string])[] = [
@@ -72,7 +73,8 @@ async function status(call: Call): Promise<number> {
   for (const each of login?.keptBack ?? []) rows.push(["not sent", `${each}, as only the project names this host`]);
   if (server !== null) rows.push(["answers", `Kubeflow Pipelines ${server.version ?? "of an unknown version"}`]);
   if (isKnown) rows.push(["known", "the server let us list experiments"]);
-  call.world.out.write(rows.map(([name, text]) => `${name.padEnd(9)} ${text}\n`).join(""));
+  const clean = (text: string): string => call.world.secrets?.redact(text) ?? text;
+  writeClean(call.world, rows.map(([name, text]) => `${name.padEnd(9)} ${clean(text)}\n`).join(""));
   if (error !== null) throw error;
   return 0;
 }
@@ -89,7 +91,7 @@ async function list(call: Call): Promise<number> {
     return { name, title, settings, how: reason?.how ?? null, because: reason?.because ?? null };
   });
   if (call.options.text("output") === "json") {
-    call.world.out.write(`${JSON.stringify(rows)}\n`);
+    writeJson(call.world, rows);
     return 0;
   }
   const width = Math.max(...rows.map(({ name }) => name.length));

@@ -1,5 +1,6 @@
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
+import { writeClean, writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const doctor: Verb = {
@@ -23,8 +24,11 @@ export const doctor: Verb = {
     const around = await openAround(call);
     const findings = [...lookAround(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
     if (call.options.text("output") === "json") {
-      call.world.out.write(`${JSON.stringify(findings.map(({ error: _error, ...rest }) => rest))}\n`);
-    } else call.world.out.write(findings.map(render).join(""));
+      writeJson(
+        call.world,
+        findings.map(({ error: _error, ...rest }) => rest),
+      );
+    } else writeClean(call.world, findings.map((each) => render(each, call.world)).join(""));
     return findings.find(({ verdict }) => verdict === "no")?.error?.status ?? 0;
   },
 };
@@ -42,8 +46,10 @@ interface Finding {
 
 const MARK = { ok: "ok  ", warn: "warn", no: "NO  ", skipped: "-   " } as const;
 
-function render({ about, verdict, text, next }: Finding): string {
-  return `${MARK[verdict]}  ${about.padEnd(8)}  ${text}\n${next === null ? "" : `                next: ${next}\n`}`;
+function render({ about, verdict, text, next }: Finding, { secrets }: Call["world"]): string {
+  const clean = (each: string): string => secrets?.redact(each) ?? each;
+  const last = next === null ? "" : `                next: ${clean(next)}\n`;
+  return `${MARK[verdict]}  ${about.padEnd(8)}  ${clean(text)}\n${last}`;
 }
 
 function ok(about: Finding["about"], text: string): Finding {
@@ -107,16 +113,20 @@ function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around):
 }
 
 async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
-  const [{ reachServer }, { isKfkError }] = await Promise.all([import("./reach.ts"), import("../error.ts")]);
+  const [{ reachServer }, { isKfkError }, { trustHint }] = await Promise.all([
+    import("./reach.ts"),
+    import("../error.ts"),
+    import("./trust.ts"),
+  ]);
   try {
-    return describeReach(await reachServer(call, around));
+    return describeReach(await reachServer(call, around), trustHint);
   } catch (error) {
     if (!isKfkError(error)) throw error;
     return [no("host", error)];
   }
 }
 
-function describeReach(reach: Reach): Finding[] {
+function describeReach(reach: Reach, trustHint: (host: string | null) => string): Finding[] {
   const { host, shown, login, server, error, isKnown } = reach;
   const rows: Finding[] = [ok("host", `${shown}, from ${host.from}`)];
   const ways = login?.ways ?? [];
@@ -126,7 +136,12 @@ function describeReach(reach: Reach): Finding[] {
     const as = login.principal === null ? "" : ` as ${login.principal}`;
     const text = ways.map(({ name, because }) => `${name} (${because})`).join(" and ");
     if (ways.length > 0 && login.principal !== undefined) rows.push(ok("login", `${text}${as}${until}`));
-    else rows.push({ about: "login", verdict: "skipped", text: "nothing to log in with here", next: null });
+    else if (login.keptBack.length === 0)
+      rows.push({ about: "login", verdict: "skipped", text: "nothing to log in with here", next: null });
+    for (const each of login.keptBack) {
+      const text = `not sent, as only the project names this host: ${each}`;
+      rows.push({ about: "login", verdict: "warn", text, next: trustHint(login.keptFrom) });
+    }
   }
   if (server !== null) {
     const many = server.namespace === null ? "for one user" : `for many users, namespace ${server.namespace}`;

@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import type { AuthContext, AuthTarget, Login, ValueMap } from "../../hooks/contract.ts";
 import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
 import { authContext, placeOf } from "../cluster/auth-context.ts";
-import { buildChain, type Chain, type TrustQuestion, type WantedAuth } from "../cluster/auth.ts";
+import { buildChain, type Chain, type WantedAuth } from "../cluster/auth.ts";
 import { type Gate, recogniseGate } from "../cluster/gate.ts";
 import { mayBeKube, mayBePlain, parseHost } from "../cluster/host.ts";
 import type { LoginHeaders } from "../cluster/request.ts";
@@ -19,8 +19,10 @@ import { KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import { environmentSecrets } from "../secrets.ts";
 import type { World } from "../world.ts";
-import { isListed, readUserConfig, type UserConfig } from "./user-config.ts";
+import type { KubeWay } from "./kube.ts";
 import type { ProjectTls } from "./project-tls.ts";
+import { askTrust, pathOfServer, trustHint } from "./trust.ts";
+import { readUserConfig, type UserConfig } from "./user-config.ts";
 import type { Call } from "./verb.ts";
 
 export interface LoginPlan {
@@ -64,20 +66,21 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   // from here on what is printed can be somebody else's answer, on stdout too
   for (const secret of environmentSecrets(world.env)) call.hide(secret);
   const more = optionVariables(call);
-  const persons = readCa(call);
+  const persons = await readCa(call);
   const chainOf = (
     { origin, bases }: Pick<ReturnType<typeof parseHost>, "origin" | "bases">,
-    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "beside" | "hook" | "wanted" | "ca">,
+    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "atServer" | "beside" | "hook" | "wanted" | "ca">,
     caFor: (origin: string) => Awaited<ReturnType<typeof withPublicRoots>>,
   ): Chain =>
     buildChain({
       clock: world.clock,
       origin,
       bases,
+      place: pathOfServer(bases),
       namespace: options.namespace,
       ...ways,
       context: (settings) => authContext(world, settings, more, caFor),
-      isTrusted: onceEach((question) => isTrusted(call, question, options, origin, user)),
+      isTrusted: askTrust(call, { ...options, user, server: origin }),
       hide: call.hide,
       tell: (text) => call.warn([{ message: text }]),
       onRead: warnOfOpenFiles(call),
@@ -103,16 +106,20 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   const roots = personsRoots ?? (await withPublicRoots(tls?.ca?.text));
   // what a project names vouches for the project's host and for nobody else
   const caFor = (asked: string) => (persons !== undefined || asked === origin ? roots : undefined);
+  const wanted = findWanted(world, options.kubeflow, user);
+  if (way !== undefined) tellUnused(call, way, options, user.auth !== null, authContext(world, {}, more));
+  if (way?.isOnly === false && way.providers.length > 0) refuseKubeSettings(wanted);
   const chain = chainOf(
     parsed,
     way?.isOnly === true
-      ? { providers: way.providers, beside: [], wanted: null }
+      ? { providers: way.providers, atServer: way.providers, beside: [], wanted: null }
       : {
+          atServer: way?.providers ?? [],
           providers: [...(way?.providers ?? []), ...SHIPPED],
           beside: tls?.provider === undefined ? BESIDE : [tls.provider],
           ca: tls?.ca && { file: tls.ca.file, isFree: options.isProjects },
           hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
-          wanted: findWanted(world, options.kubeflow, user),
+          wanted,
         },
     caFor,
   );
@@ -138,7 +145,7 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
       isTold = true;
       return headers;
     },
-    explain: (error) => explain(error, seen, chain, origin),
+    explain: (error) => explain(error, seen, chain),
   };
 }
 
@@ -244,63 +251,44 @@ function hookLogin(hooks: ProjectHooks): (target: AuthTarget) => Promise<Login |
   return async (target) => await hooks.auth(target);
 }
 
-type AskTrust = (question: TrustQuestion) => Promise<boolean>;
-
-/** An answer holds for who gets it, by which way, and what is sent; for nothing else. */
-function onceEach(ask: AskTrust): AskTrust {
-  const answers = new Map<string, Promise<boolean>>();
-  return async (question) => {
-    const key = JSON.stringify([question.kind, question.origin, question.provider, question.what]);
-    const answer = answers.get(key) ?? ask(question);
-    answers.set(key, answer);
-    return await answer;
-  };
-}
-
-async function isTrusted(
+/** The login of kubeconfig goes alone where the API server keeps every login; what else there is, is said not to count. */
+function tellUnused(
   call: Call,
-  { kind, origin, provider, what }: TrustQuestion,
-  { isProjects, kubeflow }: LoginOptions,
-  server: string,
-  user: UserConfig,
-): Promise<boolean> {
-  // a host that the person names: what lies around may go there, and the settings that the project wrote for it
-  const isPersons = !isProjects && origin === server;
-  const isOfBoth = kind === "settings" || kind === "certificate" ? originOf(kubeflow?.host) === server : kind !== "ca";
-  if (isPersons && isOfBoth) return true;
-  const { world } = call;
-  const listed = [...(world.env["KFK_TRUST_HOSTS"] ?? "").split(/[,\s]+/), ...user.trustHosts];
-  if (
-    isListed(
-      // a name says which host is meant, and not who vouches for it: that needs a word of its own
-      listed.filter((each) => each !== "" && (kind !== "ca" || each.includes("="))),
-      origin,
-      provider,
-    )
-  )
-    return true;
-  if (kind === "ca") {
-    const question = `A CA of this project (${what}) vouches for ${origin}, and whoever has its key can pose as it.\nMay a login go there? [y/N] (KFK_TRUST_HOSTS=${hostOf(origin)}=tls answers yes) `;
-    return /^\s*y(es)?\s*$/i.test((await world.ask?.(question)) ?? "");
+  way: KubeWay,
+  { kubeflow, hooks }: LoginOptions,
+  hasOwn: boolean,
+  context: AuthContext,
+): void {
+  const unused: string[] = [];
+  if (way.isOnly) {
+    if ((kubeflow?.auth ?? null) !== null) unused.push("auth: of kubeflow.yaml");
+    else if (hasOwn) unused.push("auth: of your own configuration");
+    if (hooks?.has("auth") === true) unused.push("the project's hook auth");
+    const target = { origin: way.host, namespace: null, why: "first" } as const;
+    for (const provider of [...SHIPPED, ...BESIDE]) {
+      const reason = provider.applies(target, context);
+      if (reason?.how === "given") unused.push(`${provider.name} (${reason.because})`);
+    }
   }
-  const answer = await world.ask?.(
-    `${isPersons ? "kubeflow.yaml of this project says what goes to" : "kubeflow.yaml of this project names"} ${origin}.\nMay it get ${what}? [y/N] (KFK_TRUST_HOSTS=${hostOf(origin)} answers yes) `,
+  const { ca, cert, key } = kubeflow?.tls ?? {};
+  if (ca ?? cert ?? key) unused.push("tls: of kubeflow.yaml");
+  if (unused.length === 0) return;
+  const how = way.isOnly ? "the API server takes kubeconfig's login alone" : "kubeconfig brings its own certificates";
+  call.warn([{ message: `not used here: ${unused.join(", ")}; ${how}`, ...(way.isOnly ? { hint: CARRIES_ALL } : {}) }]);
+}
+
+const CARRIES_ALL = "port-forward://NAMESPACE/SERVICE carries any login through to Kubeflow";
+
+/** At a pasted address of the API server's proxy `kubeconfig` is its login there; a token for Kubeflow would end there. */
+function refuseKubeSettings(wanted: readonly WantedAuth[] | null): void {
+  const kube = wanted?.find(({ name }) => name === "kubeconfig");
+  const names = Object.keys(kube?.settings ?? {});
+  if (names.length === 0) return;
+  throw new KfkError(
+    "SERVER_LOGIN",
+    `auth: kubeconfig with ${names.join(", ")} asks for a token for Kubeflow, and the API server, whose proxy this host is, lets none through`,
+    { hint: `${CARRIES_ALL}; or write auth: kubeconfig alone, where Kubeflow serves one user` },
   );
-  return /^\s*y(es)?\s*$/i.test(answer ?? "");
-}
-
-/** Origin of a host as written; undefined where it is none. */
-function originOf(host: string | null | undefined): string | undefined {
-  if (host === null || host === undefined) return undefined;
-  try {
-    return parseHost(host).origin;
-  } catch {
-    return undefined; // another host is used, so nobody has to know what is wrong with this one
-  }
-}
-
-function hostOf(origin: string): string {
-  return URL.canParse(origin) ? new URL(origin).host : origin;
 }
 
 /** Mounted by a system that knows what it does: everything in there can be read by all of a container. */
@@ -369,12 +357,13 @@ async function readTls(call: Call, kubeflow: KubeflowConfig, server: string): Pr
 }
 
 /** The CA that the person names, in PEM form. */
-function readCa(call: Call): string | undefined {
+async function readCa(call: Call): Promise<string | undefined> {
   const named = call.options.text("ca-cert") ?? call.world.env["KFK_CA_FILE"];
   if (named === undefined || named === "") return undefined;
+  const { areCertificates } = await import("../../hooks/auth/pem.ts");
   const file = resolve(call.world.cwd, named);
   const text = call.world.files.readText(file);
-  if (text === undefined || !text.includes("-----BEGIN CERTIFICATE-----")) {
+  if (text === undefined || !areCertificates(text)) {
     throw new KfkError(
       "SERVER_TOKEN_FILE",
       `${file} ${text === undefined ? "is not there" : "holds no certificate in PEM form"}`,
@@ -400,9 +389,9 @@ function describeWay(chain: Chain): string {
 }
 
 /** The server's error with what the gate's answer shows; the same error when it shows nothing. */
-function explain(error: unknown, gate: Gate | undefined, chain: Chain, origin: string): unknown {
+function explain(error: unknown, gate: Gate | undefined, chain: Chain): unknown {
   if (!(error instanceof KfkError) || !["SERVER_GATE", "SERVER_LOGIN"].includes(error.code)) return error;
-  const { keptBack, ways } = chain.state();
+  const { keptBack, keptFrom, ways } = chain.state();
   const notes = [...error.notes];
   if (gate !== undefined) notes.push({ message: `what answers is ${gate.name}` });
   if (ways.length > 0) notes.push({ message: `logged in by ${ways.map(({ name }) => name).join(" and ")}` });
@@ -410,7 +399,7 @@ function explain(error: unknown, gate: Gate | undefined, chain: Chain, origin: s
   if (kept !== undefined) {
     return new KfkError(error.code, error.message, {
       notes: [...notes, { message: `not sent, as only the project names this host: ${kept}` }],
-      hint: `if the host is yours: set KFK_TRUST_HOSTS=${new URL(origin).host}, or give --host yourself`,
+      hint: trustHint(keptFrom),
     });
   }
   if (gate === undefined) return error;

@@ -5,8 +5,8 @@
  * Not for another host than the project's own, nor where the command line or the environment names them. Refused, with
  * the key's place: files that are not there or hold something else, a key of another certificate, a host without TLS.
  */
-import { X509Certificate, createPrivateKey } from "node:crypto";
 import { resolve } from "node:path";
+import { areCertificates, findPairProblem } from "../../hooks/auth/pem.ts";
 import type { AuthContext, AuthProvider } from "../../hooks/contract.ts";
 import { parseHost } from "../cluster/host.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
@@ -65,19 +65,18 @@ function originOf(host: string): string | undefined {
 
 function readAuthorities(file: string, source: Source): string {
   const text = readFile("ca", file, source, (path) => source.call.world.files.readText(path));
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0 || !blocks.every(isCertificate)) throw noPem("ca", file, "certificate", source);
+  if (!areCertificates(text)) throw noPem("ca", file, "certificate", source);
   return text;
 }
 
 function clientCertificate(cert: string, key: string, source: Source): AuthProvider {
   const read = (readText: AuthContext["readText"]) => {
     const pair = { cert: readFile("cert", cert, source, readText), key: readFile("key", key, source, readText) };
-    if (!isCertificate(pair.cert)) throw noPem("cert", cert, "certificate", source);
-    if (/ENCRYPTED/.test(pair.key)) throw encrypted(key, source);
-    const isPair = isPairOf(pair.cert, pair.key);
-    if (isPair === undefined) throw noPem("key", key, "private key", source);
-    if (!isPair) throw otherKey(cert, key, source);
+    const problem = findPairProblem(pair.cert, pair.key);
+    if (problem === "no certificate") throw noPem("cert", cert, "certificate", source);
+    if (problem === "locked key") throw encrypted(key, source);
+    if (problem === "no key") throw noPem("key", key, "private key", source);
+    if (problem === "another key") throw otherKey(cert, key, source);
     return pair;
   };
   read((path) => source.call.world.files.readText(path));
@@ -107,24 +106,6 @@ function readFile(name: Key, file: string, source: Source, readText: AuthContext
   } catch (error) {
     if (!isKfkError(error) && !(error instanceof Error && "kind" in error)) throw error;
     throw wrong(name, `the file ${shown(file)} cannot be read as text`, source);
-  }
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    void new X509Certificate(pem);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** undefined: it is no key. */
-function isPairOf(cert: string, key: string): boolean | undefined {
-  try {
-    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
-  } catch {
-    return undefined;
   }
 }
 

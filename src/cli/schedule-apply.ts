@@ -15,6 +15,7 @@ import { isKfkError, KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { openProject } from "./open.ts";
+import { writeJson } from "./output.ts";
 import { runParameters } from "./plan.ts";
 import { readTimes, tellTimes } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
@@ -63,7 +64,8 @@ export async function applyFromProject(call: Call): Promise<number> {
   tellTimes(call, times);
   const shown = { name, ...applied, cron: times.cron.expression, pipeline: uploaded.pipelineName };
   const json = { ...shown, versionId: uploaded.versionId, versionName: uploaded.versionName };
-  world.out.write(options.text("output") === "json" ? `${JSON.stringify(json)}\n` : `${applied.id}\n`);
+  if (options.text("output") === "json") writeJson(world, json);
+  else world.out.write(`${applied.id}\n`);
   return 0;
 }
 

@@ -11,6 +11,7 @@ import { isKfkError, KfkError } from "../error.ts";
 import { findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import type { OpenProject } from "./open.ts";
+import { writeJson } from "./output.ts";
 import { serverName } from "./read.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
@@ -25,7 +26,7 @@ export async function list(call: Call, extra: string | undefined): Promise<numbe
   const rows = all.map((each) => ({ ...each, next: nextOf(each, clock.nowMs()) }));
   switch (call.options.text("output")) {
     case "json":
-      out.write(`${JSON.stringify(rows)}\n`);
+      writeJson(call.world, rows);
       return 0;
     case "name":
       for (const { id } of rows) out.write(`${id}\n`);
@@ -56,7 +57,7 @@ export async function next(call: Call, id: string | undefined): Promise<number> 
   const { out } = call.world;
   switch (call.options.text("output")) {
     case "json":
-      out.write(`${JSON.stringify({ cron: times.cron.expression, timezone: times.zone, next: fires })}\n`);
+      writeJson(call.world, { cron: times.cron.expression, timezone: times.zone, next: fires });
       return 0;
     case "name":
       for (const { utc } of fires) out.write(`${utc}\n`);

@@ -1,4 +1,5 @@
 import { RESULT_OPTION } from "./options.ts";
+import { writeJson } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const status: Verb = {
@@ -36,7 +37,7 @@ export const status: Verb = {
     if (options.text("output") === "json") {
       const { id, name, status: word, createdAt, finishedAt, pipeline, parameters } = run;
       const shown = { id, name, status: word, verdict, createdAt, finishedAt, pipeline, parameters, steps, link };
-      world.out.write(`${JSON.stringify(shown)}\n`);
+      writeJson(world, shown);
       return 0;
     }
     if (options.text("output") === "name") {

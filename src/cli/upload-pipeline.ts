@@ -1,4 +1,5 @@
 import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { writeJson } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const uploadPipeline: Verb = {
@@ -62,7 +63,8 @@ export const uploadPipeline: Verb = {
     call.say(`${said} ${uploaded.pipelineName}, version ${uploaded.versionName}`);
     call.say(linkTo(server, { page: "pipeline", id: uploaded.pipelineId, versionId: uploaded.versionId }));
     const format = call.options.text("output");
-    call.world.out.write(format === "json" ? `${JSON.stringify(uploaded)}\n` : `${uploaded.versionId}\n`);
+    if (format === "json") writeJson(call.world, uploaded);
+    else call.world.out.write(`${uploaded.versionId}\n`);
     return 0;
   },
 };

@@ -40,16 +40,16 @@ export async function readUserConfig(world: World): Promise<UserConfig> {
 
 /**
  * True when a list of hosts, as people write it, holds an origin: `HOST`, `HOST:PORT`, an origin; `HOST=WAY` holds for
- * one way to log in alone.
+ * one way to log in alone. `path`: where the server is one of several at this origin, and must be named behind it.
  */
-export function isListed(hosts: readonly string[], origin: string, provider: string): boolean {
+export function isListed(hosts: readonly string[], origin: string, provider: string, path = ""): boolean {
   if (!URL.canParse(origin)) return false;
   const { host } = new URL(origin);
   return hosts.some((each) => {
     const [name = "", way] = each.trim().toLowerCase().split("=");
     if (way !== undefined && way !== provider) return false;
     const text = name.replace(/\/+$/, "");
-    return text === origin.toLowerCase() || text === host;
+    return [origin.toLowerCase(), host].some((each) => text === each + path.toLowerCase());
   });
 }
 

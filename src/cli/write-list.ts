@@ -3,6 +3,7 @@
  * written is never held, so that a list may have any length.
  */
 import { KfkError } from "../error.ts";
+import { toJson, writeClean } from "./output.ts";
 import type { Call } from "./verb.ts";
 
 export interface ListForm<T> {
@@ -35,11 +36,13 @@ export async function writeList<T>(call: Call, pages: AsyncGenerator<readonly T[
       if (count >= form.limit) break;
       if (!form.isWanted(item)) continue;
       count++;
-      if (output === "json") lines.push(`${count === 1 ? "[" : ","}${JSON.stringify(item)}`);
+      if (output === "json") lines.push(`${count === 1 ? "[" : ","}${toJson(call.world, item)}`);
       else if (output === "name") lines.push(form.name(item));
       else lines.push(...(count === 1 ? [form.titles] : []), form.row(item));
     }
-    if (lines.length > 0) out.write(`${lines.join("\n")}\n`);
+    const text = lines.length > 0 ? `${lines.join("\n")}\n` : "";
+    if (output === "json") writeClean(call.world, text);
+    else if (text !== "") out.write(text);
     if (count >= form.limit || out.isClosed) break;
   }
   if (output === "json") out.write(count === 0 ? "[]\n" : "]\n");

@@ -53,7 +53,8 @@ function readFile(world: World, path: string): string | undefined {
     return world.files.readText(full);
   } catch (error) {
     if (!isKfkError(error)) throw error;
-    throw failure("file", error.message, "check the rights of the file");
+    const isBinary = error.message.endsWith("not UTF-8");
+    throw failure("file", error.message, isBinary ? "it must be text, such as PEM" : "check the rights of the file");
   }
 }
 

@@ -20,10 +20,11 @@ import type {
   ValueMap,
 } from "../../hooks/contract.ts";
 import { isKfkError, KfkError, suggest } from "../error.ts";
-import { hideHeader } from "../told-secrets.ts";
+import { hideHeader, withoutLikely } from "../told-secrets.ts";
 import type { Clock } from "../world.ts";
 import type { LoginHeaders } from "./request.ts";
 import { makeSecret } from "./secret.ts";
+import { type TrustQuestion, trustName, untrusted } from "./trust-question.ts";
 
 /** A way that configuration asks for by name. */
 export interface WantedAuth {
@@ -33,27 +34,15 @@ export interface WantedAuth {
   readonly isProjects: boolean;
 }
 
-/** What a person, or what a person has set, must agree to. */
-export interface TrustQuestion {
-  /**
-   * `host`: the server gets what lies around; `settings`: the server gets what the project's settings choose;
-   * `endpoint`: an address that they name gets a secret; `certificate`: the server is shown the project's client
-   * certificate; `ca`: a login goes to a server for which only a CA of the project vouches.
-   */
-  readonly kind: "host" | "settings" | "endpoint" | "certificate" | "ca";
-  /** Who would get it. */
-  readonly origin: string;
-  /** Name of the way to log in. */
-  readonly provider: string;
-  /** What would be sent, in a few words. */
-  readonly what: string;
-}
-
 export interface ChainOptions {
   readonly clock: Clock;
   readonly origin: string;
   /** Paths below which the API may be. */
   readonly bases?: readonly string[];
+  /** Path that trust must name beside the origin; undefined: the origin says it all. */
+  readonly place?: string | undefined;
+  /** Ways whose login is for the server at the origin itself, whatever the path. */
+  readonly atServer?: readonly AuthProvider[];
   readonly namespace: string | null;
   /** In the order in which they are asked. */
   readonly providers: readonly AuthProvider[];
@@ -86,6 +75,8 @@ export interface ChainState {
   readonly expiresAtMs: number | null;
   /** Ways that would apply, and are kept back because nobody trusts the host. */
   readonly keptBack: readonly string[];
+  /** The host of those, as a list of trusted hosts names it. */
+  readonly keptFrom: string | null;
   /** How often a way was asked to log in. */
   readonly asked: number;
 }
@@ -107,6 +98,7 @@ export function buildChain(options: ChainOptions): Chain {
   let lastTrouble = "";
   let asked = 0;
   let keptBack: readonly string[] = [];
+  let keptFrom: string | null = null;
   let ways: readonly Way[] = [];
   const now = options.clock.nowMs;
   const steady = options.clock.monotonicMs;
@@ -116,7 +108,7 @@ export function buildChain(options: ChainOptions): Chain {
     const target = { origin, namespace, why, ...(bases === undefined ? {} : { bases }) };
     if (plan === undefined) plan = chooseSafely(options, target);
     const chosen = await plan;
-    ({ keptBack, ways } = chosen);
+    ({ keptBack, keptFrom = null, ways } = chosen);
     asked++;
     const logins = await askAll(ways, target, options);
     return hold(logins, options, { nowMs: now(), atMs: steady(), why });
@@ -171,6 +163,7 @@ export function buildChain(options: ChainOptions): Chain {
       audience: held?.audience ?? null,
       expiresAtMs: held?.expiresAtMs ?? null,
       keptBack,
+      keptFrom,
       asked,
     }),
   };
@@ -192,6 +185,7 @@ interface Way {
 interface Plan {
   readonly ways: readonly Way[];
   readonly keptBack: readonly string[];
+  readonly keptFrom?: string;
 }
 
 interface Held {
@@ -247,11 +241,11 @@ async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> 
   const [ambient] = found;
   if (ambient === undefined) return { ways: beside, keptBack: [] };
   const { provider, reason } = ambient;
-  const { origin } = options;
-  const isTrusted = await options.isTrusted({ kind: "host", origin, provider: provider.name, what: reason.because });
+  const whom = whomOf(provider, options);
+  const isTrusted = await options.isTrusted({ ...whom, kind: "host", provider: provider.name, what: reason.because });
   return isTrusted
     ? { ways: [ambient, ...beside], keptBack: [] }
-    : { ways: beside, keptBack: [ambient.reason.because] };
+    : { ways: beside, keptBack: [ambient.reason.because], keptFrom: trustName(whom) };
 }
 
 function findWay(provider: AuthProvider, target: AuthTarget, context: AuthContext): Way[] {
@@ -269,7 +263,7 @@ async function findWanted(wanted: WantedAuth, target: AuthTarget, options: Chain
   const context = options.context(wanted.settings);
   const found = provider.applies(target, context);
   const reason: AuthReason = found ?? { how: "ambient", because: `auth: ${provider.name}` };
-  const { origin } = options;
+  const whom = whomOf(provider, options);
   const trust = async (question: Omit<TrustQuestion, "provider">): Promise<void> => {
     const whole = { ...question, provider: provider.name };
     if (!(await options.isTrusted(whole))) throw untrusted(whole);
@@ -282,13 +276,21 @@ async function findWanted(wanted: WantedAuth, target: AuthTarget, options: Chain
   if (choices.length > 0) {
     const list = choices.map(([key, value]) => `${key}: ${showSetting(value)}`).join(", ");
     const what = `what auth: ${provider.name} of kubeflow.yaml chooses (${list})`;
-    await trust({ kind: "settings", origin, what });
-  } else if (reason.how === "ambient") await trust({ kind: "host", origin, what: reason.because });
+    await trust({ ...whom, kind: "settings", what });
+  } else if (reason.how === "ambient") await trust({ ...whom, kind: "host", what: reason.because });
   if (wanted.isProjects && reason.endpoint !== undefined) {
     const other = URL.canParse(reason.endpoint) ? new URL(reason.endpoint).origin : reason.endpoint;
     await trust({ kind: "endpoint", origin: other, what: reason.because });
   }
   return { provider, reason, context };
+}
+
+/** Who gets a login. */
+function whomOf(
+  provider: AuthProvider,
+  { origin, place, atServer }: ChainOptions,
+): Pick<TrustQuestion, "origin" | "place"> {
+  return { origin, place: atServer?.includes(provider) === true ? undefined : place };
 }
 
 /** In one line: a project's text must not draw on the terminal that asks about it. */
@@ -405,7 +407,7 @@ function hold(
 }
 
 function badHeader(name: string, problem: string): KfkError {
-  return new KfkError("SERVER_LOGIN", `the header ${name} of the login ${problem}`, {
+  return new KfkError("SERVER_LOGIN", `the header ${withoutLikely(name)} of the login ${problem}`, {
     hint: "look at what gives the login; kfk auth status says which it is",
   });
 }
@@ -438,32 +440,6 @@ function unknownSetting(provider: AuthProvider, key: string): KfkError {
   return new KfkError("SERVER_LOGIN", `auth: ${provider.name} has no setting "${key}"`, {
     hint: near === undefined ? list : `did you mean ${near}?`,
   });
-}
-
-function untrusted({ kind, origin, what }: TrustQuestion): KfkError {
-  const host = URL.canParse(origin) ? new URL(origin).host : origin;
-  switch (kind) {
-    case "host":
-      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
-        hint: `if it is yours: set KFK_TRUST_HOSTS=${host}, or give --host yourself`,
-      });
-    case "settings":
-      return new KfkError("SERVER_LOGIN", `${origin} does not get ${what}: only the project says so`, {
-        hint: `if that is right: set KFK_TRUST_HOSTS=${host}, or write auth: into your own configuration`,
-      });
-    case "endpoint":
-      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it does not get ${what}`, {
-        hint: `if it is yours: set KFK_TRUST_HOSTS=${host}, or name it with the variable`,
-      });
-    case "certificate":
-      return new KfkError("SERVER_LOGIN", `only the project names ${origin}, so it is not shown ${what}`, {
-        hint: `if that is right: set KFK_TRUST_HOSTS=${host}, or use --client-cert and --client-key`,
-      });
-    case "ca":
-      return new KfkError("SERVER_LOGIN", `only the project's CA (${what}) vouches for ${origin}: it gets no login`, {
-        hint: `if it is yours: --ca-cert ${what}, or KFK_TRUST_HOSTS=${host}=tls`,
-      });
-  }
 }
 
 function isOver(expiresAtMs: number, trouble: string): KfkError {

@@ -12,6 +12,7 @@ import { KfkError } from "../error.ts";
 import { createOnce } from "./create.ts";
 import { fetchPages, namespaceQuery } from "./list.ts";
 import { type Pipeline, type PipelineApi, pipelineApi, type Version } from "./pipeline-api.ts";
+import { refuseLogin } from "./secret.ts";
 import type { Server } from "./server.ts";
 
 /** A compiled document on its way up. */
@@ -69,7 +70,7 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
           description: queryText(server, describeContent(upload, mark)),
           ...(server.namespace === null ? {} : { namespace: server.namespace }),
         },
-        body: form(upload.text),
+        body: form(server, upload.text),
         repeat: "unsent",
       },
       api.readPipeline,
@@ -151,7 +152,7 @@ async function uploadVersion(
         pipelineid: pipeline.id,
         description: describeContent(upload, mark),
       },
-      body: form(upload.text),
+      body: form(server, upload.text),
       repeat: "unsent",
     },
     api.readVersion,
@@ -213,7 +214,8 @@ function queryText(server: Server, text: string): string {
   return server.keepsRunId ? text : encodeURIComponent(text);
 }
 
-function form(text: string): FormData {
+function form({ world }: Server, text: string): FormData {
+  refuseLogin(world, text, "the document");
   const data = new FormData();
   // the suffix decides how the server reads it
   data.append("uploadfile", new File([text], "pipeline.yaml", { type: "application/octet-stream" }));

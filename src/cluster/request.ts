@@ -15,7 +15,7 @@ import { type Code, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import { type Answer, readAnswer, readFailure, readTextAnswer } from "./answer.ts";
 import { wantsLogin } from "./gate.ts";
-import { makeSecret, type Secret } from "./secret.ts";
+import { makeSecret, refuseLogin, type Secret } from "./secret.ts";
 
 /** Where requests go and how: what `connect` makes once. */
 export interface Link {
@@ -196,14 +196,19 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
 
 /** Names of runs and experiments, filters, parameters: the server keeps them for all to read. Documents were looked at. */
 function refuseSecrets({ world }: Link, { path, query, body }: Ask): void {
-  const [name] =
-    world.secrets?.variablesIn(
-      [path, ...Object.values(query ?? {}), body instanceof FormData ? "" : JSON.stringify(body ?? "")].join("\n"),
-    ) ?? [];
-  if (name === undefined) return;
+  // words of the API are the same whatever the secret is
+  const names = path.split("/").filter((part) => !/^[a-z_:]+$/i.test(part));
+  const sent = [...names, ...Object.values(query ?? {}), ...(body instanceof FormData ? [] : textsOf(body))];
+  const [name] = world.secrets?.variablesIn(sent.join("\n")) ?? [];
+  if (name === undefined) return refuseLogin(world, sent.join("\n"), "what is sent");
   throw new KfkError("STEP_SECRET", `what is sent would hold the value of the environment variable ${name}`, {
     hint: "take it out of the names and parameters of the run, which the server keeps for all to read",
   });
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value !== "object" || value === null) return value === undefined ? [] : [String(value)];
+  return Object.values(value).flatMap(textsOf);
 }
 
 /** What else is known to be secret, before the text is cut to a line. */

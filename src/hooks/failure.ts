@@ -117,6 +117,14 @@ export function ended({ file, hook }: HookProblem, how: string): KfkError {
   });
 }
 
+/** The same error with the place alone: what stands in the source can be a secret. */
+export function withoutLines(error: KfkError): KfkError {
+  const { code, message, hint, notes } = error;
+  if (error.at === undefined) return error;
+  const { text: _text, ...at } = error.at;
+  return new KfkError(code, message, { at, hint, notes });
+}
+
 // --- internal ---
 
 const OFF = "correct the file, or leave hooks out with --no-hooks";

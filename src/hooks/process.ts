@@ -11,7 +11,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
 import type { AuthContext, Value } from "../../hooks/contract.ts";
 import { mayBePlain } from "../cluster/host.ts";
-import { hideSecrets } from "../told-secrets.ts";
+import { hideSecrets, hideText } from "../told-secrets.ts";
 import type { ExportedHook, Owner, Problem, Reply, Request, Synced, Told } from "./message.ts";
 
 /** Serves requests until kfk closes the channel. */
@@ -169,7 +169,12 @@ function authTools(id: number): Omit<AuthContext, "env"> {
         .toSorted((a, b) => b.length - a.length)
         .reduce((out, secret) => (secret.length < 4 ? out : out.replaceAll(secret, "[redacted]")), text),
     settings: {},
-    readText: (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined),
+    readText: (path) => {
+      if (!existsSync(path)) return undefined;
+      const text = readFileSync(path, "utf8");
+      hideText(text, hide);
+      return text;
+    },
     nowMs: () => Date.now(),
     fetch: async (url, { timeoutMs, ...init }) => {
       refusePlain(url);
@@ -192,6 +197,7 @@ function authTools(id: number): Omit<AuthContext, "env"> {
       });
       const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
       await child.exited;
+      hideText(out, hide);
       return { code: child.exitCode, out: out.trimEnd(), err: err.trimEnd() };
     },
   };

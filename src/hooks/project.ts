@@ -22,6 +22,7 @@ import { KfkError } from "../error.ts";
 import type { Model } from "../pipeline/model.ts";
 import { findNewSecrets } from "../secrets.ts";
 import type { StepPlan } from "../steps/step.ts";
+import { withoutLikely } from "../told-secrets.ts";
 import { applyDocuments, toDocumentsPayload } from "./documents.ts";
 import { addExtraSteps, checkExtraStep } from "./extra.ts";
 import { hookSpot, wrongResult } from "./failure.ts";
@@ -200,10 +201,11 @@ export function projectHooks(
         if (answer === undefined) continue;
         const isLogin = typeof (answer as { headers?: unknown } | null)?.headers === "object";
         const parsed = v.safeParse<v.GenericSchema>(isLogin ? loginSchema : headersSchema, answer);
-        if (!parsed.success) throw failure(file, "auth")(describeIssue(parsed.issues[0]));
+        // a name in it may be a token in the wrong place
+        if (!parsed.success) throw failure(file, "auth")(withoutLikely(describeIssue(parsed.issues[0])));
         const login = (isLogin ? parsed.output : { headers: parsed.output }) as Login;
         const wrong = Object.keys(login.headers).find((name) => !/^[\w!#$%&'*+.^`|~-]+$/.test(name));
-        if (wrong !== undefined) throw failure(file, "auth")(`"${wrong}" is not the name of a header`);
+        if (wrong !== undefined) throw failure(file, "auth")("what it gives as the name of a header is none");
         return login;
       }
       return undefined;

@@ -7,13 +7,27 @@
  * middle of a loop, keeps `process.exit` and a crash away from kfk, and keeps what a hook's own child processes print
  * off kfk's stdout.
  * Errors name hook, file, line and column; values of the environment that look secret are taken out of them.
+ *
+ * A file that logs in holds secrets that nobody knows: its login is told the moment it arrives, before anything that
+ * comes behind it is shown; what the file prints, and what it throws while it is loaded or once it was asked for a login,
+ * is shown without words that could be a secret; and no line of its source is.
  */
 import { join } from "node:path";
 import type { Value } from "../../hooks/contract.ts";
 import { KfkError, suggest } from "../error.ts";
 import type { Signal, World } from "../world.ts";
 import type { HookFile } from "./find.ts";
-import { hookPlace, type HookProblem, threw, timedOut, ended, unloadable, wrongForm, unknownHook } from "./failure.ts";
+import {
+  hookPlace,
+  type HookProblem,
+  threw,
+  timedOut,
+  ended,
+  unloadable,
+  wrongForm,
+  unknownHook,
+  withoutLines,
+} from "./failure.ts";
 import {
   type ContextData,
   type ExportedHook,
@@ -25,6 +39,7 @@ import {
   type Told,
 } from "./message.ts";
 import { buildRedactor } from "../secrets.ts";
+import { hideLogin, mayLogIn, withoutLikely } from "../told-secrets.ts";
 import { HOOKS, type HookName, isHookName } from "./rules.ts";
 
 /** A file that was loaded and holds nothing but hooks. */
@@ -82,7 +97,9 @@ export async function startSession(world: World, options: SessionOptions): Promi
         path: file.path,
       }));
       if (!("exports" in reply)) throw new Error("not an answer to load");
-      loaded.push({ file, hooks: checkExports(file, reply.exports) });
+      const hooks = checkExports(file, reply.exports);
+      loaded.push({ file, hooks });
+      if (hooks.has("auth")) channel.guard(file);
       limits.set(file, checkLimit(file, reply.timeoutSeconds, options));
     }
   } catch (error) {
@@ -140,6 +157,8 @@ function checkLimit(file: HookFile, seconds: unknown, options: SessionOptions): 
 const MAX_SECONDS = 86_400;
 
 interface Channel {
+  /** From now on this file is one that logs in. */
+  readonly guard: (file: HookFile) => void;
   readonly ask: (problem: HookProblem, timeoutMs: number, build: (id: number) => Request) => Promise<Reply>;
   readonly settle: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -155,7 +174,11 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
   const redact = (text: string): string => ofEnvironment(world.secrets?.redact(text) ?? text);
   let settle: ((outcome: Outcome) => void) | undefined;
   let waitingFor = 0;
-  let speaker = "hooks";
+  let speaker: HookFile | undefined;
+  // as far as the text shows before it is loaded
+  const guarded = new Set(files.filter(({ text }) => mayLogIn(text)).map(({ path }) => path));
+  let hasAskedLogin = false;
+  let isLoading = true;
   let latest: HookProblem | undefined;
   let canSettle = true;
   let nextId = 1;
@@ -179,12 +202,15 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
         if (typeof reply.secret === "string") world.secrets?.hide(reply.secret);
         return;
       }
-      // a hook can send something itself; that is no answer to anything
-      if (reply?.id === waitingFor) settle?.({ kind: "reply", reply });
+      if (reply?.id !== waitingFor) return; // a hook can send something itself; that is no answer to anything
+      if (isLogin && "value" in reply) hideLogin(reply.value, (text) => world.secrets?.hide(text));
+      settle?.({ kind: "reply", reply });
     },
   });
   const show = (line: string): void => {
-    if (!isQuiet) world.err.write(`${speaker} | ${redact(line)}\n`);
+    const isOpen = !hasAskedLogin && !(isLoading ? guarded.size > 0 : guarded.has(speaker?.path ?? ""));
+    const shown = redact(line);
+    if (!isQuiet) world.err.write(`${speaker?.shown ?? "hooks"} | ${isOpen ? shown : withoutLikely(shown)}\n`);
   };
   // what is printed and what is secret come by two ways: a line of a call that logs in waits until it is sure that
   // whatever was told before it is here
@@ -225,7 +251,8 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     build: (id: number) => Request,
     onLate: () => Reply | undefined = () => undefined,
   ): Promise<Reply> => {
-    speaker = problem.file.shown;
+    speaker = problem.file;
+    if (problem.hook !== "") isLoading = false;
     const id = nextId++;
     const stop = new AbortController();
     const answered = new Promise<Outcome>((resolve) => {
@@ -233,6 +260,7 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     });
     waitingFor = id;
     isLogin = problem.hook === "auth";
+    hasAskedLogin ||= isLogin;
     const unlisten = world.onSignal((signal) => settle?.({ kind: "signal", signal }));
     try {
       // it ended between two calls, so the one before has ended it
@@ -255,9 +283,14 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
       const { reply } = outcome;
       showHeld(lines);
       if (!("problem" in reply)) return reply;
-      const shown = { ...reply.problem, message: redact(reply.problem.message) };
       const owner = ownerOf(problem, reply.problem);
-      throw owner.hook === "" ? unloadable(owner, shown, world.files) : threw(owner, shown, world.files);
+      const isGuarded = hasAskedLogin || owner.hook === "auth" || (owner.hook === "" && guarded.has(owner.file.path));
+      const message = redact(reply.problem.message);
+      // the name of a package that is not there is one that the file imports
+      const isName = owner.hook === "" && /^(ResolveMessage: )?Cannot find (package|module) /.test(message);
+      const shown = { ...reply.problem, message: isGuarded && !isName ? withoutLikely(message) : message };
+      const error = owner.hook === "" ? unloadable(owner, shown, world.files) : threw(owner, shown, world.files);
+      throw isGuarded ? withoutLines(error) : error;
     } finally {
       stop.abort();
       unlisten();
@@ -275,6 +308,7 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     return answer;
   };
   return {
+    guard: ({ path }) => void guarded.add(path),
     ask: (...request) => inTurn(() => askNow(...request)),
     settle: () =>
       inTurn(async () => {
@@ -335,16 +369,24 @@ function interrupted(signal: Signal): KfkError {
 async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
+  let isCut = false;
   for await (const chunk of stream) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) onLine(line.replace(/\r$/, ""));
+    for (const line of lines) {
+      if (!isCut) onLine(line.replace(/\r$/, ""));
+      isCut = false;
+    }
+    if (isCut) rest = "";
     if (rest.length > MAX_LINE) {
-      onLine(rest);
-      rest = "";
+      // at a space: half a secret is not known for one
+      const end = rest.lastIndexOf(" ");
+      onLine(end < 0 ? "(a word of more than 64 KiB)" : rest.slice(0, end));
+      isCut = end < 0;
+      rest = isCut ? "" : rest.slice(end + 1);
     }
   }
-  if (rest !== "") onLine(rest);
+  if (rest !== "" && !isCut) onLine(rest);
 }
 
 const MAX_LINE = 65_536;

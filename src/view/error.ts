@@ -3,6 +3,7 @@
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
 import { hasSecretForm, isSecretKey, SECRET_NAME, withoutUser } from "../secrets.ts";
+import { mayLogIn } from "../told-secrets.ts";
 
 /** An error as it is shown on stderr, ending in a newline. */
 export function renderError(error: KfkError, colour: boolean): string {
@@ -43,7 +44,8 @@ function renderNote(note: Note, colour: boolean): string[] {
 function renderPlace(at: Place | undefined, colour: boolean): string[] {
   if (at === undefined) return [];
   const lines = [`  ${paint("-->", GREY, colour)} ${at.file}:${at.line}:${at.column}`];
-  if (at.text === undefined) return lines;
+  // a hook file that logs in may hold the login itself, in any form
+  if (at.text === undefined || (/\.[cm]?[jt]s$/.test(at.file) && mayLogIn(at.text))) return lines;
   const source = at.text.split(/\r?\n/);
   const width = String(at.line).length;
   for (let line = Math.max(1, at.line - CONTEXT); line <= at.line; line++) {

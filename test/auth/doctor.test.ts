@@ -34,6 +34,23 @@ async function kfk(argv: readonly string[], env: Record<string, string> = {}, fi
   return { status, out: world.written.out(), err: world.written.err() };
 }
 
+test("a login that is there and kept back is named, with the line that lets it go", async () => {
+  const origin = serve((request) =>
+    Response.json(request.url.includes("healthz") ? { tag_name: "2.5.0", commit_sha: "a" } : {}),
+  );
+  const { host } = new URL(origin);
+  const files = {
+    ...projectFiles({ conf: { "base/kubeflow.yaml": `host: ${origin}\n${KUBEFLOW.replace(/^host:.*\n/m, "")}` } }),
+    "/sa": "canary-sa",
+  };
+  const { status, out } = await kfk(["doctor", "--project", ROOT], { KF_PIPELINES_SA_TOKEN_PATH: "/sa" }, files);
+  expect(status).toBe(0);
+  expect(out).toContain(
+    `warn  login     not sent, as only the project names this host: the service account token /sa\n                next: if the host is yours: set KFK_TRUST_HOSTS=${host}, or give --host yourself\n`,
+  );
+  expect(out).not.toContain("nothing to log in with");
+});
+
 const HTML = { headers: { "content-type": "text/html" } };
 const json = (value: unknown, status: number, headers: Record<string, string> = {}): Response =>
   Response.json(value, { status, headers });

@@ -140,6 +140,75 @@ describe("service-proxy://", () => {
   });
 });
 
+describe("what a kubeconfig's way leaves out", () => {
+  const yaml = (host: string, more: string): Record<string, string> => ({
+    "conf/base/kubeflow.yaml": `host: ${host}\n${more}run_config: {image: x}\n`,
+  });
+
+  test("is told", async () => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const files = yaml("https://kf.example.org", "auth: dex\ntls: {ca: x.pem}\n");
+    const env = { KUBECONFIG, KFK_TOKEN: "canary-given" };
+    const { status, err } = await kfk(["list-runs", "--host", "service-proxy://"], env, files);
+    expect(status).toBe(0);
+    expect(err).toContain(
+      "warning: not used here: auth: of kubeflow.yaml, token (KFK_TOKEN is set), tls: of kubeflow.yaml; the API server takes kubeconfig's login alone\n  hint: port-forward://NAMESPACE/SERVICE carries any login through to Kubeflow\n",
+    );
+    const forwarded = await kfk(
+      ["list-runs", "--host", "port-forward://"],
+      env,
+      yaml("https://kf", "tls: {ca: x.pem}\n"),
+    );
+    expect(forwarded.status).toBe(0);
+    expect(forwarded.err).toContain(
+      "warning: not used here: tls: of kubeflow.yaml; kubeconfig brings its own certificates\n",
+    );
+    const nothing = await kfk(["list-runs", "--host", "service-proxy://"], { KUBECONFIG });
+    expect(nothing.err).not.toContain("not used");
+  });
+
+  test("a token for Kubeflow at a pasted address", async () => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const host = `${api.url}/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy`;
+    const files = yaml(host, "auth: {type: kubeconfig, service_account: ci}\n");
+    const { status, err } = await kfk(["list-runs", "--host", host], { KUBECONFIG }, files);
+    expect({ status, asked: api.authorizations }).toEqual({ status: 4, asked: [] });
+    expect(err).toContain(
+      "error: auth: kubeconfig with service_account asks for a token for Kubeflow, and the API server, whose proxy this host is, lets none through [SERVER_LOGIN]",
+    );
+  });
+
+  test.each([
+    ["port-forward://", "port-forward://kubeflow/ml-pipeline:http", ["Bearer canary-sa"]],
+    ["port-forward://kubeflow/ml-pipeline", "port-forward://", ["Bearer canary-sa"]],
+    ["port-forward://team-a/ml-pipeline", "port-forward://", []],
+    ["https://kf.example.org", "port-forward://", []],
+  ] as const)("not: settings for the project's host %s, where a person names %s", async (host, typed, sent) => {
+    const { kfp, api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const files = { ...yaml(host, "auth: {type: token, file: sa}\n"), sa: "canary-sa" };
+    const { status, err } = await kfk(["list-runs", "--host", typed], { KUBECONFIG }, files);
+    const got = [...new Set(kfp.requests.map(({ headers }) => headers.get("authorization")))];
+    expect({ status, got }).toEqual({ status: sent.length === 0 ? 4 : 0, got: [...sent] });
+    if (sent.length === 0) expect(err).toContain("does not get what auth: token of kubeflow.yaml chooses (file: sa)");
+  });
+
+  test.each([
+    [
+      "client-certificate-data: eA==, client-key-data: eA==",
+      "client-certificate holds no certificate that can be read",
+    ],
+  ])("a user with %s", async (user, problem) => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{${user}}`));
+    const { status, err } = await kfk(["list-runs", "--host", "service-proxy://"], { KUBECONFIG });
+    expect({ status, asked: api.authorizations }).toEqual({ status: 4, asked: [] });
+    expect(err).toContain(`kubeconfig, context "here": ${problem}`);
+  });
+});
+
 describe("a service proxy that a project names", () => {
   const ask = async (host: string, name: string, env: Record<string, string>) => {
     const { kfp, api } = setUp();

@@ -76,6 +76,32 @@ async function status(
   return { ...ran, asked: seen };
 }
 
+describe("--client-cert and --client-key", () => {
+  const files = ["ca.pem", "client.pem", "client.key", "other.key", "locked.key"];
+  const bad = {
+    "bad.pem": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n",
+    "bad.key": "-----BEGIN PRIVATE KEY-----\nx",
+  };
+  test.each([
+    ["client.pem", "client.key", 0, ""],
+    ["client.pem", "other.key", 4, "certs/other.key is not the key of the certificate in FOLDER/certs/client.pem"],
+    ["client.pem", "locked.key", 4, "certs/locked.key is locked with a passphrase, and nobody is asked for it"],
+    ["bad.pem", "client.key", 4, "certs/bad.pem holds no certificate that can be read"],
+    ["client.pem", "bad.key", 4, "certs/bad.key holds no private key that can be read"],
+    ["client.pem", "client.pem", 4, "certs/client.pem holds no private key in PEM form"],
+  ] as const)("%s with %s: %d", async (cert, key, code, problem) => {
+    seen = [];
+    const all = { ...Object.fromEntries(files.map((each) => [each, read(each)])), ...bad };
+    const project = projects.make(
+      Object.fromEntries(Object.entries(all).map(([each, text]) => [`certs/${each}`, text])),
+    );
+    const names = ["--ca-cert", "certs/ca.pem", "--client-cert", `certs/${cert}`, "--client-key", `certs/${key}`];
+    const ran = await endOf(project.start(["auth", "status", "--request-timeout", "3", "--host", host, ...names]));
+    expect({ code: ran.status, asked: seen.length }).toEqual({ code, asked: code === 0 ? 2 : 0 });
+    if (problem !== "") expect(ran.err).toContain(`${project.folder}/${problem.replace("FOLDER", project.folder)}`);
+  });
+});
+
 const ALL = "{ca: certs/ca.pem, cert: certs/client.pem, key: certs/client.key}";
 
 describe("tls: of kubeflow.yaml", () => {

@@ -49,7 +49,7 @@ const googleEnv = () => ({
   GOOGLE_APPLICATION_CREDENTIALS: "/adc.json",
   KFK_GOOGLE_ENDPOINT: idp.url,
 });
-const PEM = { "/c.pem": "-----BEGIN CERTIFICATE-----\nx", "/k.pem": "-----BEGIN PRIVATE KEY-----\ncanary" };
+const PEM = makePair();
 const CREDENTIAL = JSON.stringify({
   kind: "ExecCredential",
   apiVersion: "client.authentication.k8s.io/v1",
@@ -369,8 +369,21 @@ function contextOf(one: Pick<Case, "env" | "files" | "settings" | "prints">, hid
     hide: (text: string) => void hidden.push(text),
     redact: (text: string) => text,
     variablesIn: () => [],
+    holdsTold: () => false,
   };
   return authContext({ ...world, secrets }, one.settings?.() ?? {});
+}
+
+/** A throw-away certificate and its key. */
+function makePair(): { readonly "/c.pem": string; readonly "/k.pem": string } {
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const argv = ["req", "-x509", ...kind, "-keyout", "-", "-days", "2", "-subj", "/CN=me"];
+  const text = Bun.spawnSync(["openssl", ...argv], { stdin: "ignore" }).stdout.toString();
+  const part = (form: RegExp): string => `${form.exec(text)?.[0]}\n`;
+  return {
+    "/c.pem": part(/-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----/),
+    "/k.pem": part(/-----BEGIN PRIVATE KEY-----[\s\S]*-----END PRIVATE KEY-----/),
+  };
 }
 
 function printing(text: string, onLine: ((line: string, stream: "stdout") => void) | undefined): Child {

@@ -150,6 +150,56 @@ const ROWS: readonly Row[] = [
     env: { KFK_TOKEN: GIVEN },
     sent: [`${PROJECTS} gets the given token`],
   },
+  // one of several servers at an address
+  {
+    name: "kfp-context: a service behind the proxy of a trusted API server",
+    host: `${PROJECTS}/api/v1/namespaces/evil/services/evil:80/proxy`,
+    auth: "kfp-context",
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org project.example.org=kfp-context" },
+    sent: [],
+    says: `only the project names ${PROJECTS}/api/v1/namespaces/evil/services/evil:80/proxy, so it does not get the login in /h/.config/kfp/context.json`,
+  },
+  {
+    name: "kfp-context: another service there than the trusted one",
+    host: `${PROJECTS}/api/v1/namespaces/evil/services/evil:80/proxy/pipeline`,
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org/api/v1/namespaces/kubeflow/services/evil:80/proxy" },
+    sent: [],
+  },
+  {
+    name: "kfp-context: the trusted service there",
+    host: `${PROJECTS}/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/pipeline`,
+    env: {
+      WITH_KFP: "1",
+      KFK_TRUST_HOSTS: "https://project.example.org/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/",
+    },
+    sent: [`${PROJECTS} gets the cookie`],
+  },
+  {
+    name: "kfp-context: somebody's notebook at a trusted Kubeflow",
+    host: `${PROJECTS}/notebook/evil/nb/pipeline`,
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org" },
+    sent: [],
+  },
+  {
+    name: "kubeconfig: a token for Kubeflow to somebody's notebook there",
+    host: `${PROJECTS}/notebook/evil/nb/pipeline`,
+    auth: "kubeconfig",
+    env: { KFK_TRUST_HOSTS: "project.example.org" },
+    sent: [],
+  },
+  {
+    name: "kfp-context: Kubeflow's own path at a trusted host",
+    host: `${PROJECTS}/pipeline`,
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org" },
+    sent: [`${PROJECTS} gets the cookie`],
+  },
+  {
+    name: "token: a file of the project's choice to another path of its own host",
+    host: `${PROJECTS}/api/v1/namespaces/kubeflow/services/good/proxy`,
+    auth: "{type: token, file: /sa}",
+    argv: ["--host", `${PROJECTS}/api/v1/namespaces/kubeflow/services/other/proxy`],
+    sent: [],
+  },
   // what is sent
   {
     name: "token: a file of the project's choice to the person's host",
