@@ -53,7 +53,7 @@ function readFile(world: World, path: string): string | undefined {
     return world.files.readText(full);
   } catch (error) {
     if (!isKfkError(error)) throw error;
-    throw failure("file", error.message, "check the rights of the file");
+    throw failure("file", error.message, error.hint ?? "check the rights of the file");
   }
 }
 
