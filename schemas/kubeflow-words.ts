@@ -1,7 +1,7 @@
 /** What each key of kubeflow.yaml means, by dotted path: what an editor shows. `*` stands for a step or another name. */
 export const KUBEFLOW_WORDS: Readonly<Record<string, string>> = {
   host: "Address of Kubeflow Pipelines, as the browser shows it; --host and KFK_HOST override it",
-  target: "What the pipeline is compiled to: argo (servers up to KFP 2.17) or kfp (servers from 2.0 on)",
+  target: "What the pipeline is compiled to: argo (servers up to KFP 2.17); kfp is not compiled by this version",
   kfp_version: 'Version of the server that documents are written for, in quotes, such as "2.14"',
   from: "Where the pipeline is read from: auto, static, python, image, or a file of kfk model",
   hooks: "Hook files beside kfk.hooks.ts",

@@ -13,7 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   hooks: ["schemas"],
   "src/main.ts": ["src/cli", "src/error.ts", "src/world.ts", "src/hooks"],
   "src/error.ts": [],
-  "src/world.ts": ["src/error.ts"],
+  "src/world.ts": ["src/error.ts", "src/system-error.ts"],
+  "src/system-error.ts": ["src/error.ts"],
   "src/secrets.ts": [],
   "src/told-secrets.ts": [],
   "src/cli": ["*"],
@@ -48,7 +49,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     // which hosts are private
     "src/cluster",
   ],
-  "src/local": ["src/error.ts", "src/world.ts", "src/steps", "src/config", "src/compile", "src/kedro"],
+  "src/local": [
+    "src/error.ts",
+    "src/world.ts",
+    "src/system-error.ts",
+    "src/steps",
+    "src/config",
+    "src/compile",
+    "src/kedro",
+  ],
   "src/view": [
     "src/error.ts",
     "src/world.ts",

@@ -28,6 +28,7 @@ import {
 import type { Socket } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
+import { unreadable, unstartable, unwritable } from "./system-error.ts";
 
 export interface World {
   /** Absolute path of the folder the command was started in. */
@@ -163,7 +164,7 @@ export interface Terminal extends Sink {
 export function realWorld(): World {
   const env = process.env;
   return {
-    cwd: process.cwd(),
+    cwd: startFolder(),
     env,
     files: realFiles,
     clock: realClock,
@@ -200,6 +201,15 @@ export function realWorld(): World {
 }
 
 // --- internal ---
+
+/** A folder that was removed meanwhile has no path to the system; what the shell called it is said to be no project. */
+function startFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return resolve("/", process.env["PWD"] ?? "");
+  }
+}
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
@@ -239,7 +249,7 @@ function reading<T>(path: string, read: () => T): T | undefined {
     return read();
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw new KfkError("PROJECT_FILE", `cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw unreadable(path, error);
   }
 }
 
@@ -247,7 +257,7 @@ function writing<T>(path: string, write: () => T): T {
   try {
     return write();
   } catch (error) {
-    throw new KfkError("PROJECT_FILE", `cannot write ${path}: ${(error as Error).message}`, { cause: error });
+    throw unwritable(path, error);
   }
 }
 
@@ -264,12 +274,16 @@ function decode(path: string, bytes: Uint8Array): string {
 }
 
 /** The path behind symbolic links, also behind one whose target does not exist yet. */
-function followLinks(path: string): string {
+function followLinks(path: string, links = 0): string {
+  if (links > MAX_LINKS) throw Object.assign(new Error("too many links"), { code: "ELOOP" });
   const link = lstatSync(path, { throwIfNoEntry: false });
   if (link === undefined) return path;
   if (!link.isSymbolicLink() || existsSync(path)) return realpathSync(path);
-  return followLinks(resolve(dirname(path), readlinkSync(path)));
+  return followLinks(resolve(dirname(path), readlinkSync(path)), links + 1);
 }
+
+/** As Linux counts. */
+const MAX_LINKS = 40;
 
 /** The same, where folders on the way may be missing too. */
 function behindLinks(path: string): string {
@@ -325,7 +339,7 @@ const realFiles: Files = {
       mkdirSync(dirname(path), { recursive: true });
       const target = followLinks(path);
       const now = statSync(target, { throwIfNoEntry: false });
-      if (now?.isDirectory()) throw new Error("it is a folder");
+      if (now?.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR" });
       // a device or a pipe cannot be replaced
       if (now !== undefined && !now.isFile()) return writeTo(target, "w", data);
       const scratch = `${target}.${process.pid}.tmp`;
@@ -401,7 +415,7 @@ function writeAll(handle: number, text: string): boolean {
       }
       if (code === "EPIPE") return false; // `kfk … | head -1`: the reader has what it wanted
       if (handle === 2) return false; // there is nobody left to tell
-      throw new KfkError("PROJECT_FILE", `cannot write to stdout: ${(error as Error).message}`, { cause: error });
+      throw unwritable("to stdout", error);
     }
   }
   return true;
@@ -412,10 +426,21 @@ const MAX_LINE = 1024 * 1024;
 /** How long streams may stay open after the process has ended. */
 const STREAM_GRACE_MS = 2000;
 
+/** Callers look for `code` ENOENT and EACCES themselves. */
+function starting(command: readonly string[], options: Parameters<typeof Bun.spawn>[1]): ReturnType<typeof Bun.spawn> {
+  try {
+    return Bun.spawn([...command], options);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT" || code === "EACCES") throw error;
+    throw unstartable(command[0] ?? "", error);
+  }
+}
+
 function spawnChild(command: readonly string[], options: SpawnOptions): Child {
   const mark = options.endGroup ? `KFK_PROCESS=${crypto.randomUUID()}` : undefined;
   const [markName, markValue] = mark?.split("=") ?? [];
-  const child = Bun.spawn([...command], {
+  const child = starting(command, {
     cwd: options.cwd,
     env: { ...options.env, ...(markName === undefined ? {} : { [markName]: markValue ?? "" }) },
     // A group of its own, so that grandchildren can be ended too; Ctrl-C must then be forwarded by the caller.
@@ -501,7 +526,7 @@ const SIGNALS: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 async function openDoor(onVisit: (socket: Socket) => void): Promise<Door> {
   const [{ createServer }, { tmpdir }] = await Promise.all([import("node:net"), import("node:os")]);
-  const folder = mkdtempSync(join(tmpdir(), "kfk-")); // rights 0700
+  const folder = writing(tmpdir(), () => mkdtempSync(join(tmpdir(), "kfk-"))); // rights 0700
   const path = join(folder, "door");
   const visitors = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {

@@ -50,7 +50,7 @@ describe("files", () => {
     const folder = join(top, "folder");
     mkdirSync(folder);
     const error = problem(() => files.write(folder, "x"));
-    expect(error).toBe(`cannot write ${folder}: it is a folder`);
+    expect(error).toBe(`cannot write ${folder}: it is a folder (EISDIR)`);
     expect(readdirSync(top).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 

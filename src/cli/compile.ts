@@ -1,4 +1,4 @@
-import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const compile: Verb = {
@@ -15,8 +15,15 @@ export const compile: Verb = {
       valueHint: "FILE",
       description: "Where to write; - is stdout",
     },
+    target: {
+      type: "enum",
+      options: ["argo", "kfp"],
+      description: "What the document is for: argo (KFP up to 2.17); kfp is not compiled by this version",
+    },
+    "kfp-version": { type: "string", valueHint: "VERSION", description: "Version of the server, such as 2.14" },
     ...MERGE_OPTION,
     ...PARAM_OPTION,
+    ...PARAMS_FILE_OPTION,
   },
   examples: ["kfk compile", "kfk compile --pipeline data_science --image registry/project:1.4 -o -"],
   run: async (call) => {

@@ -17,7 +17,11 @@ export const config: Verb = {
     if (what !== "view") {
       throw new KfkError("USAGE_ARGUMENT", `kfk config does not know "${what}"`, { hint: "use kfk config view" });
     }
-    const [{ openProject }, { renderConfig }] = await Promise.all([import("./open.ts"), import("../view/config.ts")]);
+    const [{ openProject }, { renderConfig }, { warnLost }] = await Promise.all([
+      import("./open.ts"),
+      import("../view/config.ts"),
+      import("../config/overlay.ts"),
+    ]);
     const { configuration } = await openProject(call);
     const tree = configuration.kubeflowTree();
     if (tree === undefined) throw noFile(configuration.env);
@@ -27,6 +31,7 @@ export const config: Verb = {
       json: call.options.text("output") === "json",
     });
     call.world.out.write(text);
+    call.warn(warnLost(configuration.kubeflowLost()));
     try {
       configuration.kubeflow();
     } catch (error) {

@@ -3,6 +3,7 @@
  * error names the grouping that would: every other one is tried, so that what is advised works.
  */
 import { type ArgoDocument, compileArgoDocument } from "../compile/argo.ts";
+import { warnLost } from "../config/overlay.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { MERGE_MODES, type MergeMode } from "../steps/merge.ts";
 import { findNewSecrets, hasSecretForm } from "../secrets.ts";
@@ -22,6 +23,8 @@ export async function compileProject(
   read: OpenProject,
   given?: Parameters<typeof planForCluster>[2],
 ): Promise<{ readonly plan: StepPlan; readonly document: ArgoDocument }> {
+  // first: what is missing now may be what was lost
+  call.warn(warnLost(read.configuration.kubeflowLost()));
   const plan = await read.hooks.steps(planForCluster(call, read, given));
   const document = compileFitting(plan, (merge) => planForCluster(call, read, given, merge));
   const text = await read.hooks.documents(plan, document.text);

@@ -6,6 +6,8 @@
 import * as v from "valibot";
 import { imageName } from "../../schemas/names.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
+import { fileToSet } from "../config/overlay.ts";
+import type { KubeflowFiles } from "../config/read.ts";
 import { KfkError } from "../error.ts";
 import type { Call } from "./verb.ts";
 
@@ -15,6 +17,22 @@ export function imageOf(call: Pick<Call, "options">, kubeflow: KubeflowConfig | 
   if (given === undefined) return kubeflow?.run.image ?? null;
   if (!v.is(imageName, given)) throw notAnImage(given);
   return given;
+}
+
+/** Where the image is to be written down, for a project that names none: the file whose `run_config` holds. */
+export function imageHint({ kubeflowLayers, kubeflowLost }: KubeflowFiles): string {
+  const lost = kubeflowLost().find(({ keys }) => keys.includes("run_config.image"));
+  const layers = kubeflowLayers();
+  const file =
+    lost?.at?.file ??
+    fileToSet(layers, "run_config") ??
+    layers.findLast(({ files }) => files.length > 0)?.files[0]?.shown;
+  if (lost !== undefined) {
+    return `${file} has a run_config of its own, so the image of ${lost.from} does not hold: write run_config.image there too, or use --image NAME:TAG`;
+  }
+  return file === undefined
+    ? "write conf/base/kubeflow.yaml with run_config.image, or use --image NAME:TAG"
+    : `set run_config.image in ${file}, or use --image NAME:TAG`;
 }
 
 // --- internal ---

@@ -23,14 +23,20 @@ export const init: Verb = {
     "kfk init https://kubeflow.example.org --with-github-actions",
   ],
   run: async (call) => {
-    const [{ findPlace, shownPath }, { parseHost }, { checkFree, writeAll }, path] = await Promise.all([
-      import("../init/place.ts"),
-      import("../cluster/host.ts"),
-      import("../init/write.ts"),
-      import("node:path"),
-    ]);
+    const [{ findPlace, shownPath }, { parseHost }, { checkFree, writeAll }, path, { confSourceOf }] =
+      await Promise.all([
+        import("../init/place.ts"),
+        import("../cluster/host.ts"),
+        import("../init/write.ts"),
+        import("node:path"),
+        import("./conf-source.ts"),
+      ]);
     const { world, options } = call;
-    const place = findPlace(world, path.resolve(world.cwd, options.text("project") ?? "."));
+    const place = findPlace(
+      world,
+      path.resolve(world.cwd, options.text("project") ?? "."),
+      (root, kedro) => confSourceOf(call, root, kedro)?.path,
+    );
     const url = call.positionals[0] as string;
     const { origin, bases } = parseHost(url);
     const file = path.join(place.baseFolder, await fileName(call, place.baseFolder));
@@ -148,6 +154,7 @@ async function askServer(call: Call, url: string): Promise<Asked> {
     const text = (name: string): string | undefined => given[name] ?? call.options.text(name);
     const server = await connectServer({ ...call, options: { ...call.options, text } }, undefined);
     const target = chooseTarget(server);
+    if (target.target === "kfp") call.warn([NOT_COMPILED]);
     if (target.kfpVersion === null) call.say(`the server does not say its version; target: ${target.target}`);
     else call.say(`the server is KFP ${server.version}; target: ${target.target}`);
     return { target, host: server.origin + server.base };
@@ -158,5 +165,11 @@ async function askServer(call: Call, url: string): Promise<Asked> {
     return { target: UNKNOWN_SERVER, host: null };
   }
 }
+
+/** What is written is what the server takes, all the same. */
+const NOT_COMPILED = {
+  message: "the server takes documents of the target kfp alone, and this version of kfk compiles none",
+  hint: "use a server of KFP 2.17 or older, or a newer kfk",
+};
 
 const ASK_SECONDS = "3";

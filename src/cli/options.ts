@@ -13,6 +13,11 @@ import type { Options, Verb } from "./verb.ts";
 export const GLOBAL_OPTIONS = {
   project: { type: "string", alias: ["C"], valueHint: "DIR", description: "Folder of the Kedro project" },
   env: { type: "string", alias: ["e"], valueHint: "NAME", description: "Kedro run environment (also KEDRO_ENV)" },
+  "conf-source": {
+    type: "string",
+    valueHint: "DIR",
+    description: "Another conf folder than the project's own (Kedro 0.18.5 and newer)",
+  },
   host: { type: "string", valueHint: "URL", description: "Kubeflow Pipelines (also KFK_HOST)" },
   namespace: {
     type: "string",
@@ -72,6 +77,11 @@ export const MERGE_OPTION = {
 /** Values for this run, for every verb that makes a plan. */
 export const PARAM_OPTION = {
   param: { type: "string", valueHint: "NAME=VALUE", description: "Value of a parameter for this run; may be repeated" },
+} satisfies ArgsDef;
+
+/** Values for this run from a file, for every verb that takes them. */
+export const PARAMS_FILE_OPTION = {
+  "params-file": { type: "string", valueHint: "FILE", description: "YAML or JSON with values of parameters" },
 } satisfies ArgsDef;
 
 /** What a verb that asks a server writes to stdout. */

@@ -1,25 +1,26 @@
 /**
  * Project and options → the plan of a run, for a cluster or for this machine.
  */
-import type { Plain } from "../config/plain.ts";
 import { placeOf } from "../config/tree.ts";
+import { warnLost } from "../config/overlay.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
-import type { RunParam } from "../config/resolvers.ts";
-import { isKfkError, KfkError, suggest, type Warning } from "../error.ts";
-import { parameterName } from "../compile/names.ts";
+import { isKfkError, KfkError, type Warning } from "../error.ts";
 import { buildSteps, type StepSettings } from "../steps/build.ts";
 import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
-import type { ParameterTag, PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
-import { encodeParameter, encodeTyped, parseTyped } from "../steps/transport.ts";
-import { imageOf } from "./image.ts";
+import type { PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
+import { encodeTyped } from "../steps/transport.ts";
+import { confInImage, confSourceOf } from "./conf-source.ts";
+import { givenParameters, readGiven, rootOf, rootsOf, runOnlyKeys } from "./given.ts";
+import { imageHint, imageOf } from "./image.ts";
 import { checkInputs, type ReadProject, selectNodes, serverName } from "./read.ts";
+import { targetOf } from "./target.ts";
 import type { Call } from "./verb.ts";
 
 /**
  * A plan for pods. `given`: other defaults of parameters; those of `--param` unless said. `merge`: another grouping.
  *
- * Errors: STEP_IMAGE, USAGE_VALUE for --image, CONFIG_KUBEFLOW for keys that are not compiled, and those of `buildSteps`.
+ * Errors: STEP_IMAGE, USAGE_VALUE for --image and --conf-source, those of `targetOf`, and those of `buildSteps`.
  */
 export function planForCluster(
   call: Call,
@@ -31,8 +32,9 @@ export function planForCluster(
   const kubeflow = read.configuration.kubeflow();
   checkRunParams(call, read);
   const image = imageOf(call, kubeflow);
-  if (image === null || image === "") throw noImage(kubeflow !== undefined);
-  if (kubeflow !== undefined) checkSupported(kubeflow);
+  if (image === null || image === "") throw noImage(read);
+  const { kfpVersion } = targetOf(call, kubeflow);
+  const conf = confSourceOf(call, read.facts.root, read.facts.kedro.version);
   const run = kubeflow?.run;
   const projectDir = (run?.projectDir ?? "/home/kedro").replace(/\/+$/, "");
   const volume = planVolume(run);
@@ -66,11 +68,12 @@ export function planForCluster(
   });
   return {
     ...plan,
+    ...(conf === undefined ? {} : { shared: { ...plan.shared, conf: confInImage(conf) } }),
     warnings: [
       ...inputs,
       ...plan.warnings,
       ...unsentVariables(call, read, run),
-      ...(kubeflow === undefined ? [] : tellKeys(call, read, kubeflow)),
+      ...(kubeflow === undefined ? [] : tellKeys(call, read, kubeflow, kfpVersion)),
     ],
   };
 }
@@ -96,7 +99,12 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     follows: followsOf(read),
     asRead: read.asRead,
   });
-  return { ...plan, warnings: [...warnings, ...inputs, ...plan.warnings] };
+  const conf = confSourceOf(call, read.facts.root, read.facts.kedro.version);
+  return {
+    ...plan,
+    ...(conf === undefined ? {} : { shared: { ...plan.shared, conf: conf.path } }),
+    warnings: [...warnings, ...inputs, ...plan.warnings],
+  };
 }
 
 /**
@@ -117,7 +125,7 @@ export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { 
 
 /** Kedro resolves all of its configuration before it runs anything, and stops at the first one that is missing. */
 function checkRunParams(call: Call, read: ReadProject): void {
-  const given = new Set(readGiven(call, read).map(({ key }) => key));
+  const given = new Set(givenParameters(call, read).keys());
   const missing = read.configuration.runParams.find(({ key, isMissing }) => isMissing && !given.has(rootOf(key)));
   if (missing === undefined) return;
   throw new KfkError("CONFIG_INTERPOLATION", `the run parameter "${missing.key}" is not given and has no default`, {
@@ -151,15 +159,20 @@ function mergeMode(call: Call): MergeMode | undefined {
   return call.options.text("merge") as MergeMode | undefined;
 }
 
+/** Keys that hold on this machine too. */
+const HERE: readonly string[] = ["run_config.merge", "run_config.node_merge_strategy", "run_config.on_exit_pipeline"];
+
 /** A kubeflow.yaml that only a cluster's surroundings make whole must not stop a run on this machine. */
 function settingsHere(
   call: Call,
   read: ReadProject,
-): { merge: MergeMode; exitPipeline: string | null; warnings: Warning[] } {
+): { merge: MergeMode; exitPipeline: string | null; warnings: readonly Warning[] } {
   const asked = mergeMode(call);
   try {
     const run = read.configuration.kubeflow()?.run;
-    return { merge: asked ?? run?.merge ?? "none", exitPipeline: run?.onExitPipeline ?? null, warnings: [] };
+    const lost = read.configuration.kubeflowLost().filter(({ keys }) => keys.some((key) => HERE.includes(key)));
+    const exitPipeline = run?.onExitPipeline ?? null;
+    return { merge: asked ?? run?.merge ?? "none", exitPipeline, warnings: warnLost(lost) };
   } catch (error) {
     if (!isKfkError(error)) throw error;
     if (asked !== undefined) return { merge: asked, exitPipeline: null, warnings: [] };
@@ -194,7 +207,7 @@ function planPods(call: Call, { run, placeOf }: KubeflowConfig): Partial<PodDefa
 }
 
 /** What a person should know of the file's keys. */
-function tellKeys(call: Call, read: ReadProject, kubeflow: KubeflowConfig): Warning[] {
+function tellKeys(call: Call, read: ReadProject, kubeflow: KubeflowConfig, kfpVersion: string | null): Warning[] {
   const { run, placeOf, warnings } = kubeflow;
   const isUseless =
     run.volume !== null && run.maxCacheStaleness !== null && !/^P(?:T?0[A-Z])+$/.test(run.maxCacheStaleness);
@@ -209,7 +222,7 @@ function tellKeys(call: Call, read: ReadProject, kubeflow: KubeflowConfig): Warn
           },
         ]
       : []),
-    ...tellEphemeral(kubeflow),
+    ...tellEphemeral(kubeflow, kfpVersion),
     ...warnUncopied(
       placeOf(["run_config", "env"]) !== undefined,
       // those that conf or code reads are told by `unsentVariables`
@@ -219,7 +232,7 @@ function tellKeys(call: Call, read: ReadProject, kubeflow: KubeflowConfig): Warn
 }
 
 /** KFP 1.8.0 and older (Argo 3.2) do not know this kind of volume. */
-function tellEphemeral({ run, kfpVersion, placeOf }: KubeflowConfig): Warning[] {
+function tellEphemeral({ run, placeOf }: KubeflowConfig, kfpVersion: string | null): Warning[] {
   const [major = 0, minor = 0, patch = 0] = (kfpVersion ?? "").split(".").map(Number);
   if (major > 1 || (major === 1 && (minor > 8 || (minor === 8 && patch > 4)))) return [];
   return [...run.extraVolumes]
@@ -231,74 +244,18 @@ function tellEphemeral({ run, kfpVersion, placeOf }: KubeflowConfig): Warning[] 
     }));
 }
 
-/** Keys that would change what runs and are not compiled yet: refused rather than dropped. */
-function checkSupported(kubeflow: KubeflowConfig): void {
-  const asked: [boolean, readonly string[]][] = [[kubeflow.target !== "argo", ["target"]]];
-  for (const [isAsked, path] of asked) {
-    if (!isAsked) continue;
-    throw new KfkError("CONFIG_KUBEFLOW", `"${path.join(".")}" is not compiled by this version of kfk`, {
-      at: kubeflow.placeOf(path),
-      hint: "remove it for now; leaving it out in silence could run something else than you asked for",
-    });
-  }
-}
-
 /** What follows from a parameter that a run changes, as Kedro's `--params` would have it. */
-function followsOf({ configuration, model }: ReadProject): NonNullable<StepSettings["follows"]> {
-  const roots = (asked: readonly RunParam[]): string[] => [...new Set(asked.map(({ key }) => rootOf(key)))];
+function followsOf(read: ReadProject): NonNullable<StepSettings["follows"]> {
+  const { configuration } = read;
   return {
     sources: configuration.parameterSources,
-    catalog: roots(configuration.catalogRunParams),
-    runOnly: roots(configuration.runParams).filter((key) => !model.parameters.has(key)),
+    catalog: rootsOf(configuration.catalogRunParams),
+    runOnly: runOnlyKeys(read),
   };
 }
 
-function rootOf(key: string): string {
-  return key.split(/[.[]/, 1)[0] as string;
-}
-
-interface Given {
-  readonly key: string;
-  readonly name: string;
-  readonly text: string;
-  readonly tag: ParameterTag;
-}
-
-/** `--param name=value` (also `name:value`): the parameter that is meant, and how its text is read. */
-function readGiven(call: Call, read: ReadProject): Given[] {
-  const known = new Map<string, Plain>(followsOf(read).runOnly.map((key) => [key, null]));
-  for (const [key, value] of read.model.parameters) if (typeof key === "string") known.set(key, value);
-  return call.options.list("param").map((typed) => {
-    const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(typed);
-    if (match?.[1] === undefined) {
-      throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${typed}"`, {
-        hint: "for example --param test_size=0.3",
-      });
-    }
-    const name = match[1].trim();
-    const key = known.has(name) ? name : [...known.keys()].find((candidate) => parameterName(candidate) === name);
-    if (key === undefined) throw unknownParameter(name, [...known.keys()]);
-    const { tag } = encodeParameter(known.get(key) as Plain);
-    return { key, name: parameterName(key), text: match[2] ?? "", tag };
-  });
-}
-
-/** Values of `--param` by Kedro key, typed as the defaults are. */
-function givenParameters(call: Call, read: ReadProject): Map<string, Plain> {
-  return new Map(readGiven(call, read).map(({ key, name, text, tag }) => [key, parseTyped(name, text, tag)]));
-}
-
-function unknownParameter(name: string, known: readonly string[]): KfkError {
-  const near = suggest(name, known);
-  return new KfkError("STEP_PARAMETER", `the project has no parameter "${name}"`, {
-    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}; give whole top-level values`,
-  });
-}
-
-function noImage(hasFile: boolean): KfkError {
+function noImage({ configuration }: ReadProject): KfkError {
   return new KfkError("STEP_IMAGE", "no image: steps on a cluster run in a container image that holds the project", {
-    hint: hasFile
-      ? "set run_config.image in conf/base/kubeflow.yaml, or use --image NAME:TAG"
-      : "write conf/base/kubeflow.yaml with run_config.image, or use --image NAME:TAG",
+    hint: imageHint(configuration),
   });
 }

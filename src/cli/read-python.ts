@@ -18,7 +18,9 @@ import { readSavedModel } from "../pipeline/saved.ts";
 import type { ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
 import { configure, hooksOf, identityOf, type ReadProject, requestFor } from "./read.ts";
-import { imageOf } from "./image.ts";
+import { confSourceOf, refuseConfSource } from "./conf-source.ts";
+import { namedEnv } from "./environment.ts";
+import { imageHint, imageOf } from "./image.ts";
 import type { Call } from "./verb.ts";
 
 /** `--from auto` when the sources leave something open: says why, then asks Python. Errors: those of both ways. */
@@ -44,31 +46,44 @@ export async function readAfter(call: Call, facts: ProjectFacts, open: KfkError)
 export async function readFromPython(call: Call, facts: ProjectFacts): Promise<ReadProject> {
   const { world, options } = call;
   const { python, warnings } = await findPython(world, facts.root, options.text("python"), facts.kedro.version);
-  const env = environment(call);
-  const text = await askPython(world, python, { project: facts.root, env, shown: python });
+  const env = namedEnv(call);
+  const conf = confSourceOf(call, facts.root, facts.kedro.version)?.path;
+  const text = await askPython(world, python, { project: facts.root, env, conf, shown: python });
   return fromAnswer(call, facts, readAnswer(text, python), "python", warnings);
 }
 
 /** In the project's image. Errors: STEP_IMAGE, USAGE_VALUE for --image, LOCAL_PYTHON, PY_RAISED. */
 export async function readFromImage(call: Call, facts: ProjectFacts): Promise<ReadProject> {
-  const { kubeflow } = kubeflowAlone(call, facts, settingsOrDefault(call, facts));
+  refuseConfSource(call, "image", "the image has its own conf, and this folder is not in it");
+  const files = kubeflowAlone(call, facts, settingsOrDefault(call, facts));
+  const { kubeflow } = files;
   const image = imageOf(call, kubeflow());
   if (image === null || image === "") {
     throw new KfkError("STEP_IMAGE", "--from image needs an image that holds the project", {
-      hint: "set run_config.image in conf/base/kubeflow.yaml, or use --image NAME:TAG",
+      hint: imageHint(files),
     });
   }
   const project = kubeflow()?.run.projectDir ?? "/home/kedro";
-  const text = await askImage(call.world, image, { project, env: environment(call), shown: `the image ${image}` });
+  const text = await askImage(call.world, image, {
+    project,
+    env: namedEnv(call),
+    conf: undefined,
+    shown: `the image ${image}`,
+  });
   return fromAnswer(call, facts, readAnswer(text, `the image ${image}`), "image", []);
 }
 
 /** A saved model, or Kedro's snapshot. Errors: PROJECT_FILE. */
 export function readFromFile(call: Call, facts: ProjectFacts, from: string): ReadProject {
   const { world } = call;
+  refuseConfSource(call, from, "the file has the parameters of the conf folder that it was made with");
   const text = world.files.readText(resolve(world.cwd, from));
   if (text === undefined) {
-    throw new KfkError("PROJECT_FILE", `there is no file ${from} to read the model from`, {
+    const what =
+      world.files.kind(resolve(world.cwd, from)) === "folder"
+        ? `${from} is a folder, and no file`
+        : `there is no file ${from}`;
+    throw new KfkError("PROJECT_FILE", `${what} to read the model from`, {
       hint: "write it with kfk model -o FILE, or use --from auto, static, python or image",
     });
   }
@@ -97,11 +112,6 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
 }
 
 // --- internal ---
-
-function environment(call: Call): string | undefined {
-  const named = call.options.text("env") ?? call.world.env["KEDRO_ENV"];
-  return named === "" ? undefined : named;
-}
 
 function fromAnswer(
   call: Call,

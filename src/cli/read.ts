@@ -1,7 +1,7 @@
 /**
  * The arrows that most verbs begin with: folder → facts → configuration and registry → model → plan of a run.
  */
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
 import { pipelineName } from "../compile/names.ts";
@@ -27,7 +27,9 @@ import { projectHost } from "../project/host.ts";
 import { withinProject } from "../config/inside.ts";
 import { readByHand } from "../config/by-hand.ts";
 import type { Host } from "../python/host.ts";
-import { hasLeafDuplicates } from "../kedro/era.ts";
+import { hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
+import { confSourceOf } from "./conf-source.ts";
+import { namedEnv } from "./environment.ts";
 import type { Call } from "./verb.ts";
 
 export interface ReadProject {
@@ -134,15 +136,16 @@ export function requestFor(
   facts: ProjectFacts,
   settings: Settings,
 ): { readonly request: ConfigurationRequest; readonly runEnv: string; readonly plainEnvs: readonly string[] } {
-  const { world, options } = call;
+  const { world } = call;
   const { loader } = settings;
-  const confRoot = isAbsolute(settings.confSource) ? settings.confSource : join(facts.root, settings.confSource);
-  const named = nonEmpty(options.text("env")) ?? nonEmpty(world.env["KEDRO_ENV"]);
+  const given = confSourceOf(call, facts.root, facts.kedro.version);
+  const confRoot = given?.path ?? resolve(facts.root, settings.confSource);
+  const named = namedEnv(call);
   const runEnv = named ?? loader.defaultRunEnv;
   let git: { readonly state: GitState | null } | undefined;
   const request: ConfigurationRequest = {
     confRoot,
-    confShown: relative(facts.root, confRoot) || ".",
+    confShown: given?.inProject === null ? given.typed : relative(facts.root, confRoot) || ".",
     baseEnv: loader.baseEnv,
     runEnv,
     isRunEnvNamed: named !== undefined && named !== loader.defaultRunEnv,
@@ -152,8 +155,13 @@ export function requestFor(
     patterns: loader.patterns,
     mergeStrategy: loader.mergeStrategy,
     ignoreHidden: loader.ignoreHidden,
-    within: withinProject(world.env, facts.root),
+    // a folder elsewhere that a person named is as good as the project; what it links to is not
+    within: withinProject(world.env, given?.inProject === null ? given.path : facts.root),
     hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
+    hasMergeStrategy: loader.kind === "OmegaConfigLoader" && hasMergeStrategy(facts.kedro.version),
+    ...(loader.takesKedroConfig
+      ? { kedroConfig: Object.keys(world.env).filter((name) => name.startsWith("KEDRO_CONFIG_")) }
+      : {}),
     customResolvers: loader.customResolvers,
     runtimeParams: new Map(),
     catalogRules: catalogRules(facts.kedro.version),
@@ -296,10 +304,6 @@ function splitNames(text: string): string[] {
     .split(/,(?![^[]*\])/)
     .map((name) => name.trim())
     .filter((name) => name !== "");
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === "" ? undefined : text;
 }
 
 function opaqueParameters(configuration: Configuration): Warning[] {

@@ -8,7 +8,7 @@ import type { ProjectHooks } from "../hooks/project.ts";
 import type { Sources } from "../view/failure.ts";
 import type { World } from "../world.ts";
 import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
-import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
 
@@ -34,7 +34,7 @@ export const runOnce: Verb = {
     "run-id-file": { type: "string", valueHint: "FILE", description: "Also write the run's id here" },
     ...MERGE_OPTION,
     ...PARAM_OPTION,
-    "params-file": { type: "string", valueHint: "FILE", description: "YAML or JSON with values of parameters" },
+    ...PARAMS_FILE_OPTION,
     "require-clean": { type: "boolean", description: "Refuse a project with changes that are not committed" },
   },
   examples: ["kfk run-once --wait", "kfk run-once --local", "kfk run-once --param test_size=0.3 --wait --timeout 2h"],

@@ -54,7 +54,8 @@ function readFile(world: World, path: string): string | undefined {
   } catch (error) {
     if (!isKfkError(error)) throw error;
     const isBinary = error.message.endsWith("not UTF-8");
-    throw failure("file", error.message, isBinary ? "it must be text, such as PEM" : "check the rights of the file");
+    const hint = isBinary ? "it must be text, such as PEM" : (error.hint ?? "check the rights of the file");
+    throw failure("file", error.message, hint);
   }
 }
 

@@ -157,6 +157,7 @@ function sharedArgument(shared: RunnerShared): string {
       ["project", shared.project],
       ["store", shared.store],
       ["carried", shared.carried],
+      ...(shared.conf === undefined ? [] : [["conf", shared.conf] as const]),
       ["parameters", new Map<string, Plain>(Object.entries(shared.parameters))],
       ...(follows === undefined ? [] : [["follows", new Map<string, Plain>(Object.entries(follows))] as const]),
       ...(runOnly === undefined ? [] : [["runOnly", runOnly] as const]),

@@ -55,7 +55,7 @@ function otherServer({ target, kfp_version: version }: KubeflowFile): Disagreeme
       {
         path,
         message: `a server of KFP ${version} takes no documents of the target argo, which end with 2.${LAST_MINOR_WITH_ARGO}`,
-        hint: "write target: kfp, or the server's real version",
+        hint: "write the server's real version; newer ones take the target kfp, which this version of kfk does not compile",
       },
     ];
   }

@@ -117,6 +117,8 @@ export function buildKubeflow(written: MapNode): KubeflowConfig {
   const tree = rewriteKubernetes(written);
   const opaque = findOpaque(tree);
   if (opaque) throw opaqueValue(opaque.path.map(pythonStr).join("."), opaque.node.reason, opaque.node);
+  const templates = templateKeys(tree, []);
+  if (templates.length > 0) throw manyProblems(templates);
   const problems = unknownKeys(kubeflowSchema, tree, []);
   const parsed = v.safeParse(kubeflowSchema, toObject(tree));
   if (!parsed.success) {
@@ -335,6 +337,27 @@ interface Problem {
   /** Path of the key that was probably meant, and of the one that is not there. */
   readonly meant?: string;
   readonly missing?: string;
+}
+
+/** Keys with `${…}` in them: OmegaConf resolves values alone, so such a key would be no step's, in silence. */
+function templateKeys(node: ConfigNode, path: readonly string[]): Problem[] {
+  if (node.kind === "list") return node.items.flatMap((item, index) => templateKeys(item, [...path, String(index)]));
+  if (node.kind !== "map") return [];
+  return [...node.entries].flatMap(([key, child]) => {
+    const name = pythonStr(key);
+    const below = templateKeys(child, [...path, name]);
+    return name.includes("${") ? [templateKey(name, path, child), ...below] : below;
+  });
+}
+
+function templateKey(name: string, path: readonly string[], node: ConfigNode): Problem {
+  const where = path.length === 0 ? "at the top of the file" : `of "${path.join(".")}"`;
+  return {
+    message: `the key "${name}" ${where} is not resolved: \${…} holds in values alone`,
+    node,
+    spot: node.keyAt ?? node.at,
+    hint: "write the key out; for a choice by environment, put the file's variants into conf/<env>/kubeflow.yaml",
+  };
 }
 
 /** Every unknown key of the tree; the schema itself stops at the first of a mapping. */

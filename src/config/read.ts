@@ -14,6 +14,7 @@ import { interpolate } from "./interpolate.ts";
 import { buildKubeflow, type KubeflowConfig } from "./kubeflow.ts";
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { replaceOldTemplates } from "./old-templates.ts";
+import { findLost, type Lost } from "./overlay.ts";
 import { buildParameters, type Parameters } from "./parameters.ts";
 import type { Plain, PlainMap } from "./plain.ts";
 import { closeReferences, findReferences } from "./references.ts";
@@ -27,10 +28,17 @@ export interface ConfigurationRequest extends LoaderSettings {
   /** Of a TemplatedConfigLoader: the pattern of its files of globals, and the globals that code gives. */
   readonly globalsPattern?: string | null;
   readonly codeGlobals?: MapNode;
+  /**
+   * kedro-kubeflow's EnvTemplatedConfigLoader: the names of all variables KEDRO_CONFIG_*, which are values for templates
+   * and for `oc.env` under their lowered rest. Absent: another loader.
+   */
+  readonly kedroConfig?: readonly string[];
   readonly customResolvers: ReadonlyMap<string, CustomResolver>;
   /** Values given for this run; usually none, as steps get them when they run. */
   readonly runtimeParams: PlainMap;
   readonly catalogRules: CatalogRules;
+  /** The project's loader knows `merge_strategy`; absent: it does not. */
+  readonly hasMergeStrategy?: boolean;
   /** Text for `${name}` of the old grammar in kubeflow.yaml; absent: what globals say. */
   readonly variable?: (name: string, known: string | null, env: EnvLookUp) => string | undefined;
 }
@@ -51,10 +59,12 @@ export interface KubeflowFiles {
   readonly kubeflow: () => KubeflowConfig | undefined;
   /** The same before it is checked: merged, with every `${…}` resolved. */
   readonly kubeflowTree: (answers?: KubeflowAnswers) => MapNode | undefined;
-  /** True when one of the two was called: a broken file has been told, or will be. */
+  /** True when one of these was called: a broken file has been told, or will be. */
   readonly isKubeflowAsked: () => boolean;
   /** kubeflow files as they are written, folder by folder. */
   readonly kubeflowLayers: () => readonly Layer[];
+  /** What the run environment's kubeflow file takes away from the base's. Errors: CONFIG_*. */
+  readonly kubeflowLost: () => readonly Lost[];
   /** mlflow.yml as kedro-mlflow gets it from Kedro's loader; undefined when there is no such file. Errors: CONFIG_*. */
   readonly mlflow: () => { readonly tree: MapNode; readonly files: readonly ConfigFile[] } | undefined;
 }
@@ -155,6 +165,10 @@ function kubeflowOf(reader: Reader, another: () => Reader): KubeflowFiles {
     },
     isKubeflowAsked: () => isAsked,
     kubeflowLayers: () => reader.layers("kubeflow"),
+    kubeflowLost: () => {
+      isAsked = true;
+      return reader.lost("kubeflow");
+    },
     mlflow: () => {
       const own = another();
       const files = own.layers("mlflow").flatMap((layer) => layer.files);
@@ -219,6 +233,14 @@ class Reader {
     return layers;
   }
 
+  lost(type: string): readonly Lost[] {
+    return this.isSoft(type) ? [] : findLost(this.layers(type), this.request.hasMergeStrategy === true);
+  }
+
+  private isSoft(type: string): boolean {
+    return this.request.mergeStrategy.get(type)?.toLowerCase() === "soft";
+  }
+
   private resolve(type: string, layers: readonly Layer[], more?: ReadonlyMap<string, CustomResolver>): Resolved {
     let merged: MapNode | undefined;
     let count = 0;
@@ -228,7 +250,7 @@ class Reader {
       const isPlain = this.request.isPlain === true && type !== "kubeflow";
       const tree = isPlain ? layer.tree : this.resolveLayer(type, layer.tree, more);
       if (merged === undefined) merged = tree;
-      else if (this.request.mergeStrategy.get(type)?.toLowerCase() === "soft") mergeTree(merged, tree);
+      else if (this.isSoft(type)) mergeTree(merged, tree);
       else {
         for (const [key, value] of tree.entries) {
           merged.entries.set(key, value);
@@ -239,7 +261,7 @@ class Reader {
     const tree = merged ?? { kind: "map", entries: new Map(), at: undefined };
     if (this.request.kind !== "TemplatedConfigLoader" || type === "kubeflow" || type === "globals")
       return { tree, count };
-    return { tree: fillTemplates(tree, this.globalsTree()), count };
+    return { tree: fillTemplates(tree, this.withVariables(type, this.globalsTree())), count };
   }
 
   private resolveLayer(type: string, raw: MapNode, more?: ReadonlyMap<string, CustomResolver>): MapNode {
@@ -249,7 +271,10 @@ class Reader {
     if (type === "parameters") for (const [key, names] of findReferences(raw)) this.references.set(key, names);
     const resolvers = buildResolvers({
       customResolvers: more ? new Map([...this.request.customResolvers, ...more]) : this.request.customResolvers,
-      env: type === "kubeflow" ? (name) => this.env(name) ?? this.oldEnv(name) : this.env,
+      env:
+        type === "kubeflow" || this.request.kedroConfig !== undefined
+          ? (name) => this.env(name) ?? this.oldEnv(name)
+          : this.env,
       hasEnv: type === "kubeflow",
       isEnvOpaque: type === "parameters",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
@@ -263,6 +288,25 @@ class Reader {
         if (typeof key === "string" && key.startsWith("_")) tree.entries.delete(key);
     }
     return tree;
+  }
+
+  /** A value of the environment that is a parameter stays with the steps: a document must not hold it. */
+  private withVariables(type: string, globals: MapNode): MapNode {
+    const names = this.request.kedroConfig ?? [];
+    if (names.length === 0) return globals;
+    const entries = new Map(globals.entries);
+    for (const name of names) {
+      const value = this.env(name);
+      if (value === undefined) continue;
+      const reason = `it comes from the environment variable ${name}`;
+      entries.set(
+        name.replaceAll(KEDRO_CONFIG, "").toLowerCase(),
+        type === "parameters"
+          ? { kind: "opaque", reason, at: undefined }
+          : { kind: "scalar", value, at: undefined, literal: true },
+      );
+    }
+    return { ...globals, entries };
   }
 
   /** kedro-kubeflow 0.9 to 0.11 `EnvTemplatedConfigLoader`: `KEDRO_CONFIG_NAME` is seen as `name` too. */
@@ -297,6 +341,8 @@ class Reader {
     return globals;
   }
 }
+
+const KEDRO_CONFIG = "KEDRO_CONFIG_";
 
 const STRATEGIES = ["destructive", "soft"];
 

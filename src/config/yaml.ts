@@ -44,7 +44,8 @@ export type Dialect = "omegaconf" | "pyyaml";
  *
  * Errors: CONFIG_YAML with the place.
  */
-export function parseYaml(source: SourceText, dialect: Dialect = "omegaconf"): ConfigNode | undefined {
+export function parseYaml(written: SourceText, dialect: Dialect = "omegaconf"): ConfigNode | undefined {
+  const source = withPlainEnds(written);
   checkCharacters(source);
   const { text, document } = parseLenient(source);
   const problem = document.errors[0];
@@ -77,6 +78,11 @@ export function readPlainWord(word: string, dialect: Dialect = "omegaconf"): nul
 // --- internal ---
 
 type Parsed = ReturnType<typeof parseDocument>;
+
+/** A carriage return alone ends a line for PyYAML and not for the package; offsets stay as they are. */
+function withPlainEnds(source: SourceText): SourceText {
+  return /\r(?!\n)/.test(source.text) ? { ...source, text: source.text.replaceAll(/\r(?!\n)/g, "\n") } : source;
+}
 
 /**
  * The document, and the text it was parsed from. The package refuses quoted text, lists and mappings in brackets

@@ -26,7 +26,8 @@ export interface ListedFile {
 /** The files in the order in which they are called, each once. Errors: HOOK_FILE. */
 export function findHookFiles(files: Files, root: string, listed: readonly ListedFile[]): readonly HookFile[] {
   const found = new Map<string, HookFile>();
-  const rootText = files.readText(join(root, ROOT_FILE));
+  const read = (path: string): string | undefined => (files.kind(path) === "file" ? files.readText(path) : undefined); // a pipe may never end
+  const rootText = read(join(root, ROOT_FILE));
   if (rootText !== undefined) {
     const path = join(root, ROOT_FILE);
     found.set(path, { path, shown: ROOT_FILE, text: rootText });
@@ -36,7 +37,7 @@ export function findHookFiles(files: Files, root: string, listed: readonly Liste
     const shown = relative(root, path);
     if (shown === "" || shown.startsWith("..")) throw outside(each);
     if (!EXTENSIONS.includes(extname(path))) throw wrongKind(each);
-    const text = files.readText(path);
+    const text = read(path);
     if (text === undefined) throw notThere(each, root, files);
     if (!found.has(path)) found.set(path, { path, shown, text });
   }

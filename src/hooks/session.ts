@@ -75,7 +75,7 @@ export interface HookCall {
 export interface SessionOptions {
   readonly root: string;
   readonly files: readonly HookFile[];
-  /** For loading, and for calls of files that set no limit. */
+  /** For calls of files that set no limit; loading takes 20 s at most, unless a person asked for this limit. */
   readonly timeoutMs: number;
   /** True: a person asked for this limit, so it goes before what a file sets. */
   readonly isTimeoutGiven: boolean;
@@ -91,7 +91,8 @@ export async function startSession(world: World, options: SessionOptions): Promi
   const problem = (file: HookFile, hook: string): HookProblem => ({ root: options.root, file, hook });
   try {
     for (const file of options.files) {
-      const reply = await channel.ask(problem(file, ""), options.timeoutMs, (id) => ({
+      const limitMs = options.isTimeoutGiven ? options.timeoutMs : Math.min(options.timeoutMs, LOAD_MS);
+      const reply = await channel.ask(problem(file, ""), limitMs, (id) => ({
         id,
         kind: "load",
         path: file.path,
@@ -129,6 +130,9 @@ export async function startSession(world: World, options: SessionOptions): Promi
 }
 
 // --- internal ---
+
+/** A file is loaded in milliseconds; one that waits for itself, as with `await import` of its own, never is. */
+const LOAD_MS = 20_000;
 
 function checkExports(file: HookFile, exports: readonly ExportedHook[]): ReadonlyMap<HookName, readonly string[]> {
   const hooks = new Map<HookName, readonly string[]>();

@@ -26,11 +26,20 @@ export interface InitPlace {
   readonly assumed: string | null;
 }
 
-/** Finds it. Errors: PROJECT_NOT_FOUND, PROJECT_TOML, PROJECT_METADATA. */
-export function findPlace(world: Pick<World, "files" | "env" | "parseToml">, folder: string): InitPlace {
+/**
+ * Finds it. `otherConf`: asked for a conf folder (absolute) that takes the place of the project's own.
+ *
+ * Errors: PROJECT_NOT_FOUND, PROJECT_TOML, PROJECT_METADATA; those of `otherConf`.
+ */
+export function findPlace(
+  world: Pick<World, "files" | "env" | "parseToml">,
+  folder: string,
+  otherConf?: (root: string, kedro: string | null) => string | undefined,
+): InitPlace {
   const { root, facts } = findRoot(world, folder);
+  const other = otherConf?.(root, facts?.kedro.version ?? null);
   const conf = facts === undefined ? DEFAULT_CONF : readConf(world, facts);
-  const confRoot = isAbsolute(conf.source) ? conf.source : join(root, conf.source);
+  const confRoot = other ?? resolve(root, conf.source);
   return {
     root,
     name: workflowBase(facts?.name ?? basename(root)),

@@ -41,6 +41,11 @@ export interface Era {
   readonly loaderFrom: "hook" | "setting";
   /** What is used when nothing chooses. */
   readonly loader: "OmegaConfigLoader" | "ConfigLoader";
+  /**
+   * What EnvTemplatedConfigLoader of kedro-kubeflow extends: TemplatedConfigLoader up to 0.7 of the plugin, which needs
+   * Kedro below 0.19, OmegaConfigLoader since 0.9, which needs more than 0.18.4; null: both go with this Kedro.
+   */
+  readonly predecessorLoader: "OmegaConfigLoader" | "TemplatedConfigLoader" | null;
   /** CONFIG_LOADER_ARGS replaces the environments too (0.19.0): without them the loader reads conf/ itself. */
   readonly argsReplaceEnvironments: boolean;
   readonly signatures: Signatures;
@@ -71,6 +76,7 @@ export function eraOf(version: string): Era {
     confSetting: since(0, 18, 0) ? "CONF_SOURCE" : "CONF_ROOT",
     loaderFrom: since(0, 18, 0) ? "setting" : "hook",
     loader: since(0, 19, 0) ? "OmegaConfigLoader" : "ConfigLoader",
+    predecessorLoader: since(0, 19, 0) ? "OmegaConfigLoader" : since(0, 18, 5) ? null : "TemplatedConfigLoader",
     argsReplaceEnvironments: since(0, 19, 0),
     signatures: signaturesOf(version),
   };
@@ -79,6 +85,16 @@ export function eraOf(version: string): Era {
 /** Kedro >= 0.19.9: two parameter files may share a parent key. */
 export function hasLeafDuplicates(version: string): boolean {
   return !isBefore(version, [0, 19, 9]);
+}
+
+/** Kedro >= 0.19.0: `merge_strategy` of CONFIG_LOADER_ARGS, of OmegaConfigLoader alone. */
+export function hasMergeStrategy(version: string): boolean {
+  return !isBefore(version, [0, 19, 0]);
+}
+
+/** Kedro >= 0.18.5: `kedro run --conf-source`. */
+export function hasConfSource(version: string): boolean {
+  return !isBefore(version, [0, 18, 5]);
 }
 
 /** True for versions below a limit. */

@@ -1,7 +1,7 @@
 """Asks a Kedro project for its pipelines and configuration, started as: python -c THIS MARK QUESTION
 
-QUESTION is JSON: {"project": folder, "env": name or null}. The answer is one line on stdout, MARK and JSON, which
-nothing else writes there: what the project prints goes to stderr. Runs no hooks and no session on Kedro 0.18 and
+QUESTION is JSON: {"project": folder, "env": name or null, "conf": another conf folder (Kedro 0.18.5 and newer) or null}.
+The answer is one line on stdout, MARK and JSON, which nothing else writes there: what the project prints goes to stderr. Runs no hooks and no session on Kedro 0.18 and
 newer; below, the project's own context is opened, because hooks make its configuration. Standard library only, syntax
 of Python 3.6, for Kedro 0.16 to 1.7.
 
@@ -35,7 +35,7 @@ def main(mark, question):
     os.dup2(2, 1)
     try:
         asked = json.loads(question)
-        answer = ask(Path(asked["project"]).resolve(), asked["env"])
+        answer = ask(Path(asked["project"]).resolve(), asked["env"], asked.get("conf"))
     except BaseException as error:  # SystemExit too
         answer = {"error": describe(error)}
     text = json.dumps(answer, allow_nan=False, ensure_ascii=True)
@@ -60,7 +60,7 @@ def shorten(path):
         return path
 
 
-def ask(project, env):
+def ask(project, env, conf):
     os.chdir(str(project))
     sys.argv = ["kedro"]
     os.environ.update(KEDRO_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
@@ -72,7 +72,7 @@ def ask(project, env):
     if version < (0, 17):
         read = open_context(project, env)
     else:
-        read = open_project(project, env, version)
+        read = open_project(project, env, conf, version)
     registry, parameters, catalog, package, name, run_env, notes = read
     return {
         "kedro": kedro.__version__,
@@ -103,7 +103,7 @@ def open_context(project, env):
     )
 
 
-def open_project(project, env, version):
+def open_project(project, env, conf, version):
     from kedro.framework import startup
 
     if hasattr(startup, "bootstrap_project"):
@@ -127,7 +127,7 @@ def open_project(project, env, version):
             catalog = read_config(lambda: loader.get(*PATTERNS["catalog"]), "catalog", notes)
             run_env = context.env or "local"
     else:
-        loader, run_env = make_loader(project, env, settings)
+        loader, run_env = make_loader(project, env, conf, settings)
         os.environ["KEDRO_ENV"] = run_env  # as in a run of a step, whose registry is loaded with it
         if hasattr(pipelines, "set_requested"):
             pipelines.set_requested(None)
@@ -154,9 +154,9 @@ def load_registry(pipelines):
     return registry
 
 
-def make_loader(project, env, settings):
+def make_loader(project, env, conf, settings):
     arguments = dict(settings.CONFIG_LOADER_ARGS or {})
-    loader = settings.CONFIG_LOADER_CLASS(conf_source=str(project / settings.CONF_SOURCE), env=env, **arguments)
+    loader = settings.CONFIG_LOADER_CLASS(conf_source=conf or str(project / settings.CONF_SOURCE), env=env, **arguments)
     run_env = env or getattr(loader, "default_run_env", None) or arguments.get("default_run_env")
     return loader, "local" if run_env is None else run_env
 

@@ -2,9 +2,10 @@
  * Kedro's config loaders as values of the interpreter, and what a project sets them to: by `CONFIG_LOADER_CLASS` and
  * `CONFIG_LOADER_ARGS` (0.18 and newer), or by what a hook or the context builds (below 0.18).
  *
- * Refused: another class than ConfigLoader, TemplatedConfigLoader and OmegaConfigLoader, and folders other than the
- * ones that Kedro hands to the hook.
- * Rules: reference/kedro-semantics.md 1.2, 4.1 to 4.4 (Kedro 0.16 to 1.7).
+ * kedro-kubeflow's EnvTemplatedConfigLoader is one of these with the variables KEDRO_CONFIG_* as values.
+ * Refused: other classes than these, and folders other than the ones that Kedro hands to the hook.
+ * Rules: reference/kedro-semantics.md 1.2, 4.1 to 4.4 (Kedro 0.16 to 1.7); kedro-kubeflow 0.4.0, 0.7.4, 0.9.0, 0.11.0
+ * `context_helper.py`.
  */
 import type { CustomResolver } from "../config/resolvers.ts";
 import { adopt, type ConfigNode, type MapNode } from "../config/tree.ts";
@@ -40,6 +41,8 @@ export interface LoaderArguments {
   /** Of a TemplatedConfigLoader: files with values for its templates, and values given in code, which win. */
   readonly globalsPattern: string | null;
   readonly globals: MapNode;
+  /** EnvTemplatedConfigLoader: `KEDRO_CONFIG_NAME` is the value of `name`, of a template or for `oc.env`. */
+  readonly takesKedroConfig: boolean;
 }
 
 /** The paths that Kedro below 0.18 hands to `register_config_loader`; nobody opens them. */
@@ -50,6 +53,11 @@ export const CONF_PATHS: readonly string[] = ["<conf>/base", "<conf>/<env>"];
  * makes an OmegaConfigLoader of its own.
  */
 export function loaderLibrary(name: string, read: Builtin["call"]): Value | undefined {
+  if (name === PREDECESSOR) {
+    const call: Builtin["call"] = (args) => loaderValue({ kind: "predecessor", args });
+    const own: Builtin = { kind: "builtin", name: ENV_TEMPLATED, type: ENV_TEMPLATED, moduleName: PREDECESSOR, call };
+    return { kind: "library", name, attributes: new Map<string, Value>([[ENV_TEMPLATED, own]]) };
+  }
   if (!/^kedro\.config(?:\.\w+)?$/.test(name)) return undefined;
   const attributes = new Map<string, Value>();
   for (const kind of KINDS) {
@@ -76,6 +84,7 @@ export function defaultLoader(era: Era): LoaderArguments {
     ignoreHidden: true,
     globalsPattern: null,
     globals: EMPTY,
+    takesKedroConfig: false,
   };
 }
 
@@ -86,10 +95,13 @@ export function loaderFromSettings(
   args: Value | undefined,
   site: Site,
 ): LoaderArguments {
-  const kind = given === undefined || given === null ? era.loader : kindOf(given, site);
-  const standard = { ...defaultLoader(era), kind };
+  const isPredecessors = isEnvTemplated(given);
+  const standard = isPredecessors
+    ? predecessorLoader(era, site)
+    : { ...defaultLoader(era), kind: given === undefined || given === null ? era.loader : kindOf(given, site) };
   if (args === undefined || args === null) return standard;
   if (!isObj(args) || args.kind !== "dict" || args.poison) throw needKnown(args, `${ARGS} in settings.py`, site);
+  if (isPredecessors) return readPredecessor(args, standard, site);
   return readArguments(args, standard, era.argsReplaceEnvironments, site);
 }
 
@@ -104,6 +116,7 @@ export function loaderFromHook(era: Era, value: Value, site: Site): LoaderArgume
     JSON.stringify((paths as { items: unknown }).items) === JSON.stringify(CONF_PATHS);
   if (!isSame) throw otherPaths(site);
   const keywords = dictFrom(new Map([...args.keywords].filter(([name]) => name !== "conf_paths")));
+  if (kind === "predecessor") return readPredecessor(keywords, predecessorLoader(era, site), site);
   return readArguments(keywords, { ...defaultLoader(era), kind }, false, site);
 }
 
@@ -114,8 +127,12 @@ const ARGS = "CONFIG_LOADER_ARGS";
 const KINDS: readonly LoaderKind[] = ["ConfigLoader", "TemplatedConfigLoader", "OmegaConfigLoader"];
 const EMPTY: MapNode = { kind: "map", entries: new Map(), at: undefined };
 
+/** Where kedro-kubeflow has its loader, and how it is called. */
+const PREDECESSOR = "kedro_kubeflow.context_helper";
+const ENV_TEMPLATED = "EnvTemplatedConfigLoader";
+
 interface Built {
-  readonly kind: LoaderKind;
+  readonly kind: LoaderKind | "predecessor";
   readonly args: CallArguments;
 }
 
@@ -138,6 +155,32 @@ function kindOf(value: Value, site: Site): LoaderKind {
   return kind;
 }
 
+function isEnvTemplated(value: Value | undefined): boolean {
+  return isObj(value ?? null) && (value as Builtin).kind === "builtin" && (value as Builtin).moduleName === PREDECESSOR;
+}
+
+function predecessorLoader(era: Era, site: Site): LoaderArguments {
+  const kind = era.predecessorLoader;
+  if (kind === null) throw twoLoaders(site);
+  return {
+    ...defaultLoader(era),
+    kind,
+    customResolvers:
+      kind === "OmegaConfigLoader" ? new Map([["oc.env", { kind: "builtin", name: "oc.env" }]]) : new Map(),
+    takesKedroConfig: true,
+  };
+}
+
+/** It takes the names of environments, and since 0.9 patterns; with another argument Kedro would not start. */
+function readPredecessor(dict: PyDict, standard: LoaderArguments, site: Site): LoaderArguments {
+  const known = ["base_env", "default_run_env", ...(standard.kind === "OmegaConfigLoader" ? ["config_patterns"] : [])];
+  for (const { key } of dict.map.values()) {
+    if (typeof key !== "string" || !known.includes(key)) throw notTaken(key, known, site);
+  }
+  const { baseEnv, defaultRunEnv, patterns } = readArguments(dict, standard, false, site);
+  return { ...standard, baseEnv, defaultRunEnv, patterns };
+}
+
 /** Given arguments replace the default ones whole since 0.19: without environments the loader reads conf/ itself. */
 function readArguments(dict: PyDict, standard: LoaderArguments, replaces: boolean, site: Site): LoaderArguments {
   const text = (key: string, otherwise: string): string => {
@@ -153,6 +196,7 @@ function readArguments(dict: PyDict, standard: LoaderArguments, replaces: boolea
   if (tree.kind !== "map") throw needKnown(globals, "globals_dict", site);
   return {
     kind: standard.kind,
+    takesKedroConfig: standard.takesKedroConfig,
     baseEnv: text("base_env", standard.baseEnv),
     defaultRunEnv: text("default_run_env", standard.defaultRunEnv),
     patterns: new Map(
@@ -236,6 +280,24 @@ function otherLoader(value: Value, site: Site): KfkError {
       notes: doubt === undefined ? [] : [{ message: doubt.reason, at: placeOfSite(doubt.site) }],
     },
   );
+}
+
+function twoLoaders(site: Site): KfkError {
+  return new KfkError(
+    "CONFIG_LOADER",
+    `${ENV_TEMPLATED} of kedro-kubeflow is a TemplatedConfigLoader up to 0.7 and an OmegaConfigLoader since 0.9, and this Kedro goes with both`,
+    {
+      at: placeOfSite(site),
+      hint: "set CONFIG_LOADER_CLASS to the one of Kedro that is meant, or use --from python",
+    },
+  );
+}
+
+function notTaken(key: Value, known: readonly string[], site: Site): KfkError {
+  return new KfkError("CONFIG_LOADER", `${ENV_TEMPLATED} takes no argument ${JSON.stringify(key)}`, {
+    at: placeOfSite(site),
+    hint: `it takes ${known.join(", ")}`,
+  });
 }
 
 function otherPaths(site: Site): KfkError {

@@ -21,6 +21,7 @@ import {
   runLocally,
   runnerArguments,
 } from "./run.ts";
+import { startProgram } from "./start.ts";
 
 /** What is used of a hook's `ExtraStep`. */
 export interface ExtraStep {
@@ -179,7 +180,7 @@ async function runExtra(
   const lines: string[] = [];
   const stop = new AbortController();
   let why: LocalResult["outcome"] = "failed";
-  const child = world.spawn([program === "python" ? options.python : program, ...args], {
+  const child = startProgram(world, [program === "python" ? options.python : program, ...args], {
     cwd: options.project,
     env: {
       ...childEnv(world.env),

@@ -12,6 +12,8 @@ export interface Introspection {
   /** Folder of the project where the script runs: on this machine, or in the image. */
   readonly project: string;
   readonly env: string | undefined;
+  /** Folder of the configuration instead of the project's own, as an absolute path. */
+  readonly conf: string | undefined;
   /** For people: the interpreter or the image. */
   readonly shown: string;
 }
@@ -59,7 +61,7 @@ async function ask(
   cwd: string,
 ): Promise<string | "absent"> {
   const mark = `kfk-${world.newId()}`;
-  const question = JSON.stringify({ project: request.project, env: request.env ?? null });
+  const question = JSON.stringify({ project: request.project, env: request.env ?? null, conf: request.conf ?? null });
   const env = Object.entries(world.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const errors: string[] = [];
   let answer: string | undefined;

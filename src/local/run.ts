@@ -13,6 +13,7 @@ import type { RunnerShared, Step, StepPlan } from "../steps/step.ts";
 import { encodeStep } from "../steps/argument.ts";
 import runnerText from "../steps/runner.py" with { type: "text" };
 import type { Child, ChildEnd, Signal, World } from "../world.ts";
+import { startProgram } from "./start.ts";
 
 export interface LocalOptions {
   /** Absolute path of the Kedro project. */
@@ -230,7 +231,7 @@ class LocalRun {
 
   private start(step: Step): void {
     const log = new StepLog(this.world, join(this.folder, "logs", `${step.id}.log`));
-    const child = this.world.spawn([this.options.python, ...runnerArguments(this.plan, step, this.options)], {
+    const child = startProgram(this.world, [this.options.python, ...runnerArguments(this.plan, step, this.options)], {
       cwd: this.options.project,
       env: { ...childEnv(this.world.env), ...this.options.env },
       onLine: (line) => log.add(line),

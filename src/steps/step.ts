@@ -82,7 +82,7 @@ export interface RunnerShared {
   readonly store: string | null;
   /** Datasets that are kept in `store`, sorted. */
   readonly carried: readonly string[];
-  /** Folder of the configuration; absent: what the project's settings say. Only for runs on this machine. */
+  /** Folder of the configuration, absolute or from the project's; absent: what the project's settings say. */
   readonly conf?: string;
   /**
    * Server name → [Kedro key, tag, digest] of every pipeline parameter; the digest of the text that conf gives it only

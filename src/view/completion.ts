@@ -1,6 +1,8 @@
 /**
  * Verbs and options as data → completion scripts for four shells. The scripts are static: pressing Tab starts no
  * program, and nothing that was typed is ever evaluated. Bash from 3.2 on, without the package bash-completion.
+ * Environments and pipelines are the names of the project's folders (conf/NAME, src/PACKAGE/pipelines/NAME); in
+ * PowerShell, which this was never run in, they are not completed.
  */
 import type { ArgDef, ArgsDef } from "citty";
 import { assertNever } from "../error.ts";
@@ -37,7 +39,9 @@ interface Option {
   /** `--output`, `-o`; the first is the long one. */
   readonly words: readonly string[];
   readonly description: string;
-  readonly value: "none" | "text" | "file" | "folder" | readonly string[];
+  readonly value: "none" | "text" | "file" | "folder" | "env" | "pipeline" | readonly string[];
+  /** Beside the words of `value`, a file. */
+  readonly orFile?: boolean;
 }
 
 function readOptions(options: ArgsDef): readonly Option[] {
@@ -61,6 +65,10 @@ function readOption(name: string, definition: ArgDef): readonly Option[] {
   }
   if (definition.type === "enum") return [{ words, description, value: definition.options ?? [] }];
   const hint = definition.valueHint;
+  if (name === "env" || name === "pipeline") return [{ words, description, value: name }];
+  if (hint?.endsWith("|FILE") === true) {
+    return [{ words, description, value: hint.split("|").slice(0, -1), orFile: true }];
+  }
   return [{ words, description, value: hint === "FILE" ? "file" : hint === "DIR" ? "folder" : "text" }];
 }
 
@@ -77,8 +85,9 @@ const takesValue = ({ value }: Option): boolean => value !== "none";
 function renderBash({ verbs, globals }: All): string {
   const cases = (options: readonly Option[], free: readonly string[], indent: string): string[] => [
     `${indent}case $prev in`,
-    ...options.filter(takesValue).map(({ words, value }) => {
-      const reply = typeof value === "string" ? `kind=${value}` : `kind=text words=${single(value.join(" "))}`;
+    ...options.filter(takesValue).map(({ words, value, orFile = false }) => {
+      const kind = orFile ? "either" : "text";
+      const reply = typeof value === "string" ? `kind=${value}` : `kind=${kind} words=${single(value.join(" "))}`;
       return `${indent}  ${words.join("|")}) ${reply} ;;`;
     }),
     `${indent}  *) words=${single([...free, ...options.flatMap(({ words }) => words)].join(" "))} ;;`,
@@ -87,13 +96,26 @@ function renderBash({ verbs, globals }: All): string {
   return `# Completion of kfk for bash: source this file, for example from ~/.bashrc with
 #   source <(kfk completion bash)
 _kfk() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} verb='' kind='' words='' reply i
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} verb='' kind='' words='' reply i root='' conf='' given
   # bash takes --name=value apart at the =
   if [[ $cur == '=' ]]; then
     cur=''
   elif [[ $prev == '=' && $COMP_CWORD -gt 1 ]]; then
     prev=\${COMP_WORDS[COMP_CWORD-2]}
   fi
+  for ((i = 1; i + 1 < COMP_CWORD; i++)); do
+    given=\${COMP_WORDS[i+1]}
+    if [[ $given == '=' && $((i + 2)) -lt $COMP_CWORD ]]; then given=\${COMP_WORDS[i+2]}; fi
+    case \${COMP_WORDS[i]} in
+      -C | --project) root=$given ;;
+      --conf-source) conf=$given ;;
+    esac
+  done
+  if [[ -z $root ]]; then
+    root=$PWD
+    while [[ -n $root && ! -e $root/pyproject.toml && ! -e $root/.kedro.yml ]]; do root=\${root%/*}; done
+  fi
+  if [[ -z $conf ]]; then conf=$root/conf; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case \${COMP_WORDS[i]} in
       ${globals
@@ -131,11 +153,27 @@ ${verbs
       if [[ $kind == folder ]]; then reply=$(compgen -d -- "$cur"); else reply=$(compgen -f -- "$cur"); fi
       compopt -o filenames 2>/dev/null
       ;;
+    either) reply=$(compgen -W "$words" -- "$cur"; compgen -f -- "$cur") ;;
+    env) reply=$(_kfk_folders "$cur" "$conf"/*/) ;;
+    pipeline)
+      reply=$(compgen -W __default__ -- "$cur"; _kfk_folders "$cur" "$root"/src/*/pipelines/*/)
+      ;;
     *) reply=$(compgen -W "$words" -- "$cur") ;;
   esac
   while IFS= read -r i; do
     if [[ -n $i ]]; then COMPREPLY+=("$i"); fi
   done <<<"$reply"
+}
+# The names of folders that begin with the first argument
+_kfk_folders() {
+  local each cur=$1
+  shift
+  for each in "$@"; do
+    if [[ ! -d $each ]]; then continue; fi
+    each=\${each%/}
+    each=\${each##*/}
+    if [[ $each != __* && $each == "$cur"* ]]; then printf '%s\\n' "$each"; fi
+  done
 }
 complete -F _kfk kfk
 `;
@@ -149,7 +187,7 @@ function single(text: string): string {
 
 function renderZsh({ verbs, globals }: All): string {
   const specs = (options: readonly Option[]): string[] =>
-    options.map(({ words, description, value }) => {
+    options.map(({ words, description, value, orFile = false }) => {
       const text = `[${description.replaceAll(/[[\]\\:]/g, "\\$&")}]`;
       const action =
         value === "none"
@@ -160,7 +198,13 @@ function renderZsh({ verbs, globals }: All): string {
               ? ":file:_files"
               : value === "folder"
                 ? ":folder:_files -/"
-                : `:value:(${value.join(" ")})`;
+                : value === "env"
+                  ? ":environment:_kfk_envs"
+                  : value === "pipeline"
+                    ? ":pipeline:_kfk_pipelines"
+                    : orFile
+                      ? `:value: _kfk_either ${value.join(" ")}`
+                      : `:value:(${value.join(" ")})`;
       const plus = (word: string): string => (value !== "none" && word.startsWith("--") ? `${word}=` : word);
       return words.map((word) => single(`*${plus(word)}${text}${action}`)).join(" ");
     });
@@ -194,6 +238,38 @@ ${verbs
       ;;
   esac
 }
+# The project's root, in REPLY
+_kfk_root() {
+  local -i at=$words[(I)(-C|--project)]
+  REPLY=$PWD
+  if ((at)); then
+    REPLY=\${(Q)words[at+1]}
+  else
+    while [[ $REPLY != / && ! -e $REPLY/pyproject.toml && ! -e $REPLY/.kedro.yml ]]; do REPLY=\${REPLY:h}; done
+  fi
+}
+# One of the words, or a file
+_kfk_either() {
+  compadd -- "$@"
+  _files
+}
+_kfk_envs() {
+  local REPLY
+  local -a names
+  local -i at=$words[(I)--conf-source]
+  _kfk_root
+  REPLY+=/conf
+  if ((at)); then REPLY=\${(Q)words[at+1]}; fi
+  names=($REPLY/*(N/:t))
+  compadd -a names
+}
+_kfk_pipelines() {
+  local REPLY
+  local -a names
+  _kfk_root
+  names=(__default__ $REPLY/src/*/pipelines/[^_]*(N/:t))
+  compadd -a names
+}
 if [ "$funcstack[1]" = "_kfk" ]; then _kfk "$@"; else compdef _kfk kfk; fi
 `;
 }
@@ -201,7 +277,7 @@ if [ "$funcstack[1]" = "_kfk" ]; then _kfk "$@"; else compdef _kfk kfk; fi
 // --- fish ---
 
 function renderFish({ verbs, globals }: All): string {
-  const option = (condition: string, { words, description, value }: Option): string => {
+  const option = (condition: string, { words, description, value, orFile = false }: Option): string => {
     const names = words.map((word) =>
       word.startsWith("--") ? `-l ${word.slice(2)}` : word.length === 2 ? `-s ${word.slice(1)}` : `-o ${word.slice(1)}`,
     );
@@ -214,11 +290,16 @@ function renderFish({ verbs, globals }: All): string {
             ? " -rF"
             : value === "folder"
               ? ` -xa '(__fish_complete_directories)'`
-              : ` -xa ${fishText(value.join(" "))}`;
+              : value === "env"
+                ? " -xa '(__kfk_names envs)'"
+                : value === "pipeline"
+                  ? " -xa '__default__ (__kfk_names pipelines)'"
+                  : ` ${orFile ? "-rFa" : "-xa"} ${fishText(value.join(" "))}`;
     return `complete -c kfk${condition} ${names.join(" ")}${argument} -d ${fishText(description)}`;
   };
   const lines = [
     "# Completion of kfk for fish: save it as ~/.config/fish/completions/kfk.fish",
+    ...FISH_NAMES,
     "complete -c kfk -f",
     ...globals.map((each) => option("", each)),
   ];
@@ -233,6 +314,23 @@ function renderFish({ verbs, globals }: All): string {
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** Environments and pipelines of the project in whose folders the shell is. */
+const FISH_NAMES: readonly string[] = [
+  "function __kfk_names",
+  "  set -l root $PWD",
+  '  while test -n "$root"; and not test -e "$root/pyproject.toml"; and not test -e "$root/.kedro.yml"',
+  "    set root (string replace -r '/[^/]*$' '' -- $root)",
+  "  end",
+  "  set -l found",
+  "  if test $argv[1] = envs",
+  "    set found $root/conf/*/",
+  "  else",
+  "    set found $root/src/*/pipelines/*/",
+  "  end",
+  "  string replace -r '^.*/([^/]+)/$' '$1' -- $found | string match -v -r '^__'",
+  "end",
+];
 
 function fishText(text: string): string {
   return `'${text.replaceAll(/['\\]/g, "\\$&")}'`;

@@ -52,7 +52,7 @@ function renderPlace(at: Place | undefined, colour: boolean): string[] {
     const text = source[line - 1];
     if (text === undefined) continue;
     const shift = line === at.line && at.column > FRAME_COLUMNS ? at.column - FRAME_COLUMNS / 2 : 0;
-    const shown = text.slice(shift, shift + FRAME_COLUMNS).replaceAll("\t", " ");
+    const shown = text.slice(shift, shift + FRAME_COLUMNS).replaceAll(/[\t\r]/g, " ");
     const open = at.file.endsWith(".py") ? shown : withoutSecret(shown);
     lines.push(`  ${paint(`${String(line).padStart(width)} |`, GREY, colour)} ${open}`.trimEnd());
     if (line === at.line) {

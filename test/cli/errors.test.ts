@@ -169,7 +169,7 @@ const ROWS: readonly Row[] = [
     argv: ["compile"],
     parts: { conf: { "base/kubeflow.yaml": `${KUBEFLOW}target: kfp\n` } },
     status: 3,
-    says: ['"target" is not compiled', "conf/base/kubeflow.yaml:5:1"],
+    says: ["target: kfp is not compiled", "conf/base/kubeflow.yaml:5:1"],
   },
   {
     name: "unknown key in kubeflow.yaml",

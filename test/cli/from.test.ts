@@ -111,7 +111,7 @@ describe("--from", () => {
       ..."podman run --rm --workdir /home/kedro --env KEDRO_DISABLE_TELEMETRY=1 --env DO_NOT_TRACK=1".split(" "),
       ..."--entrypoint python registry.example/shop:1 -c".split(" "),
     ]);
-    expect(JSON.parse(commands[1]?.at(-1) ?? "")).toEqual({ project: "/home/kedro", env: null });
+    expect(JSON.parse(commands[1]?.at(-1) ?? "")).toEqual({ project: "/home/kedro", env: null, conf: null });
   });
 
   test("the key of kubeflow.yaml counts, and the option wins", async () => {

@@ -58,7 +58,7 @@ describe.skipIf(!existsSync(KFK))("pages on MLflow and the environment", () => {
         test(`${page}: settings ${index}, ${title}`, () => {
           const keys = Object.keys(parse(text) as object);
           const isKubeflow = keys.includes("run_config") || keys.includes("mlflow");
-          const path = isKubeflow ? "conf/local/kubeflow.yaml" : "conf/local/mlflow.yml";
+          const path = isKubeflow ? "conf/base/kubeflow.yaml" : "conf/local/mlflow.yml";
           const { status, err } = projects
             .make({ ...DECLARED, [path]: text })
             .run(["config", "view"], { KEDRO_CONFIG_STAGE: "test" });

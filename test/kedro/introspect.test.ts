@@ -90,7 +90,7 @@ function pythonOf(minor: number): string | undefined {
 
 async function ask(python: string, mode = ""): Promise<Asked> {
   const world = { ...realWorld(), env: { ...process.env, PYTHONPATH: top, MODE: mode } };
-  const text = await askPython(world, python, { project: top, env: undefined, shown: "python" });
+  const text = await askPython(world, python, { project: top, env: undefined, conf: undefined, shown: "python" });
   return readAnswer(text, "python");
 }
 

@@ -17,12 +17,22 @@ beforeAll(() => {
   for (const shell of SHELLS) writeFileSync(join(SCRATCH, shell), scripts[shell]);
   mkdirSync(join(SCRATCH, "work/a folder"), { recursive: true });
   writeFileSync(join(SCRATCH, "work/a file.json"), "");
+  for (const folder of [
+    "conf/base",
+    "conf/prod",
+    "ci/base",
+    "src/shop/pipelines/train",
+    "src/shop/pipelines/__pycache__",
+  ]) {
+    mkdirSync(join(SCRATCH, "shop", folder), { recursive: true });
+  }
+  writeFileSync(join(SCRATCH, "shop/pyproject.toml"), "");
 });
 afterAll(() => rmSync(SCRATCH, { recursive: true, force: true }));
 
-function run(command: readonly string[]) {
+function run(command: readonly string[], folder = "work") {
   const { exitCode, stdout, stderr } = Bun.spawnSync([...command], {
-    cwd: join(SCRATCH, "work"),
+    cwd: join(SCRATCH, folder),
     env: { PATH: "/usr/bin:/bin", HOME: SCRATCH, TERM: "dumb" },
     stdin: "ignore",
   });
@@ -30,15 +40,18 @@ function run(command: readonly string[]) {
 }
 
 /** What bash offers for words, the last of which is being typed. */
-function bash(words: readonly string[]) {
+function bash(words: readonly string[], folder?: string) {
   const list = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  return run([
-    "bash",
-    "--norc",
-    "-c",
-    `set -u; source "$0"; source "$0"; COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _kfk; printf '%s\\n' "\${COMPREPLY[@]+"\${COMPREPLY[@]}"}"`,
-    join(SCRATCH, "bash"),
-  ]);
+  return run(
+    [
+      "bash",
+      "--norc",
+      "-c",
+      `set -u; source "$0"; source "$0"; COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _kfk; printf '%s\\n' "\${COMPREPLY[@]+"\${COMPREPLY[@]}"}"`,
+      join(SCRATCH, "bash"),
+    ],
+    folder,
+  );
 }
 
 describe("bash", () => {
@@ -62,6 +75,20 @@ describe("bash", () => {
     expect({ status, out: out.toSorted(), err }).toEqual({ status: 0, out: [...wanted], err: "" });
   });
 
+  test.each([
+    ["environments", ["kfk", "compile", "-e", ""], "shop", ["base", "prod"]],
+    ["environments after =", ["kfk", "model", "--env", "=", "p"], "shop", ["prod"]],
+    ["environments from below the root", ["kfk", "-e", "b"], "shop/src/shop", ["base"]],
+    ["environments of another project", ["kfk", "-C", "../shop", "model", "-e", ""], "work", ["base", "prod"]],
+    ["environments of another conf folder", ["kfk", "--conf-source", "ci", "model", "-e", ""], "shop", ["base"]],
+    ["pipelines", ["kfk", "compile", "-p", ""], "shop", ["__default__", "train"]],
+    ["no environments outside of projects", ["kfk", "compile", "-e", ""], "work", []],
+    ["ways to read, or a file", ["kfk", "--from", "p"], "shop", ["pyproject.toml", "python"]],
+  ] as const)("offers %s", (_, words, folder, wanted) => {
+    const { status, out, err } = bash(words, folder);
+    expect({ status, out: out.toSorted(), err }).toEqual({ status: 0, out: [...wanted], err: "" });
+  });
+
   test("evaluates nothing that was typed", () => {
     for (const typed of ["$(touch ran)", "`touch ran`", "'; touch ran; '", "a$(touch ran)"]) {
       for (const words of [
@@ -69,6 +96,8 @@ describe("bash", () => {
         ["kfk", "init", "--ci", typed],
         ["kfk", "model", "-o", typed],
         ["kfk", typed, ""],
+        ["kfk", "-C", typed, "model", "-e", typed],
+        ["kfk", "--conf-source", typed, "compile", "-p", typed],
       ]) {
         expect(bash(words).status).toBe(0);
       }
@@ -99,11 +128,11 @@ describe.skipIf(!existsSync("/usr/bin/zsh"))("zsh", () => {
   });
 
   test("completes in a real line editor", async () => {
-    const offers = async (typed: string, wanted: string): Promise<boolean> => {
+    const offers = async (typed: string, wanted: string, folder = "work"): Promise<boolean> => {
       let seen = "";
       let look = (): void => {};
       const child = Bun.spawn(["zsh", "-f", "-i"], {
-        cwd: join(SCRATCH, "work"),
+        cwd: join(SCRATCH, folder),
         env: { PATH: "/usr/bin:/bin", HOME: SCRATCH, TERM: "dumb" },
         terminal: {
           cols: 200,
@@ -134,12 +163,15 @@ describe.skipIf(!existsSync("/usr/bin/zsh"))("zsh", () => {
     expect(await offers("kfk init --ci gitl", "kfk init --ci gitlab")).toBe(true);
     expect(await offers("kfk vers", "kfk version")).toBe(true);
     expect(await offers("kfk run-once --no-w", "kfk run-once --no-wait")).toBe(true);
+    expect(await offers("kfk model -e pr", "kfk model -e prod", "shop")).toBe(true);
+    expect(await offers("kfk compile -p tr", "kfk compile -p train", "shop")).toBe(true);
+    expect(await offers("kfk --from st", "kfk --from static", "shop")).toBe(true);
   }, 20_000);
 });
 
 describe.skipIf(!existsSync("/usr/bin/fish"))("fish", () => {
-  const fish = (line: string) =>
-    run(["fish", "--no-config", "-c", `source ${SCRATCH}/fish; complete -C '${line}'`]).out.map(
+  const fish = (line: string, folder = "work") =>
+    run(["fish", "--no-config", "-c", `source ${SCRATCH}/fish; complete -C '${line}'`], folder).out.map(
       (each) => each.split("\t")[0],
     );
 
@@ -151,6 +183,13 @@ describe.skipIf(!existsSync("/usr/bin/fish"))("fish", () => {
     ["folders only", "kfk --project a", ["a folder/"]],
   ] as const)("offers %s", (_, line, wanted) => {
     expect(fish(line).toSorted()).toEqual([...wanted]);
+  });
+
+  test.each([
+    ["environments", "kfk compile -e ", "shop", ["base", "prod"]],
+    ["pipelines", "kfk compile -p ", "shop/src", ["__default__", "train"]],
+  ] as const)("offers %s", (_, line, folder, wanted) => {
+    expect(fish(line, folder).toSorted()).toEqual([...wanted]);
   });
 });
 

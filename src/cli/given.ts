@@ -1,0 +1,181 @@
+/**
+ * `--param` and `--params-file` → values of the project's parameters, for the plan of a document or of a run here:
+ * which parameter is meant, and each value of a file held against the type of its default, as a run with a wrong one
+ * would fail in its first step. `--param` wins over a file.
+ */
+import { resolve } from "node:path";
+import { parameterName } from "../compile/names.ts";
+import { isPlainList, isPlainMap, type Plain } from "../config/plain.ts";
+import type { RunParam } from "../config/resolvers.ts";
+import { placeOf, toPlain } from "../config/tree.ts";
+import { parseYaml } from "../config/yaml.ts";
+import { KfkError, type Place, suggest } from "../error.ts";
+import type { ParameterTag } from "../steps/step.ts";
+import { encodeParameter, isEncodable, parseTyped } from "../steps/transport.ts";
+import type { ReadProject } from "./read.ts";
+import type { Call } from "./verb.ts";
+
+/** A parameter that can be given, by what it is without. */
+interface Default {
+  readonly key: string;
+  readonly value: Plain;
+  /** Its value as a person is shown it. */
+  readonly text: string;
+}
+
+/** A `--param` with the parameter that it means. */
+interface GivenText {
+  readonly key: string;
+  /** Name on the server. */
+  readonly name: string;
+  readonly text: string;
+  readonly tag: ParameterTag;
+}
+
+/** Values of `--params-file` and `--param` by Kedro key. Errors: USAGE_VALUE, CONFIG_YAML, STEP_PARAMETER. */
+export function givenParameters(call: Call, read: ReadProject): Map<string, Plain> {
+  const known = knownParameters(read);
+  const find = (key: string): Default | undefined => {
+    const found = findKey(key, known);
+    if (found === undefined) return undefined;
+    const value = known.get(found) as Plain;
+    return { key: found, value, text: encodeParameter(value).text };
+  };
+  const values = new Map<string, Plain>();
+  for (const { parameter, value } of readParamsFiles(call, find, [...known.keys()])) values.set(parameter.key, value);
+  for (const { key, name, text, tag } of readGiven(call, read)) values.set(key, parseTyped(name, text, tag));
+  return values;
+}
+
+/** `--param name=value` (also `name:value`): the parameter that is meant, and how its text is read. */
+export function readGiven(call: Call, read: ReadProject): readonly GivenText[] {
+  const known = knownParameters(read);
+  return call.options.list("param").map((typed) => {
+    const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(typed);
+    if (match?.[1] === undefined) {
+      throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${typed}"`, {
+        hint: "for example --param test_size=0.3",
+      });
+    }
+    const name = match[1].trim();
+    const key = findKey(name, known);
+    if (key === undefined) throw unknownParameter(name, [...known.keys()]);
+    const { tag } = encodeParameter(known.get(key) as Plain);
+    return { key, name: parameterName(key), text: match[2] ?? "", tag };
+  });
+}
+
+/**
+ * The entries of all `--params-file`, in order. `find`: the parameter of a name.
+ *
+ * Errors: USAGE_VALUE for a missing file, CONFIG_YAML, STEP_PARAMETER with the place in the file.
+ */
+export function readParamsFiles<T extends Default>(
+  call: Call,
+  find: (key: string) => T | undefined,
+  known: readonly string[],
+): readonly { readonly parameter: T; readonly value: Plain }[] {
+  return call.options.list("params-file").flatMap((file) => {
+    const path = resolve(call.world.cwd, file);
+    const text = call.world.files.readText(path);
+    if (text === undefined) throw noParamsFile(file, call.world.files.kind(path) === "folder");
+    const tree = parseYaml({ file, text });
+    if (tree === undefined) return [];
+    if (tree.kind !== "map") throw notMapping(file, placeOf(tree.at));
+    return [...tree.entries].map(([key, node]) => {
+      const at = placeOf(node.keyAt ?? node.at);
+      const parameter = find(String(key));
+      if (parameter === undefined) throw unknownInFile(String(key), known, at);
+      const value = toPlain(node);
+      if (value === undefined || !isEncodable(value)) throw wrongKind(parameter, "no value that JSON can carry", at);
+      checkKind(parameter, value, at);
+      return { parameter, value };
+    });
+  });
+}
+
+/** Errors: STEP_PARAMETER for a value of another type than the default's. */
+export function checkKind(parameter: Default, value: Plain, at: Place | undefined): void {
+  const wanted = kindOf(parameter.value);
+  const given = kindOf(value);
+  // no default says nothing about the type; null takes a value away
+  if (wanted === "null" || given === wanted || (given === "null" && wanted !== "text")) return;
+  throw wrongKind(parameter, given, at);
+}
+
+/** Keys that are no parameters, and that the configuration asks the run for. */
+export function runOnlyKeys({ configuration, model }: ReadProject): readonly string[] {
+  return rootsOf(configuration.runParams).filter((key) => !model.parameters.has(key));
+}
+
+/** The top-level keys of run parameters, each once. */
+export function rootsOf(asked: readonly RunParam[]): readonly string[] {
+  return [...new Set(asked.map(({ key }) => rootOf(key)))];
+}
+
+/** `a.b[0]` → `a`. */
+export function rootOf(key: string): string {
+  return key.split(/[.[]/, 1)[0] as string;
+}
+
+// --- internal ---
+
+function knownParameters(read: ReadProject): ReadonlyMap<string, Plain> {
+  const known = new Map<string, Plain>(runOnlyKeys(read).map((key) => [key, null]));
+  for (const [key, value] of read.model.parameters) if (typeof key === "string") known.set(key, value);
+  return known;
+}
+
+function findKey(name: string, known: ReadonlyMap<string, Plain>): string | undefined {
+  return known.has(name) ? name : [...known.keys()].find((candidate) => parameterName(candidate) === name);
+}
+
+function kindOf(value: Plain): "null" | "true or false" | "a number" | "text" | "a list" | "a mapping" {
+  if (value === null) return "null";
+  if (isPlainList(value)) return "a list";
+  if (isPlainMap(value)) return "a mapping";
+  if (typeof value === "boolean") return "true or false";
+  return typeof value === "string" ? "text" : "a number";
+}
+
+// --- problems ---
+
+function noParamsFile(file: string, isFolder: boolean): KfkError {
+  return new KfkError(
+    "USAGE_VALUE",
+    `--params-file ${file}: ${isFolder ? "this is a folder" : "there is no such file"}`,
+    {
+      hint: "give a YAML or JSON file with one entry for each parameter",
+    },
+  );
+}
+
+function notMapping(file: string, at: Place | undefined): KfkError {
+  return new KfkError("STEP_PARAMETER", `${file} is no mapping`, {
+    at,
+    hint: "write one entry for each parameter, such as test_size: 0.3",
+  });
+}
+
+function wrongKind(parameter: Default, given: string, at: Place | undefined): KfkError {
+  return new KfkError(
+    "STEP_PARAMETER",
+    `parameter "${parameter.key}" is ${kindOf(parameter.value)}, and this is ${given}`,
+    { at, hint: `its default is ${parameter.text}` },
+  );
+}
+
+function unknownInFile(name: string, known: readonly string[], at: Place | undefined): KfkError {
+  const near = suggest(name, known);
+  return new KfkError("STEP_PARAMETER", `the pipeline has no parameter "${name}"`, {
+    at,
+    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}`,
+  });
+}
+
+function unknownParameter(name: string, known: readonly string[]): KfkError {
+  const near = suggest(name, known);
+  return new KfkError("STEP_PARAMETER", `the project has no parameter "${name}"`, {
+    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}; give whole top-level values`,
+  });
+}
