@@ -28,6 +28,7 @@ import {
 import type { Socket } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
+import { wasClosed } from "./stdout.ts";
 
 export interface World {
   /** Absolute path of the folder the command was started in. */
@@ -195,7 +196,26 @@ export function realWorld(): World {
   };
 }
 
+/**
+ * As `World.onSignal`, but one that comes twice at once is one: wrappers hand on what the terminal has sent to all.
+ * Gives the function that ends it.
+ */
+export function onEachSignal(
+  { onSignal, clock }: Pick<World, "onSignal" | "clock">,
+  handler: (signal: Signal) => void,
+): () => void {
+  let lastMs = -Infinity;
+  return onSignal((signal) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastMs < SAME_SIGNAL_MS) return;
+    lastMs = nowMs;
+    handler(signal);
+  });
+}
+
 // --- internal ---
+
+const SAME_SIGNAL_MS = 100;
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
@@ -375,6 +395,7 @@ function realOut(): Sink {
   let isClosed = false;
   return {
     write: (text) => {
+      if (text !== "" && wasClosed()) throw cannotWrite("it is closed");
       isClosed = !writeAll(1, text) || isClosed;
     },
     get isClosed() {
@@ -397,10 +418,14 @@ function writeAll(handle: number, text: string): boolean {
       }
       if (code === "EPIPE") return false; // `kfk … | head -1`: the reader has what it wanted
       if (handle === 2) return false; // there is nobody left to tell
-      throw new KfkError("PROJECT_FILE", `cannot write to stdout: ${(error as Error).message}`, { cause: error });
+      throw cannotWrite((error as Error).message, error);
     }
   }
   return true;
+}
+
+function cannotWrite(why: string, cause?: unknown): KfkError {
+  return new KfkError("PROJECT_FILE", `cannot write to stdout: ${why}`, { cause });
 }
 
 const MAX_LINE = 1024 * 1024;
