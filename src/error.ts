@@ -172,6 +172,15 @@ export function isKfkError(error: unknown, code?: Code): error is KfkError {
   return error instanceof KfkError && (code === undefined || error.code === code);
 }
 
+/** What a signal makes of the work that it ends: Ctrl-C interrupts (130), every other one terminates (143). */
+export function stoppedBy(
+  signal: string | undefined,
+):
+  | { readonly code: "INTERRUPTED"; readonly how: "interrupted" }
+  | { readonly code: "TERMINATED"; readonly how: "terminated" } {
+  return signal === "SIGINT" ? { code: "INTERRUPTED", how: "interrupted" } : { code: "TERMINATED", how: "terminated" };
+}
+
 /** Ends an exhaustive switch; reaching it is a bug. */
 export function assertNever(value: never): never {
   throw new Error(`not handled: ${JSON.stringify(value)}`);

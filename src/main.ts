@@ -1,5 +1,6 @@
 /** argv → exit status. The only file that reads `process.argv` or sets the exit code. */
 import { writeSync } from "node:fs";
+import { wasClosed } from "./stdout.ts";
 
 /** Put in by the build. */
 declare const KFK_VERSION: string | undefined;
@@ -10,9 +11,10 @@ const commit = typeof KFK_COMMIT === "string" ? KFK_COMMIT : "";
 const argv = process.argv.slice(2);
 if (argv.length === 1 && argv[0] === "--version") {
   try {
+    if (wasClosed()) throw new Error("stdout is closed");
     writeSync(1, `kfk ${version}\n`); // before anything is loaded: build agents ask this first
   } catch {
-    process.exitCode = 3; // a full disk behind stdout
+    process.exitCode = 3; // a full disk behind stdout, or none
   }
 } else if (argv[0] === "__hooks" && process.send !== undefined) {
   // kfk's own second process, in which hooks of the project run (src/hooks/session.ts)

@@ -28,6 +28,7 @@ import {
 import type { Socket } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { KfkError } from "./error.ts";
+import { wasClosed } from "./stdout.ts";
 import { unreadable, unstartable, unwritable } from "./system-error.ts";
 
 export interface World {
@@ -200,6 +201,23 @@ export function realWorld(): World {
   };
 }
 
+/**
+ * As `World.onSignal`, but one that comes twice at once is one: wrappers hand on what the terminal has sent to all.
+ * Gives the function that ends it.
+ */
+export function onEachSignal(
+  { onSignal, clock }: Pick<World, "onSignal" | "clock">,
+  handler: (signal: Signal) => void,
+): () => void {
+  let lastMs = -Infinity;
+  return onSignal((signal) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastMs < SAME_SIGNAL_MS) return;
+    lastMs = nowMs;
+    handler(signal);
+  });
+}
+
 // --- internal ---
 
 /** A folder that was removed meanwhile has no path to the system; what the shell called it is said to be no project. */
@@ -210,6 +228,7 @@ function startFolder(): string {
     return resolve("/", process.env["PWD"] ?? "");
   }
 }
+const SAME_SIGNAL_MS = 100;
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;
@@ -393,6 +412,7 @@ function realOut(): Sink {
   let isClosed = false;
   return {
     write: (text) => {
+      if (text !== "" && wasClosed()) throw new KfkError("PROJECT_FILE", "cannot write to stdout: it is closed");
       isClosed = !writeAll(1, text) || isClosed;
     },
     get isClosed() {

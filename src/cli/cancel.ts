@@ -1,3 +1,4 @@
+import { listen } from "./interrupt.ts";
 import type { Verb } from "./verb.ts";
 
 export const cancel: Verb = {
@@ -12,11 +13,24 @@ export const cancel: Verb = {
       import("./find-run.ts"),
       import("../cluster/runs.ts"),
     ]);
-    const server = await connectAnywhere(call);
-    const id = await findRunId(call, server, call.positionals[0] as string);
-    const { ended } = await terminateRun(server, id);
-    call.say(ended ? `the run ${id} has ended or is stopping already` : `asked the run ${id} to stop`);
-    call.world.out.write(`${id}\n`);
-    return 0;
+    const interrupt = listen(call.world);
+    const stoppable = { ...call, stop: interrupt.signal };
+    const soFar = async <T>(work: Promise<T>): Promise<T> => await interrupt.during(work, "stopped; the run goes on");
+    try {
+      const server = await soFar(connectAnywhere(stoppable));
+      const id = await soFar(findRunId(call, server, call.positionals[0] as string));
+      const { ended } = await interrupt.toItsEnd(
+        async (signal) => await terminateRun({ ...server, signal }, id),
+        () => `stopped; the run ${id} may have been asked to stop`,
+        `kfk cancel ${id}`,
+      );
+      const done = ended ? `the run ${id} has ended or is stopping already` : `asked the run ${id} to stop`;
+      call.world.out.write(`${id}\n`);
+      if (interrupt.came()) throw interrupt.error(`stopped; ${done}`);
+      call.say(done);
+      return 0;
+    } finally {
+      interrupt.close();
+    }
   },
 };

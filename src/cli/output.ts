@@ -1,11 +1,13 @@
 /**
- * The last arrow: documents to a file, whole or not at all, or to stdout; JSON and rows to stdout.
+ * The last arrow: documents to a file, whole or not at all, or to stdout; JSON and rows to stdout; ids of runs, which are
+ * there in any case.
  *
  * Secrets are taken out of the values of JSON and of the texts of rows, one by one. Keys, titles and kfk's own words are
  * the same whatever the secret is: there they stay, because a secret that happens to be one of them would break what a
  * program reads, and be told to everybody by the hole.
  */
 import { resolve } from "node:path";
+import { isKfkError, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import type { Call } from "./verb.ts";
 
@@ -40,6 +42,31 @@ export function writeJson(world: World, value: unknown): void {
 /** Writes a text on stdout out of which secrets were taken already. */
 export function writeClean({ out }: World, text: string): void {
   (out.writeClean ?? out.write)(text);
+}
+
+/**
+ * Writes the id of a run that is or may be there: to stdout, and to wherever else. What cannot be written is told with
+ * the id on stderr, and the value is false: the run is there, and how it ends is not stdout's doing.
+ */
+export function writeRunId({ world }: Call, id: string, elsewhere: (line: string) => void = () => {}): boolean {
+  let isWritten = true;
+  for (const write of [elsewhere, world.out.write]) {
+    try {
+      write(`${id}\n`);
+    } catch (error) {
+      if (!isKfkError(error)) throw error;
+      world.err.write(`warning: the run is ${id}; ${error.message}\n`);
+      isWritten = false;
+    }
+  }
+  return isWritten;
+}
+
+/** For a verb that leaves a run alone whose id nobody has. */
+export function idNotWritten(id: string): KfkError {
+  return new KfkError("SERVER_OUTCOME", `the run ${id} was started, and its id could not be written`, {
+    hint: `kfk wait ${id}`,
+  });
 }
 
 // --- internal ---

@@ -1,7 +1,8 @@
 import type { RunEnd } from "../cluster/wait.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
+import { idNotWritten, writeRunId } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
 
@@ -44,8 +45,19 @@ async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promi
   const server = await soFar(connectAnywhere(call));
   const id = await soFar(findRunId(call, server, call.positionals[0] as string));
   const before = await soFar(runs.fetchRun(server, id));
-  await interrupt.during(runs.retryRun(server, id), `stopped; the run ${id} may have been retried`, `kfk status ${id}`);
-  call.world.out.write(`${id}\n`);
+  await interrupt
+    .toItsEnd(
+      async (signal) => await runs.retryRun({ ...server, signal }, id),
+      () => `stopped; the run ${id} may have been retried`,
+      `kfk status ${id}`,
+    )
+    .catch((error: unknown) => {
+      if (isKfkError(error, "SERVER_OUTCOME") || interrupt.came()) writeRunId(call, id); // it may go on
+      throw error;
+    });
+  const isWritten = writeRunId(call, id);
+  if (interrupt.came())
+    throw await leave(call, server, id, interrupt, `stopped; the run ${id} was asked to go on`, true);
   call.say(`goes on: ${linkTo(server, { page: "run", id })}`);
   // the server may show the old end for a while
   const stale = markEnd(before) ?? { status: "Failed", finishedAt: before.finishedAt, failed: new Set<string>() };
@@ -65,6 +77,7 @@ async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promi
   if (end.verdict === "interrupted") {
     throw await leave(call, server, id, interrupt, `stopped; the run ${id} was asked to go on`, true);
   }
+  if (!isWritten) throw idNotWritten(id);
   if (end.verdict !== "unknown" && end.verdict !== "timeout") return 0;
   throw new KfkError(
     "SERVER_OUTCOME",

@@ -6,8 +6,8 @@ import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import type { Sources } from "../view/failure.ts";
-import type { World } from "../world.ts";
-import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
+import { type Interrupt, listen, stopAfterGrace, unlessAborted } from "./interrupt.ts";
+import { idNotWritten, writeRunId } from "./output.ts";
 import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
@@ -89,14 +89,15 @@ async function submit(call: Call, submission: Submission, interrupt: Interrupt):
   if (uploaded.made !== "unchanged") call.say(`uploaded ${name}, version ${printable(uploaded.versionName)}`);
   const experiment = await soFar(experiments.ensureExperiment(server, submission.experiment));
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${printable(experiment.name)}`);
-  const id = await start(call, server, interrupt, {
+  const { wait, sources } = submission;
+  const asked: RunRequest = {
     name: submission.runName,
     experimentId: experiment.id,
     source: { versionId: uploaded.versionId },
     parameters: submission.parameters,
     origin: submission.origin,
-  });
-  const { wait, sources } = submission;
+  };
+  const id = await start(call, server, interrupt, asked, wait !== null);
   if (wait === null) return 0;
   return await waitAndTell(call, server, id, {
     ...wait,
@@ -206,8 +207,6 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
   });
 }
 
-/** How long an answer is waited for after a signal. */
-const GRACE_MS = 5000;
 /** How long a run whose creation was given up is looked for then. */
 const LOOK_MS = 4000;
 
@@ -215,9 +214,16 @@ const LOOK_MS = 4000;
  * Starts the run and tells its id: on stdout, in `--run-id-file`, and with its link on stderr. The id is told as well
  * when the run may exist and the answer was lost.
  *
- * Errors: those of `createRun`; INTERRUPTED, TERMINATED when a signal came meanwhile.
+ * Errors: those of `createRun`; SERVER_OUTCOME when nobody waits and the id could not be written; INTERRUPTED,
+ * TERMINATED when a signal came meanwhile.
  */
-async function start(call: Call, linked: Server, interrupt: Interrupt, asked: RunRequest): Promise<string> {
+async function start(
+  call: Call,
+  linked: Server,
+  interrupt: Interrupt,
+  asked: RunRequest,
+  isWaitedFor: boolean,
+): Promise<string> {
   const [runs, { linkTo }, { printable }] = await Promise.all([
     import("../cluster/runs.ts"),
     import("../cluster/server.ts"),
@@ -229,17 +235,10 @@ async function start(call: Call, linked: Server, interrupt: Interrupt, asked: Ru
   const wanted = { ...asked, id: call.world.newId() };
   const idFile = openIdFile(call);
   let isTold = false;
+  let isWritten = false;
   const tell = (known: string): void => {
     isTold = true;
-    const places = [() => idFile?.write(known), () => call.world.out.write(`${known}\n`)];
-    for (const write of places) {
-      try {
-        write();
-      } catch (error) {
-        if (!isKfkError(error)) throw error;
-        call.world.err.write(`warning: the run is ${known}; ${error.message}\n`); // it is there, and it is waited for
-      }
-    }
+    isWritten = writeRunId(call, known, idFile?.write);
   };
   const stop = stopAfterGrace(call.world, interrupt);
   try {
@@ -265,9 +264,10 @@ async function start(call: Call, linked: Server, interrupt: Interrupt, asked: Ru
     if (interrupt.came()) {
       throw await leave(call, server, found.id, interrupt, `stopped; the run ${found.id} was started and goes on`);
     }
+    if (!isWritten && !isWaitedFor) throw idNotWritten(found.id);
     return found.id;
   } catch (error) {
-    if (isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
+    if (!isTold && isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
     if (!isTold) idFile?.undo();
     throw error;
   } finally {
@@ -275,24 +275,8 @@ async function start(call: Call, linked: Server, interrupt: Interrupt, asked: Ru
   }
 }
 
-/** Aborts a while after the first signal, and at once with the second. */
-function stopAfterGrace(
-  world: World,
-  interrupt: Interrupt,
-): { readonly signal: AbortSignal; readonly done: () => void } {
-  const stop = new AbortController();
-  const done = new AbortController();
-  interrupt.signal.addEventListener("abort", () => {
-    void world.clock.sleep(GRACE_MS, done.signal).then(() => {
-      if (!done.signal.aborted) stop.abort();
-    });
-  });
-  interrupt.again.addEventListener("abort", () => stop.abort());
-  return { signal: stop.signal, done: () => done.abort() };
-}
-
 interface IdFile {
-  readonly write: (id: string) => void;
+  readonly write: (line: string) => void;
   /** There is no run: a file that was not there before is not there after. */
   readonly undo: () => void;
 }
@@ -309,7 +293,7 @@ function openIdFile({ world, options }: Call): IdFile | undefined {
   const before = files.kind(path) === "file" ? files.readBytes(path) : undefined;
   files.write(path, before ?? "");
   return {
-    write: (id) => files.write(path, `${id}\n`),
+    write: (line) => files.write(path, line),
     undo: () => {
       // a device or a pipe is no file, and stays
       if (before === undefined && files.kind(path) === "file") files.remove(path);

@@ -14,6 +14,7 @@ import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
+import { type Interrupt, listen } from "./interrupt.ts";
 import { openProject } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { runParameters } from "./plan.ts";
@@ -23,6 +24,17 @@ import type { Call } from "./verb.ts";
 
 /** `kfk schedule -c …`. Errors: USAGE_VALUE, SCHEDULE_PIPELINE, those of reading, compiling and `applySchedule`. */
 export async function applyFromProject(call: Call): Promise<number> {
+  const interrupt = listen(call.world);
+  try {
+    return await apply({ ...call, stop: interrupt.signal }, interrupt);
+  } finally {
+    interrupt.close();
+  }
+}
+
+// --- internal ---
+
+async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const { world, options } = call;
   const times = readTimes(call);
   const concurrency = readConcurrency(options.text("concurrency") ?? "1");
@@ -31,17 +43,18 @@ export async function applyFromProject(call: Call): Promise<number> {
   const parameters = runParameters(call, read, plan);
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
-  const server = await connectServer(call, kubeflow, read.hooks);
-  const uploaded = await findUploaded(server, [plan.name, ...formerNames(read, plan.pipeline)], document.text);
+  const soFar = async <T>(work: Promise<T>): Promise<T> =>
+    await interrupt.during(work, "stopped; no schedule was changed", AGAIN);
+  const server = await soFar(connectServer(call, kubeflow, read.hooks));
+  const names = [plan.name, ...formerNames(read, plan.pipeline)];
+  const uploaded = await soFar(findUploaded(server, names, document.text));
   if (uploaded === undefined) throw nothingUploaded(plan.name, call);
   tellVersion(call, uploaded);
-  const experiment = await ensureExperiment(
-    server,
-    options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name,
-  );
+  const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
+  const experiment = await soFar(ensureExperiment(server, experimentName));
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
   const name = kubeflow?.run.scheduledRunName ?? plan.name;
-  const applied = await applyOrStop(call, server, {
+  const wanted: WantedSchedule = {
     name,
     experimentId: experiment.id,
     pipelineId: uploaded.pipelineId,
@@ -56,10 +69,11 @@ export async function applyFromProject(call: Call): Promise<number> {
       catchup: options.flag("catchup") ?? true,
       parameters,
     },
-  });
+  };
+  const applied = await applyOrStop(server, wanted, interrupt);
   tell(call, name, applied, times.cron);
   tellBeside(call, name, applied);
-  await tellOthers(call, server, name, uploaded);
+  await interrupt.during(tellOthers(call, server, name, uploaded), `stopped; ${applied.id} is enabled, and no other`);
   call.say(`${server.ui}/#/recurringrun/details/${encodeURIComponent(applied.id)}`);
   tellTimes(call, times);
   const shown = { name, ...applied, cron: times.cron.expression, pipeline: uploaded.pipelineName };
@@ -69,51 +83,24 @@ export async function applyFromProject(call: Call): Promise<number> {
   return 0;
 }
 
-// --- internal ---
-
-/** How long the change may go on after a signal: half a change is worse than a late end. */
-const GRACE_MS = 5000;
-
 /** Errors: those of `applySchedule`; INTERRUPTED, TERMINATED with what holds on the server when a signal came. */
-async function applyOrStop(call: Call, server: Server, wanted: WantedSchedule): Promise<Applied> {
-  const { clock, onSignal } = call.world;
+async function applyOrStop(server: Server, wanted: WantedSchedule, interrupt: Interrupt): Promise<Applied> {
   let stage: Stage = { at: "untouched" };
-  let signal: string | undefined;
-  let isLate = false;
-  const done = new AbortController();
-  const cut = new AbortController();
-  const late = Promise.withResolvers<never>();
-  const stopped = (): KfkError =>
-    new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", `stopped; ${describeStage(stage)}`, {
-      hint: "give the same command again: it goes on from what the server has",
-    });
-  const stop = (): void => {
-    isLate = true;
-    late.reject(stopped());
-    cut.abort();
-  };
-  const unlisten = onSignal((name) => {
-    if (signal !== undefined) return stop(); // a second one: at once
-    signal = name;
-    void clock.sleep(GRACE_MS, done.signal).then(() => {
-      if (!done.signal.aborted) stop();
-    });
-  });
-  try {
-    const work = applySchedule({ ...server, signal: cut.signal }, wanted, (next) => {
+  const message = (): string => `stopped; ${describeStage(stage)}`;
+  const stopped = (): KfkError => interrupt.error(message(), AGAIN);
+  const work = async (signal: AbortSignal): Promise<Applied> =>
+    await applySchedule({ ...server, signal }, wanted, (next) => {
       // "made" is told when it is done, every other step before it is taken
-      if (isLate && next.at !== "made" && next.at !== "done") throw stopped();
+      if (signal.aborted && next.at !== "made" && next.at !== "done") throw stopped();
       stage = next;
-      if (signal !== undefined && (next.at === "untouched" || next.at === "made")) throw stopped();
+      if (interrupt.came() && (next.at === "untouched" || next.at === "made")) throw stopped();
     });
-    const applied = await Promise.race([work, late.promise]);
-    if (signal !== undefined) throw stopped();
-    return applied;
-  } finally {
-    done.abort();
-    unlisten();
-  }
+  const applied = await interrupt.toItsEnd(work, message, AGAIN);
+  if (interrupt.came()) throw stopped();
+  return applied;
 }
+
+const AGAIN = "give the same command again: it goes on from what the server has";
 
 function readConcurrency(text: string): number {
   if (/^([1-9]|10)$/.test(text)) return Number(text);

@@ -4,12 +4,15 @@
  */
 import { nextFire, parseCron, renderMoment } from "../cluster/cron.ts";
 import { type Schedule, scheduleApi, switchSchedule } from "../cluster/schedule-api.ts";
-import { isOurs } from "../cluster/schedule-identity.ts";
+import { byAge, isOurs } from "../cluster/schedule-identity.ts";
+import { terminateRun } from "../cluster/runs.ts";
+import { mayHaveFired } from "../cluster/schedules.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
+import { type Interrupt, listen } from "./interrupt.ts";
 import type { OpenProject } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { serverName } from "./read.ts";
@@ -69,22 +72,36 @@ export async function next(call: Call, id: string | undefined): Promise<number> 
 }
 
 /** Disables, enables or deletes. Errors: SCHEDULE_UNKNOWN, SCHEDULE_BUSY, those of `request`. */
-export async function change(call: Call, verb: "pause" | "resume" | "rm", id: string | undefined): Promise<number> {
-  const { server, found, all } = await findMeant(call, id);
-  if (verb === "resume") checkResume(found, all);
-  for (const each of found) {
-    if (verb === "rm") await remove(call, server, each);
-    else if (verb === "resume") await resume(server, each);
-    else await switchSchedule(scheduleApi(server), server, each.id, false);
-    const said = { pause: "paused", resume: "resumed", rm: "deleted" }[verb];
-    const already = verb !== "rm" && each.enabled === (verb === "resume") ? " (it was already)" : "";
-    call.say(`${said} ${each.name}${already}`);
-    call.world.out.write(`${each.id}\n`);
+export async function change(call: Call, verb: Change, id: string | undefined): Promise<number> {
+  const interrupt = listen(call.world);
+  const done: string[] = [];
+  const stopped = (how: string): string =>
+    `stopped; ${done.length > 0 ? done.join(", ") : "nothing was changed"}${how}`;
+  try {
+    const meant = findMeant({ ...call, stop: interrupt.signal }, id);
+    const { server, found, all } = await interrupt.during(meant, stopped(""));
+    for (const each of verb === "resume" ? [chooseResumed(call, found, all)] : found) {
+      const doing = { pause: "paused", resume: "resumed", rm: "deleted" }[verb];
+      await interrupt.toItsEnd(
+        async (signal) => await changeOne(call, { ...server, signal }, verb, each, interrupt),
+        () => stopped(`; ${each.id} may be ${doing}`),
+        "look at it with kfk schedule list, and give the same command again",
+      );
+      const already = verb !== "rm" && each.enabled === (verb === "resume") ? " (it was already)" : "";
+      call.world.out.write(`${each.id}\n`);
+      call.say(`${doing} ${each.name}${already}`);
+      done.push(`${doing} ${each.id}`);
+      if (interrupt.came()) throw interrupt.error(stopped(""));
+    }
+    return 0;
+  } finally {
+    interrupt.close();
   }
-  return 0;
 }
 
 // --- internal ---
+
+type Change = "pause" | "resume" | "rm";
 
 interface Reached {
   readonly server: Server;
@@ -135,11 +152,26 @@ async function cronOnServer(call: Call, id: string | undefined): Promise<string>
   });
 }
 
-/** Never two at once: of several, or beside an enabled one of the same name, none is resumed. */
-function checkResume(found: readonly Schedule[], all: readonly Schedule[]): void {
-  const [first] = found;
-  const other = found.find((each) => each.id !== first?.id) ?? (first && findRival(first, all));
-  if (other !== undefined) throw twoOfThem(other);
+/**
+ * Never two at once, so of several it is the one in force: that which is enabled, else the newest, as `kfk schedule`
+ * takes it. Errors: SCHEDULE_BUSY when several are enabled, or another of the name is.
+ */
+function chooseResumed(call: Call, found: readonly Schedule[], all: readonly Schedule[]): Schedule {
+  const on = found.filter(({ enabled }) => enabled);
+  if (on.length > 1) throw severalOfThem(on);
+  const chosen = on[0] ?? (found.toSorted(byAge).at(-1) as Schedule);
+  const rival = findRival(chosen, all);
+  if (rival !== undefined) throw twoOfThem(rival);
+  const others = found.filter(({ id }) => id !== chosen.id).map(describe);
+  if (others.length > 0) {
+    const stay = others.length === 1 ? "stays paused: it was replaced" : "stay paused: they were replaced";
+    call.warn([{ message: `of that name it is ${describe(chosen)}; ${others.join(", ")} ${stay}` }]);
+  }
+  return chosen;
+}
+
+function describe({ id, settings: { cron } }: Schedule): string {
+  return cron === null ? id : `${id} (${cron})`;
 }
 
 /** Enabled, of the same name, and of the same experiment or pipeline. */
@@ -169,20 +201,91 @@ function twoOfThem({ id }: Schedule): KfkError {
   });
 }
 
-async function remove(call: Call, server: Server, each: Schedule): Promise<void> {
-  if (each.enabled) await switchSchedule(scheduleApi(server), server, each.id, false);
-  const runs = call.options.flag("force") === true ? [] : await scheduleApi(server).runsInFlight(server, each);
-  if (runs.length > 0) {
-    throw new KfkError(
-      "SCHEDULE_BUSY",
-      `the run ${runs[0]} of the schedule ${each.id} has not ended, and would be killed`,
-      {
-        hint: `wait for it with kfk wait ${runs[0]}, or use --force`,
-        notes: [{ message: "the schedule is paused now" }],
-      },
-    );
+function severalOfThem(those: readonly Schedule[]): KfkError {
+  return new KfkError(
+    "SCHEDULE_BUSY",
+    `which one? several of that name are enabled: ${those.map(describe).join(", ")}`,
+    {
+      hint: "pause those that are not meant by their ids, or give kfk schedule -c CRON again, which leaves one",
+    },
+  );
+}
+
+async function changeOne(
+  call: Call,
+  server: Server,
+  verb: Change,
+  each: Schedule,
+  interrupt: Interrupt,
+): Promise<void> {
+  if (verb === "rm") await remove(call, server, each, interrupt);
+  else if (verb === "resume") await resume(server, each);
+  else await switchSchedule(scheduleApi(server), server, each.id, false);
+}
+
+/**
+ * Deletes one without a run in flight, and spares a run that nobody sees yet, where the server can. With `--force` its
+ * runs are stopped first: servers kill what they do with the schedule and call such a run Running for ever
+ * (reference/kfp-api.md 2.8).
+ */
+async function remove(call: Call, server: Server, each: Schedule, interrupt: Interrupt): Promise<void> {
+  const api = scheduleApi(server);
+  if (each.enabled) await switchSchedule(api, server, each.id, false);
+  let runs = await api.runsInFlight(server, each);
+  const isForced = call.options.flag("force") === true;
+  // a run of the last tick shows in no list before its workflow was reported: about 1 s later with 1.8.22 and 2.5.0
+  if (each.enabled && mayHaveFired(each, server.world.clock.nowMs()) && !(server.isStrict && !isForced)) {
+    for (let looks = 0; looks < LOOKS && runs.length === 0; looks++) {
+      await server.world.clock.sleep(PAUSE_MS, interrupt.signal);
+      if (interrupt.came()) throw interrupt.error(`stopped; the schedule ${each.id} is paused and not deleted`);
+      runs = await api.runsInFlight(server, each);
+    }
   }
-  await scheduleApi(server).remove(server, each.id);
+  if (runs.length > 0 && !isForced) throw busy(each, runs[0] as string);
+  if (runs.length > 0) await stopRuns(call, server, each, runs, interrupt);
+  await api.remove(server, each.id, !isForced);
+}
+
+/** Asks every run to stop and waits until the server has seen their ends, for as long as that usually takes. */
+async function stopRuns(
+  call: Call,
+  server: Server,
+  each: Schedule,
+  runs: readonly string[],
+  interrupt: Interrupt,
+): Promise<void> {
+  const { clock } = server.world;
+  for (const id of runs) {
+    await terminateRun(server, id);
+    call.say(`asked the run ${id} to stop`);
+  }
+  const sinceMs = clock.monotonicMs();
+  let left = runs;
+  while (left.length > 0 && clock.monotonicMs() - sinceMs < STOP_MS && !interrupt.came()) {
+    await clock.sleep(PAUSE_MS, interrupt.signal);
+    left = await scheduleApi(server).runsInFlight(server, each);
+  }
+  if (left.length > 0 && interrupt.came()) {
+    const what = `the schedule ${each.id} is paused and not deleted, and its runs were asked to stop`;
+    throw interrupt.error(`stopped; ${what}`, `kfk schedule rm ${each.id} --force`);
+  }
+  call.warn(
+    left.map((id) => ({
+      message: `the run ${id} has not ended yet; it is killed with its schedule, and the server may never say that it ended`,
+    })),
+  );
+}
+
+/** An Argo workflow that is stopped ends within seconds; the agent reports it, and looks every few seconds. */
+const STOP_MS = 60_000;
+const PAUSE_MS = 2000;
+const LOOKS = 3;
+
+function busy({ id }: Schedule, run: string): KfkError {
+  return new KfkError("SCHEDULE_BUSY", `the run ${run} of the schedule ${id} has not ended; it would be lost with it`, {
+    hint: `wait for it with kfk wait ${run}, or stop it with kfk schedule rm ${id} --force`,
+    notes: [{ message: "the schedule is paused now" }],
+  });
 }
 
 /** Five fields on a server are second to month, and any weekday. */

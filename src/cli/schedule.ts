@@ -25,7 +25,7 @@ export const schedule: Verb = {
     },
     start: { type: "string", valueHint: "TIME", description: "Not before: 2026-12-24 or 2026-12-24T18:00Z" },
     end: { type: "string", valueHint: "TIME", description: "Not after" },
-    force: { type: "boolean", description: "rm: delete it although a run of it is under way, and kill that run" },
+    force: { type: "boolean", description: "rm: delete it although a run of it is under way, and stop that run" },
     ...PIPELINE_OPTIONS,
     image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image that was uploaded with" },
     ...RESULT_OPTION,

@@ -1,6 +1,10 @@
+import type { Upload, Uploaded } from "../cluster/pipelines.ts";
+import type { Server } from "../cluster/server.ts";
+import { listen } from "./interrupt.ts";
+import type { OpenProject } from "./open.ts";
 import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import { writeJson } from "./output.ts";
-import type { Verb } from "./verb.ts";
+import type { Call, Verb } from "./verb.ts";
 
 export const uploadPipeline: Verb = {
   name: "upload-pipeline",
@@ -27,8 +31,6 @@ export const uploadPipeline: Verb = {
       { openProject },
       { compileProject },
       { checkDocument },
-      { connectServer },
-      cluster,
       { linkTo },
       { findCommit, nameCommit, requireClean },
       { formerNames },
@@ -36,8 +38,6 @@ export const uploadPipeline: Verb = {
       import("./open.ts"),
       import("./fit.ts"),
       import("../cluster/check-document.ts"),
-      import("./server.ts"),
-      import("../cluster/pipelines.ts"),
       import("../cluster/server.ts"),
       import("./commit.ts"),
       import("./find-run.ts"),
@@ -48,8 +48,7 @@ export const uploadPipeline: Verb = {
     call.warn([...read.model.warnings, ...plan.warnings]);
     const commit = await findCommit(call.world, read.facts.root);
     if (call.options.flag("require-clean") === true) requireClean(commit);
-    const server = await connectServer(call, read.configuration.kubeflow(), read.hooks);
-    const uploaded = await cluster.uploadPipeline(server, {
+    const { server, uploaded } = await upload(call, read, {
       name: plan.name,
       formerNames: formerNames(read, plan.pipeline),
       text: document.text,
@@ -68,3 +67,34 @@ export const uploadPipeline: Verb = {
     return 0;
   },
 };
+
+// --- internal ---
+
+/** Errors: those of connecting and of `uploadPipeline`; INTERRUPTED, TERMINATED with what a signal leaves. */
+async function upload(
+  call: Call,
+  read: OpenProject,
+  wanted: Upload,
+): Promise<{ readonly server: Server; readonly uploaded: Uploaded }> {
+  const [{ connectServer }, { uploadPipeline: send }] = await Promise.all([
+    import("./server.ts"),
+    import("../cluster/pipelines.ts"),
+  ]);
+  const interrupt = listen(call.world);
+  try {
+    const connection = connectServer({ ...call, stop: interrupt.signal }, read.configuration.kubeflow(), read.hooks);
+    const server = await interrupt.during(connection, "stopped; nothing was uploaded");
+    const uploaded = await interrupt.toItsEnd(
+      async (signal) => await send({ ...server, signal }, wanted),
+      () => "stopped before the server answered; the version may have been uploaded",
+      "give the same command again: the same content is uploaded once",
+    );
+    if (interrupt.came()) {
+      const done = uploaded.made === "unchanged" ? "was there already" : "is uploaded";
+      throw interrupt.error(`stopped; the version ${uploaded.versionName} of ${uploaded.pipelineName} ${done}`);
+    }
+    return { server, uploaded };
+  } finally {
+    interrupt.close();
+  }
+}

@@ -8,7 +8,7 @@
  */
 import { resolve } from "node:path";
 import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts";
-import { isKfkError, KfkError } from "../error.ts";
+import { isKfkError, KfkError, stoppedBy } from "../error.ts";
 import { hideSecrets } from "../told-secrets.ts";
 import type { Signal, World } from "../world.ts";
 import { mayBePlain } from "./host.ts";
@@ -184,8 +184,7 @@ async function runProgram(
 }
 
 function interrupted(name: string, signal: Signal): KfkError {
-  const code = signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED";
-  const how = signal === "SIGINT" ? "interrupted" : "terminated";
+  const { code, how } = stoppedBy(signal);
   return new KfkError(code, `${how} while ${name} was asked for a login; it was ended`);
 }
 

@@ -369,7 +369,7 @@ async function deleteQuiet(race: Race, others: readonly Schedule[]): Promise<Pic
 }
 
 /** A tick of the last minute: its run shows in no list before its workflow was reported. Whatever the server's zone. */
-function mayHaveFired({ settings }: Schedule, nowMs: number): boolean {
+export function mayHaveFired({ settings }: Schedule, nowMs: number): boolean {
   if (settings.cron === null) return true;
   const words = settings.cron.trim().split(/\s+/);
   try {

@@ -14,7 +14,7 @@
  */
 import { join } from "node:path";
 import type { Value } from "../../hooks/contract.ts";
-import { KfkError, suggest } from "../error.ts";
+import { KfkError, stoppedBy, suggest } from "../error.ts";
 import type { Signal, World } from "../world.ts";
 import type { HookFile } from "./find.ts";
 import {
@@ -365,9 +365,8 @@ function describeEnd(child: Pick<Bun.Subprocess, "exitCode" | "signalCode">): st
 }
 
 function interrupted(signal: Signal): KfkError {
-  return signal === "SIGINT"
-    ? new KfkError("INTERRUPTED", "interrupted while a hook ran; it was ended, and nothing was created")
-    : new KfkError("TERMINATED", "terminated while a hook ran; it was ended, and nothing was created");
+  const { code, how } = stoppedBy(signal);
+  return new KfkError(code, `${how} while a hook ran; it was ended, and nothing was created`);
 }
 
 async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {

@@ -8,6 +8,7 @@
  * Rules: hooks/contract.ts, `ExtraStep`.
  */
 import { join } from "node:path";
+import { stoppedBy } from "../error.ts";
 import type { ExitStep, StepPlan } from "../steps/step.ts";
 import type { Child, ChildEnd, World } from "../world.ts";
 import {
@@ -193,7 +194,7 @@ async function runExtra(
     endGroup: true,
   });
   const unlisten = world.onSignal((signal) => {
-    why = signal === "SIGINT" ? "interrupted" : "terminated";
+    why = stoppedBy(signal).how;
     end(world, child, stop.signal, options.graceMs);
   });
   if (timeoutMs !== undefined) {

@@ -5,7 +5,7 @@
  * Refused: a program that cannot be started or gives no answer; what it last said on stderr is told.
  */
 import introspectText from "../kedro/introspect.py" with { type: "text" };
-import { KfkError } from "../error.ts";
+import { KfkError, stoppedBy } from "../error.ts";
 import type { Signal, World } from "../world.ts";
 
 export interface Introspection {
@@ -99,7 +99,7 @@ async function ask(
     stop();
   }
   if (signal !== undefined) {
-    throw new KfkError(signal === "SIGINT" ? "INTERRUPTED" : "TERMINATED", "stopped while the project was read");
+    throw new KfkError(stoppedBy(signal).code, "stopped while the project was read");
   }
   if (answer !== undefined) return answer;
   throw noAnswer(request, late ? "no answer within ten minutes" : "it ended without an answer", errors.slice(-5));

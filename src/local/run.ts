@@ -12,7 +12,8 @@ import type { StepState } from "../steps/state.ts";
 import type { RunnerShared, Step, StepPlan } from "../steps/step.ts";
 import { encodeStep } from "../steps/argument.ts";
 import runnerText from "../steps/runner.py" with { type: "text" };
-import type { Child, ChildEnd, Signal, World } from "../world.ts";
+import { stoppedBy } from "../error.ts";
+import { type Child, type ChildEnd, onEachSignal, type Signal, type World } from "../world.ts";
 import { startProgram } from "./start.ts";
 
 export interface LocalOptions {
@@ -75,7 +76,7 @@ export async function runLocally(world: World, plan: StepPlan, options: LocalOpt
   const folder = localFolder(options.project, options.runId);
   prepareFolder(world, options.project, folder);
   const run = new LocalRun(world, plan, options, folder);
-  const unlisten = world.onSignal((signal) => run.interrupt(signal));
+  const unlisten = onEachSignal(world, (signal) => run.interrupt(signal));
   const timer = new AbortController();
   if (options.timeoutMs !== undefined) {
     void world.clock.sleep(options.timeoutMs, timer.signal).then(() => {
@@ -200,7 +201,7 @@ class LocalRun {
 
   interrupt(signal: Signal): void {
     if (this.isEnding()) this.killAll();
-    else this.stop(signal === "SIGINT" ? "interrupted" : "terminated");
+    else this.stop(stoppedBy(signal).how);
   }
 
   /** Ends what runs; what was first decides how the run is called, but a signal is stronger than a failure. */

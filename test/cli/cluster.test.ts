@@ -130,6 +130,16 @@ describe.each(["1.8.22", "2.0.5", "2.5.0", "2.17.0"] as const)("KFP %s", (tag) =
     expect({ status, out, runs: server.runs().length }).toEqual({ status: 4, out: "", runs: 0 });
   });
 
+  test("a retry whose answer is lost is 6 with the id", async () => {
+    start(tag);
+    server.setScript([{ t: 0, state: "Failed" }]);
+    const { out: id } = await kfk(["run-once"]);
+    server.addFault({ method: "POST", path: "/retry", acted: true, answer: "reset" });
+    const { status, out, err } = await kfk(["retry", "@latest"]);
+    expect({ status, out }).toEqual({ status: 6, out: id });
+    expect(err).toContain(`the run ${id.trim()} may have been retried`);
+  });
+
   test("an unknown run is 3", async () => {
     start(tag);
     expect((await kfk(["wait", "00000000-0000-4000-8000-000000000000"])).status).toBe(3);

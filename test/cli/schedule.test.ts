@@ -251,6 +251,94 @@ describe("a schedule that is there", () => {
     });
   });
 
+  test("is resumed although the one that it replaced is still there, which stays paused", async () => {
+    start("2.5.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    fake.busy.add("job-1");
+    await kfk(["schedule", "-c", "0 0 5 * * *"]);
+    expect(await kfk(["schedule", "pause"])).toMatchObject({ status: 0, out: "job-1\njob-2\n" });
+    const { status, out, err } = await kfk(["schedule", "resume"]);
+    expect({ status, out, on: fake.jobs.map(({ id, enabled }) => [id, enabled]) }).toEqual({
+      status: 0,
+      out: "job-2\n",
+      on: [
+        ["job-1", false],
+        ["job-2", true],
+      ],
+    });
+    expect(err).toBe(
+      "warning: of that name it is job-2 (0 0 5 * * *); job-1 (0 0 4 * * *) stays paused: it was replaced\n" +
+        "resumed shop\n",
+    );
+    const again = await kfk(["schedule", "resume"]);
+    expect([again.status, again.out, fake.mostEnabled()]).toEqual([0, "job-2\n", 1]);
+    expect(again.err).toContain("resumed shop (it was already)");
+  });
+
+  test("is not resumed when several are enabled: they are named", async () => {
+    start("2.5.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    const [one] = fake.jobs as [FakeJob];
+    fake.add({ ...one, id: "job-9", body: { trigger: { cron_schedule: { cron: "0 0 9 * * *" } } } });
+    const { status, out, err } = await kfk(["schedule", "resume"]);
+    expect({ status, out, most: fake.mostEnabled() }).toEqual({ status: 3, out: "", most: 2 });
+    expect(err).toContain(
+      "which one? several of that name are enabled: job-1 (0 0 4 * * *), job-9 (0 0 9 * * *) [SCHEDULE_BUSY]",
+    );
+  });
+
+  test.each([
+    ["1.8.22", "DELETE /jobs/job-1"],
+    ["2.17.0", "DELETE /recurringruns/job-1?propagation_policy=ORPHAN"],
+  ] as const)("is removed from %s with its runs spared where the server can", async (tag, asked) => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    expect((await kfk(["schedule", "rm"])).status).toBe(0);
+    expect(fake.requests.at(-1)).toBe(asked);
+  });
+
+  test("rm sees a run that shows a second after it was fired, and does not lose it", async () => {
+    start("2.5.0");
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", "-c", "*/10 * * * * *"]);
+    const { status, err } = await kfk(["schedule", "rm"], KUBEFLOW, {}, async (_, __, next) => {
+      if (nowMs() > 1000) fake.busy.add("job-1");
+      return await next();
+    });
+    expect([status, fake.jobs.length, fake.killed]).toEqual([3, 1, []]);
+    expect(err).toContain("kfk wait run-of-job-1-1");
+  });
+
+  test.each(["1.8.22", "2.17.0"] as const)("rm --force stops its runs before it deletes it (%s)", async (tag) => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    fake.busy.add("job-1");
+    expect(await kfk(["schedule", "rm", "--force"])).toEqual({
+      status: 0,
+      out: "job-1\n",
+      err: "asked the run run-of-job-1-1 to stop\ndeleted shop\n",
+    });
+    expect([fake.jobs, fake.killed]).toEqual([[], []]);
+    expect(fake.requests.at(-1)).toBe("DELETE /jobs/job-1");
+  });
+
+  test("rm --force says what becomes of a run that does not stop", async () => {
+    start("2.5.0");
+    fake = fakeSchedules({ nowMs: () => nowMs(), newId: () => "job-1", behind: server.fetch, isDeaf: true });
+    await kfk(["upload-pipeline"]);
+    await kfk(["schedule", ...CRON]);
+    fake.busy.add("job-1");
+    const { status, err } = await kfk(["schedule", "rm", "--force"]);
+    expect([status, fake.killed]).toEqual([0, ["job-1"]]);
+    expect(err).toContain(
+      "the run run-of-job-1-1 has not ended yet; it is killed with its schedule, and the server may never say that it ended",
+    );
+  });
+
   test("that runs by an interval is listed as such, and next says so", async () => {
     start("2.17.0");
     await kfk(["upload-pipeline"]);
@@ -271,14 +359,14 @@ describe("a schedule that is there", () => {
 describe("a signal in the middle", () => {
   const OTHER = ["schedule", "-c", "0 0 5 * * *"];
 
-  async function stopAt(what: RegExp, signal: "SIGINT" | "SIGTERM") {
+  async function stopAt(what: RegExp, signal: "SIGINT" | "SIGTERM", times = 1) {
     start("2.17.0");
     await kfk(["upload-pipeline"]);
     await kfk(["schedule", ...CRON]);
     const stopped = await kfk(OTHER, KUBEFLOW, {}, async (url, init, next) => {
       if (!what.test(`${init.method} ${new URL(url).pathname}`)) return await next();
       const answer = await next();
-      raise(signal);
+      for (let sent = 0; sent < times; sent++) raise(signal);
       return answer;
     });
     const on = fake.jobs.filter(({ enabled }) => enabled).map(({ id }) => id);
@@ -310,8 +398,11 @@ describe("a signal in the middle", () => {
     });
   });
 
-  test("once the one before is disabled: the change is finished, and told", async () => {
-    const { err: _, ...stopped } = await stopAt(/\/disable$/, "SIGINT");
+  test.each([
+    ["", 1],
+    [", also when it comes twice at once", 2],
+  ])("once the one before is disabled: the change is finished, and told%s", async (__, times) => {
+    const { err: _, ...stopped } = await stopAt(/\/disable$/, "SIGINT", times);
     expect(stopped).toEqual({
       status: 130,
       out: "",
@@ -319,6 +410,22 @@ describe("a signal in the middle", () => {
       said: "the new one, job-2, is enabled, and no other",
     });
   });
+});
+
+test.each([
+  ["pause", /\/disable$/, "stopped; paused job-1"],
+  ["rm", /^DELETE/, "stopped; deleted job-1"],
+  ["rm", /^GET .*\/jobs$/, "stopped; nothing was changed"],
+] as const)("a signal in the middle of %s is 143, and says what holds", async (verb, at, said) => {
+  start("2.5.0");
+  await kfk(["upload-pipeline"]);
+  await kfk(["schedule", ...CRON]);
+  const { status, err } = await kfk(["schedule", verb], KUBEFLOW, {}, async (url, init, next) => {
+    const answer = await next();
+    if (at.test(`${init.method} ${new URL(url).pathname}`)) raise("SIGTERM");
+    return answer;
+  });
+  expect({ status, said: /stopped; .*(?= \[)/.exec(err)?.[0] }).toEqual({ status: 143, said });
 });
 
 test("next works offline, in UTC, here and in the server's zone", async () => {

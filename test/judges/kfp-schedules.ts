@@ -68,6 +68,8 @@ export interface FakeSchedulesOptions {
   /** True: as before 2.0, where a schedule names no pipeline. */
   readonly isOld?: boolean;
   readonly pageSize?: number;
+  /** True: runs that are asked to stop go on. */
+  isDeaf?: boolean;
 }
 
 /** Starts with no schedules. */
@@ -97,6 +99,11 @@ export function fakeSchedules(options: FakeSchedulesOptions): FakeSchedules {
   };
   const act = (api: Api, method: string, path: string, query: URLSearchParams, body: unknown): Response => {
     if (path === "/runs") return runsOf(api, jobs, busy, query);
+    const run = TERMINATE.exec(path)?.[1];
+    if (run !== undefined) {
+      if (!options.isDeaf) busy.delete(run);
+      return reply({});
+    }
     const [, , id, , verb] = /^\/(jobs|recurringruns)(?:\/([^/:]+)([/:](enable|disable))?)?$/.exec(path) ?? [];
     if (id === undefined) {
       if (method === "GET") return listJobs(api, options, jobs, query);
@@ -131,9 +138,10 @@ export function fakeSchedules(options: FakeSchedulesOptions): FakeSchedules {
       const isOurs =
         (api === "v1" && /^\/jobs\b/.test(path)) ||
         (api === "v2" && /^\/recurringruns\b/.test(path)) ||
+        TERMINATE.test(path) ||
         (path === "/runs" && method === "GET" && busy.size > 0);
       if (!isOurs) return await options.behind(target, init);
-      requests.push(`${method} ${path}`);
+      requests.push(`${method} ${path}${method === "DELETE" ? url.search : ""}`);
       const fault = options.fault?.(method, path);
       const work = (): Response =>
         act(
@@ -176,6 +184,8 @@ export function serveSchedules(fake: FakeSchedules, behindUrl: string): { url: s
 // --- internal ---
 
 type Api = "v1" | "v2";
+
+const TERMINATE = /^\/runs\/run-of-(.+)-1[/:]terminate$/;
 
 interface Body {
   readonly name?: string;

@@ -131,6 +131,9 @@ describe("runLocally", () => {
     stage.world.raise(signal);
     stage.end("a", 143);
     expect(await stage.running()).toEqual(["b"]);
+    stage.world.raise(signal); // a wrapper hands it on
+    expect(stage.signals).toEqual(["a SIGTERM", "b SIGTERM"]);
+    await stage.world.clock.advance(100);
     stage.world.raise(signal);
     expect(stage.signals).toEqual(["a SIGTERM", "b SIGTERM", "b SIGKILL"]);
     stage.end("b", null, "SIGKILL");

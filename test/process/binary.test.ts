@@ -69,6 +69,17 @@ describe.skipIf(!existsSync(KFK))("dist/kfk", () => {
     expect({ status, out }).toEqual({ status: 0, out: "{\n" });
   });
 
+  test.each(["compile -o -", "completion bash", "model", "version", "--version", "--help", "schedule next -c @daily"])(
+    "%s is 3 when nothing can be written, and 0 when it is to go nowhere",
+    (argv) => {
+      const folder = example(`closed-${argv.replaceAll(/\W+/g, "-")}`);
+      const ends = [">&-", "<&- >&-", ">/dev/full", ">/dev/null", "1<>/dev/null"].map(
+        (where) => run(["bash", "-c", `"${KFK}" ${argv} ${where}`], folder).status,
+      );
+      expect(ends).toEqual([3, 3, 3, 0, 0]);
+    },
+  );
+
   test("runs nothing of a hostile folder", () => {
     const folder = example("hostile");
     const marker = join(SCRATCH, "marker");

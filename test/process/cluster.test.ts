@@ -60,6 +60,14 @@ async function shell(server: FakeKfp | string, script: string, env: Record<strin
   return { status: await child.exited, out, err };
 }
 
+const SOME = "00000000-0000-4000-8000-000000000000";
+/** Of every verb that goes to a server; where it fails before it has asked for anything. */
+const VERBS = [
+  ...["upload-pipeline", "run-once", "run-once --wait", "list-runs", "list-pipelines -o json", "ui"],
+  ...["wait", "status", "logs", "cancel", "retry"].map((verb) => `${verb} ${SOME}`),
+  ...["-c @daily", "list", "next", "pause", "resume", "rm"].map((what) => `schedule ${what}`),
+];
+
 const CAUGHT = `ID=$(kfk run-once --wait --outage 3s --timeout 60s); S=$?; echo "$S $ID"`;
 
 describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
@@ -79,6 +87,40 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
     const [good, bad] = [serve(SUCCEEDS), serve(FAILS)];
     const script = `kfk run-once --wait | head -1 >/dev/null`;
     expect([(await shell(good, script)).status, (await shell(bad, script)).status]).toEqual([0, 1]);
+  }, 60_000);
+
+  test.each([
+    ["", 6, `, and its id could not be written`],
+    ["--wait", 0, "cannot write to stdout"],
+  ])(
+    "a stdout that takes nothing: run-once %s is %d, and the id is on stderr",
+    async (option, status, said) => {
+      for (const where of [">&-", ">/dev/full"]) {
+        const server = serve(SUCCEEDS);
+        const ended = await shell(server, `kfk run-once ${option} ${where}`);
+        expect([ended.status, server.runs().length]).toEqual([status, 1]);
+        for (const text of [server.runs()[0]?.id ?? "", said]) expect(ended.err).toContain(text);
+        expect(ended.err.split("warning: the run is")).toHaveLength(2);
+      }
+    },
+    60_000,
+  );
+
+  test("a stdout that takes nothing: retry is 6, and the id is on stderr", async () => {
+    const server = serve(FAILS);
+    const ended = await shell(server, "kfk run-once --wait; kfk retry @latest >&-");
+    expect([ended.status, ended.err.includes(`kfk wait ${server.runs()[0]?.id}`)]).toEqual([6, true]);
+  }, 60_000);
+
+  test("a list that cannot be written is 3, and the reader that goes away is none of that", async () => {
+    const server = serve(SUCCEEDS);
+    await shell(server, "kfk run-once");
+    for (const verb of ["list-runs -o json", "status @latest", "ui", "list-pipelines", "doctor", "cancel @latest"]) {
+      const ends = [">&-", ">/dev/full", "| true"].map(
+        async (where) => (await shell(server, `kfk ${verb} ${where}`)).status,
+      );
+      expect([verb, ...(await Promise.all(ends))]).toEqual([verb, 3, 3, 0]);
+    }
   }, 60_000);
 
   test("a list stops when its reader goes away", async () => {
@@ -205,4 +247,29 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk in a shell", () => {
     expect(said).toContain("api: POST /apis/v1beta1/runs -> ok 200");
     expect(said).not.toContain("c4nary");
   }, 60_000);
+});
+
+describe.skipIf(!existsSync(KFK))("dist/kfk, verb by verb", () => {
+  test("every verb that goes to a server: 2, 4 and 5 with nothing on stdout, also in a pipe and in $(…)", async () => {
+    const away = (status: number, headers: Record<string, string> = {}) =>
+      [serve(SUCCEEDS), (): Response => new Response("<html>", { status, headers })] as const;
+    const html = { "content-type": "text/html" };
+    const doors = [
+      away(302, { location: "https://login.invalid/" }),
+      away(401),
+      away(403, html),
+      away(200, html),
+      away(503),
+    ];
+    for (const [server, answer] of doors) server.addFault({ path: "/", times: 1e6, answer });
+    for (const verb of VERBS) {
+      const ends = [
+        shell("http://127.0.0.1:1", `kfk ${verb} --no-such-option`),
+        ...doors.map(([server]) => shell(server, `kfk ${verb} --request-timeout 1 | cat`)),
+        shell("http://127.0.0.1:1", `ID=$(kfk ${verb} --request-timeout 1); S=$?; [ -z "$ID" ] && exit $S`),
+      ];
+      const statuses = (await Promise.all(ends)).map(({ status }) => status);
+      expect([verb, statuses]).toEqual([verb, [2, 4, 4, 4, 4, 5, 5]]);
+    }
+  }, 120_000);
 });

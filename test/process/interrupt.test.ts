@@ -19,6 +19,14 @@ afterAll(async () => {
   rmSync(SCRATCH, { recursive: true, force: true });
 });
 
+const SOME = "00000000-0000-4000-8000-000000000000";
+/** Of every verb that goes to a server. */
+const VERBS = [
+  ...["upload-pipeline", "run-once", "list-runs", "list-pipelines", `ui ${SOME}`, "doctor", "auth status"],
+  ...["wait", "status", "logs", "cancel", "retry"].map((verb) => `${verb} ${SOME}`),
+  ...["-c @daily", "list", "next", "pause", "resume", "rm"].map((what) => `schedule ${what}`),
+];
+
 const RUNS_ON = [{ t: 0, state: "Running" }];
 function serve(
   script: readonly Moment[],
@@ -119,6 +127,29 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk and signals", () => {
     expect([(await kfk.end()).status, performance.now() - sentMs < 2000]).toEqual([130, true]);
   }, 60_000);
 
+  test.each([
+    ["cancel", "/terminate", "may have been asked to stop"],
+    ["retry", "/retry", "may have been retried"],
+    ["upload-pipeline", "/upload", "the version may have been uploaded"],
+  ])(
+    "a signal while %s is not answered waits a while, then says that it may have been done",
+    async (verb, at, said) => {
+      const server = serve([{ t: 0, state: "Failed" }]);
+      const id = verb === "upload-pipeline" ? [] : [(await start(server, "run-once").end()).out.trim()];
+      server.addFault({ method: "POST", path: at, times: 9, acted: true, answer: "hang" });
+      const kfk = start(server, verb, ...id);
+      await until(() => seen(server, at));
+      const sentMs = performance.now();
+      kfk.child.kill("SIGTERM");
+      kfk.child.kill("SIGTERM");
+      const { status, out, err } = await kfk.end();
+      const isLate = performance.now() - sentMs > 4500;
+      expect([status, out, isLate]).toEqual([143, verb === "retry" ? `${id[0]}\n` : "", true]);
+      expect(err).toContain(said);
+    },
+    60_000,
+  );
+
   test("a signal right after a retry says that the run was asked to go on", async () => {
     const server = serve([{ t: 0, state: "Failed" }]);
     const { out } = await start(server, "run-once").end();
@@ -172,4 +203,27 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk and its limits", () => {
       expect(text).not.toContain("\u001B");
     }
   }, 60_000);
+});
+
+describe.skipIf(!existsSync(KFK))("dist/kfk and signals, verb by verb", () => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)(
+    "%s twice at once ends every verb with %d, whatever hangs",
+    async (signal, status) => {
+      const server = serve(RUNS_ON, [{ path: "/apis/", times: 1e6, answer: "hang" }]);
+      for (const verb of VERBS) {
+        const before = server.requests.length;
+        const kfk = start(server, ...verb.split(" "));
+        await until(() => server.requests.length > before);
+        const sentMs = performance.now();
+        kfk.child.kill(signal);
+        kfk.child.kill(signal);
+        const { status: ended, out } = await kfk.end();
+        expect([verb, ended, out, performance.now() - sentMs < 4000]).toEqual([verb, status, "", true]);
+      }
+    },
+    120_000,
+  );
 });

@@ -128,18 +128,19 @@ describe.skipIf(!existsSync(KFK))("kfk schedule in a shell", () => {
   }, 120_000);
 
   test.each([
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
+    ["SIGINT", 130, 1],
+    ["SIGTERM", 143, 1],
+    ["SIGTERM", 143, 2],
   ] as const)(
-    "%s while the new one is being enabled is %d, after the change, and says what holds",
-    async (signal, wanted) => {
+    "%s while the new one is being enabled is %d, after the change, and says what holds; it came %d times at once",
+    async (signal, wanted, times) => {
       let child: ReturnType<typeof Bun.spawn> | undefined;
       seen = (request) => {
         if (!request.endsWith("/enable")) return;
         seen = undefined;
-        child?.kill(signal);
+        for (let sent = 0; sent < times; sent++) child?.kill(signal);
       };
-      child = start(`exec "$KFK" schedule -c '0 0 ${wanted % 20} 1 1 *'`);
+      child = start(`exec "$KFK" schedule -c '0 0 ${(wanted + times) % 20} 1 1 *'`);
       const err = await new Response(child.stderr as ReadableStream).text();
       expect([await child.exited, fake.mostEnabled()]).toEqual([wanted, 1]);
       const [on, ...more] = fake.jobs.filter(({ enabled }) => enabled);
