@@ -1,5 +1,6 @@
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
+import { wrap } from "../view/help.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const doctor: Verb = {
@@ -24,7 +25,13 @@ export const doctor: Verb = {
     const findings = [...lookAround(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
     if (call.options.text("output") === "json") {
       call.world.out.write(`${JSON.stringify(findings.map(({ error: _error, ...rest }) => rest))}\n`);
-    } else call.world.out.write(findings.map(render).join(""));
+    } else {
+      const { out, secrets } = call.world;
+      // before lines are broken: a secret that has blanks is not found in two lines
+      const hide = (text: string): string => secrets?.redact(text) ?? text;
+      const hidden = findings.map((each) => ({ ...each, text: hide(each.text), next: each.next && hide(each.next) }));
+      out.write(hidden.map((finding) => render(finding, out.columns)).join(""));
+    }
     return findings.find(({ verdict }) => verdict === "no")?.error?.status ?? 0;
   },
 };
@@ -42,9 +49,16 @@ interface Finding {
 
 const MARK = { ok: "ok  ", warn: "warn", no: "NO  ", skipped: "-   " } as const;
 
-function render({ about, verdict, text, next }: Finding): string {
-  return `${MARK[verdict]}  ${about.padEnd(8)}  ${text}\n${next === null ? "" : `                next: ${next}\n`}`;
+/** `columns`: of the terminal, where it is one; a line for a program is not broken. */
+function render({ about, verdict, text, next }: Finding, columns: number | undefined): string {
+  const room = columns === undefined ? Infinity : Math.max(20, columns - INDENT.length);
+  const lines = wrap(text, room);
+  if (next !== null) lines.push(...wrap(`next: ${next}`, room));
+  const mark = `${MARK[verdict]}  ${about.padEnd(8)}  `;
+  return lines.map((line, index) => `${index === 0 ? mark : INDENT}${line}\n`).join("");
 }
+
+const INDENT = " ".repeat(16);
 
 function ok(about: Finding["about"], text: string): Finding {
   return { about, verdict: "ok", text, next: null };
