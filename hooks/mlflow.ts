@@ -35,7 +35,7 @@ export function mlflow({ iapClientId }: MlflowSettings) {
         {
           id: "mlflow-start-run",
           place: "start",
-          command: run("start", plan.name),
+          command: run("start", plan.name, plan.pipeline),
           gives: { env: "MLFLOW_RUN_ID" },
           local: true,
           ...env,

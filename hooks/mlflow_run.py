@@ -1,6 +1,7 @@
 """Opens and closes the MLflow run that belongs to one run of the pipeline, started as: python -c THIS ARGUMENTS
 
-  start  PROJECT ENV RUN NAME             finds or makes the run, and writes its id to the file that KFK_OUTPUT names
+  start  PROJECT ENV RUN NAME PIPELINE    finds or makes the run, and writes its id to the file that KFK_OUTPUT names;
+                                          nothing, where kedro-mlflow leaves the pipeline out
   resume PROJECT ENV RUN NAME PROGRAM ... the same, and becomes the program, with the id as MLFLOW_RUN_ID
   finish PROJECT ENV RUN STATUS FAILURES  sets its final status, as the last one to do so
 
@@ -25,6 +26,8 @@ from pathlib import Path
 
 AUDIENCE = "KFK_MLFLOW_IAP_AUDIENCE"
 TAG = "kubeflow_run_id"
+# what the run is called while the exit pipeline is at work: newer versions give it the name of that one
+NAME_TAG = "kfk_run_name"
 
 # between attempts to write the final status, in seconds; mlflow itself repeats what a busy server refuses
 WAITS = (5, 20)
@@ -42,7 +45,9 @@ def main(command, folder, env, run, value, *rest):
             status, made = work(command, folder, env, run, value, rest)
             break
         except Exception as error:
-            sys.stderr.write(without_passwords(traceback.format_exc()))
+            # what mlflow says of a server is all in its last line
+            if not type(error).__module__.startswith("mlflow."):
+                sys.stderr.write(without_passwords(traceback.format_exc()))
             say("%s failed: %s" % (command, words(error)))
             if not waits:
                 return 1
@@ -68,7 +73,11 @@ def work(command, folder, env, run, value, rest):
         return 1, None
     if os.environ.get(AUDIENCE) and not os.environ.get("MLFLOW_TRACKING_TOKEN"):
         os.environ["MLFLOW_TRACKING_TOKEN"] = identity_token(os.environ[AUDIENCE])
-    experiment, fixed, name = open_settings(project, env)
+    experiment, fixed, name, left_out = open_settings(project, env)
+    if command == "start" and rest and is_left_out(rest[0], left_out):
+        with open(os.environ["KFK_OUTPUT"], "w"):
+            say("mlflow.yml leaves out the pipeline %s: no run" % rest[0])
+        return 0, None
     if not isinstance(experiment, str) or not experiment:
         raise ValueError("MLflow gave no id of the experiment: %r" % (experiment,))
     client = MlflowClient()
@@ -93,13 +102,15 @@ def work(command, folder, env, run, value, rest):
             "mlflow.source.name": "kfk",
             "mlflow.source.type": "JOB",
         }
-        made = client.create_run(experiment, tags=tags)
+        made = client.create_run(experiment, tags=with_context(tags))
     made_id = made.info.run_id
     if not re.match(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}\Z", made_id or ""):
         raise ValueError("MLflow gave no id of the run: %r" % (made_id,))
     if command == "start":
         with open(os.environ["KFK_OUTPUT"], "w") as file:
             file.write(made_id)
+    elif found and getattr(made.info, "run_name", None) and hasattr(client, "update_run"):
+        client.set_tag(made_id, NAME_TAG, made.info.run_name)
     say("%s run %s in experiment %s" % ("found" if found or fixed else "made", made_id, experiment))
     return 0, made_id
 
@@ -117,6 +128,11 @@ def finish(client, found, run, status, failures):
             final = "KILLED"
         else:
             final = "FAILED"
+        name = found[0].data.tags.get(NAME_TAG)
+        if name:
+            if name != info.run_name:
+                client.update_run(info.run_id, name=name)
+            client.delete_tag(info.run_id, NAME_TAG)
         client.set_terminated(info.run_id, final)
         say("run %s is %s" % (info.run_id, final))
     if has_exit_failed:
@@ -195,8 +211,8 @@ def identity_token(audience):
 
 
 def open_settings(project, env):
-    """The id of the experiment that kedro-mlflow uses in this environment, which is made if it does not exist, and the
-    id and the name that mlflow.yml gives to the run."""
+    """The id of the experiment that kedro-mlflow uses in this environment, which is made if it does not exist, the id and
+    the name that mlflow.yml gives to the run, and the pipelines that it leaves out."""
     try:
         from kedro.framework.session import KedroSession
     except ImportError:  # Kedro 0.16
@@ -231,7 +247,33 @@ def settings_of(context):
     run = getattr(tracking, "run", None)
     options = getattr(tracking, "run_opts", None) or {}  # kedro-mlflow before 0.8
     fixed = getattr(run, "id", None) or options.get("id")
-    return experiment.experiment_id, fixed, getattr(run, "name", None) or options.get("name")
+    name = getattr(run, "name", None) or options.get("name")
+    return experiment.experiment_id, fixed, name, pipelines_of(getattr(tracking, "disable_tracking", None))
+
+
+def pipelines_of(left_out):
+    found = left_out.get("pipelines") if isinstance(left_out, dict) else getattr(left_out, "pipelines", None)
+    return found or []
+
+
+def is_left_out(pipeline, names):
+    """Before kedro-mlflow knew several pipelines at once, a run without --pipeline had no name that could be left out."""
+    if pipeline not in names or pipeline != "__default__":
+        return pipeline in names
+    try:
+        from kedro_mlflow.framework.hooks.utils import _assert_mlflow_enabled
+    except ImportError:
+        return False
+    return "pipeline_names" in inspect.signature(_assert_mlflow_enabled).parameters
+
+
+def with_context(tags):
+    """What mlflow.start_run adds: the user, the commit, MLFLOW_RUN_CONTEXT, and what plugins know."""
+    try:
+        from mlflow.tracking.context.registry import resolve_tags
+    except ImportError:
+        return tags
+    return resolve_tags(tags)
 
 
 def words(error):

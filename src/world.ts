@@ -151,6 +151,8 @@ export interface Sink {
   readonly writeClean?: (text: string) => void;
   /** True when the reader went away: what is only for it need not be made. Absent: it is there. */
   readonly isClosed?: boolean;
+  /** Width of the terminal that it is. Absent: it is none. */
+  readonly columns?: number | undefined;
 }
 
 export interface Terminal extends Sink {
@@ -417,6 +419,10 @@ function realOut(): Sink {
     },
     get isClosed() {
       return isClosed;
+    },
+    get columns() {
+      const isTerminal = (require("node:tty") as typeof import("node:tty")).isatty(1);
+      return isTerminal ? process.stdout.columns || 80 : undefined;
     },
   };
 }

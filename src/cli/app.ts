@@ -130,6 +130,9 @@ function withRedactor(world: World, redactor: Redactor): World {
       get isClosed() {
         return out.isClosed ?? false;
       },
+      get columns() {
+        return out.columns;
+      },
     },
     err: {
       write: (text) => err.write(redactor.forPeople(text)),

@@ -1,5 +1,6 @@
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
+import { wrap } from "../view/help.ts";
 import { writeClean, writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -46,11 +47,18 @@ interface Finding {
 
 const MARK = { ok: "ok  ", warn: "warn", no: "NO  ", skipped: "-   " } as const;
 
-function render({ about, verdict, text, next }: Finding, { secrets }: Call["world"]): string {
+/** On a terminal lines are broken between words; a line for a program is not. */
+function render({ about, verdict, text, next }: Finding, { out, secrets }: Call["world"]): string {
+  // before lines are broken: a secret that has blanks is not found in two lines
   const clean = (each: string): string => secrets?.redact(each) ?? each;
-  const last = next === null ? "" : `                next: ${clean(next)}\n`;
-  return `${MARK[verdict]}  ${about.padEnd(8)}  ${clean(text)}\n${last}`;
+  const room = out.columns === undefined ? Infinity : Math.max(20, out.columns - INDENT.length);
+  const lines = wrap(clean(text), room);
+  if (next !== null) lines.push(...wrap(`next: ${clean(next)}`, room));
+  const mark = `${MARK[verdict]}  ${about.padEnd(8)}  `;
+  return lines.map((line, index) => `${index === 0 ? mark : INDENT}${line}\n`).join("");
 }
+
+const INDENT = " ".repeat(16);
 
 function ok(about: Finding["about"], text: string): Finding {
   return { about, verdict: "ok", text, next: null };

@@ -11,13 +11,17 @@ export function tellLocalEnd(call: Call, plan: StepPlan, result: LocalResult, el
   const count = `${done} of ${result.states.length} steps done`;
   switch (result.outcome) {
     case "succeeded":
-      call.say(`succeeded: ${result.states.length} steps in ${renderDuration(elapsedMs)}, logs in ${result.folder}`);
+      call.say(
+        `succeeded: ${result.states.length} ${result.states.length === 1 ? "step" : "steps"} in ${renderDuration(elapsedMs)}, logs in ${result.folder}`,
+      );
       return 0;
     case "failed":
       for (const failure of result.failures) tellLog(call, failure);
       throw new KfkError("LOCAL_FAILED", `the run failed, ${count}`, {
         notes: result.failures.map((failure) => describeFailure(plan, failure)),
-        hint: "results of the steps before it are kept; correct the node and run again",
+        hint: result.failures.some(({ step }) => isStart(plan, step))
+          ? "no node was run; correct what the log says and run again"
+          : "results of the steps before it are kept; correct the node and run again",
       });
     case "timeout":
       throw new KfkError("LOCAL_TIMEOUT", `the run took longer than --timeout and was ended, ${count}`, {
@@ -32,7 +36,8 @@ export function tellLocalEnd(call: Call, plan: StepPlan, result: LocalResult, el
 
 /** An exit step that failed changes nothing about the run. */
 export function tellExitFailure(call: Call, failure: LocalFailure): void {
-  const [last = "it said nothing"] = failure.tail.slice(-1);
+  const [line = "it said nothing"] = failure.tail.slice(-1);
+  const last = failure.end.signal === null ? line : `${describeStatus(failure)} before it was done`;
   call.warn([{ message: `the exit step "${failure.step}" failed: ${last}`, hint: `its output is in ${failure.log}` }]);
 }
 
@@ -41,6 +46,10 @@ export function tellExitFailure(call: Call, failure: LocalFailure): void {
 function tellLog(call: Call, failure: LocalFailure): void {
   call.say(`last lines of ${failure.log}:`);
   for (const line of failure.tail) call.say(`  ${failure.step} | ${line}`);
+}
+
+function isStart({ steps, exit }: StepPlan, id: string): boolean {
+  return exit?.id !== id && steps.every((step) => step.id !== id);
 }
 
 function describeFailure(plan: StepPlan, failure: LocalFailure): Note {

@@ -394,7 +394,9 @@ function explain(error: unknown, gate: Gate | undefined, chain: Chain): unknown 
   const { keptBack, keptFrom, ways } = chain.state();
   const notes = [...error.notes];
   if (gate !== undefined) notes.push({ message: `what answers is ${gate.name}` });
-  if (ways.length > 0) notes.push({ message: `logged in by ${ways.map(({ name }) => name).join(" and ")}` });
+  const sent = ways.map(({ name }) => name).join(" and ");
+  const isNotTaken = sent !== "" && gate?.asks === true;
+  if (sent !== "") notes.push({ message: isNotTaken ? `the login by ${sent} was not taken` : `logged in by ${sent}` });
   const [kept] = keptBack;
   if (kept !== undefined) {
     return new KfkError(error.code, error.message, {
@@ -403,7 +405,10 @@ function explain(error: unknown, gate: Gate | undefined, chain: Chain): unknown 
     });
   }
   if (gate === undefined) return error;
-  return new KfkError(error.code, error.message, { notes, hint: gate.advice });
+  const hint = isNotTaken
+    ? `check that the login is for this server and has not expired (kfk auth status); else ${gate.advice}`
+    : gate.advice;
+  return new KfkError(error.code, error.message, { notes, hint });
 }
 
 function refuseOpenTls(world: World): void {

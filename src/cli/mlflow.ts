@@ -60,8 +60,12 @@ function readFile(call: Call, read: ReadProject): MlflowFile {
   }
 }
 
-/** kedro-mlflow leaves out a pipeline by the name that it is registered with. */
+/**
+ * kedro-mlflow leaves out a pipeline by the name that it is run with. Whether `__default__` is one, when nobody names it,
+ * depends on its version: the start step finds out.
+ */
 function isExcluded(tree: MapNode, pipeline: string): boolean {
+  if (pipeline === "__default__") return false;
   const list = find(tree, "tracking", "disable_tracking", "pipelines") ?? find(tree, "disable_tracking", "pipelines");
   if (list?.kind !== "list") return false;
   return list.items.some((item) => item.kind === "scalar" && item.value === pipeline);
@@ -115,7 +119,7 @@ function find(tree: MapNode, ...path: readonly string[]): ConfigNode | undefined
 }
 
 function isLocal(uri: string): boolean {
-  if (uri.includes("${") || uri === "databricks") return false;
+  if (uri.includes("${") || uri === "databricks" || uri === "databricks-uc") return false;
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase();
   return scheme === undefined || scheme === "file" || scheme.startsWith("sqlite");
 }

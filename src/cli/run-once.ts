@@ -5,6 +5,7 @@ import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import type { LocalFailure } from "../local/run.ts";
 import type { Sources } from "../view/failure.ts";
 import { type Interrupt, listen, stopAfterGrace, unlessAborted } from "./interrupt.ts";
 import { idNotWritten, writeRunId } from "./output.ts";
@@ -131,7 +132,14 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
   call.warn(python.warnings);
   const startedMs = world.clock.monotonicMs();
   const progress = showProgress(world, call.colour);
-  call.say(`running ${plan.steps.length} steps here with ${python.python} (Kedro ${python.kedroVersion})`);
+  const exitFailures: LocalFailure[] = [];
+  const stop = (): void => {
+    progress.stop();
+    for (const failure of exitFailures.splice(0)) ends.tellExitFailure(call, failure);
+  };
+  call.say(
+    `running ${plan.steps.length} ${plan.steps.length === 1 ? "step" : "steps"} here with ${python.python} (Kedro ${python.kedroVersion})`,
+  );
   try {
     const result = await runWithExtras(
       world,
@@ -142,14 +150,15 @@ async function runHere(call: Call, timeoutMs: number): Promise<number> {
         python: python.python,
         runId: world.newId(),
         timeoutMs,
-        onExitFailure: (failure) => ends.tellExitFailure(call, failure),
+        // the live view would draw over what is said now
+        onExitFailure: (failure) => void exitFailures.push(failure),
         ...(call.isQuiet ? {} : { onChange: progress.update }),
       },
     );
-    progress.stop();
+    stop();
     return ends.tellLocalEnd(call, plan, result, world.clock.monotonicMs() - startedMs);
   } finally {
-    progress.stop();
+    stop();
   }
 }
 

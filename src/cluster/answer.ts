@@ -206,7 +206,7 @@ function describeRedirect(headers: Headers): string {
 
 function shortText(status: number, body: string): string {
   const text = oneLine(body);
-  return text === "" ? `answered ${status} without a word` : text;
+  return text === "" || text === "{}" ? `answered ${status} without a word` : text;
 }
 
 const MAX_MESSAGE = 600;

@@ -11,6 +11,8 @@ export interface Gate {
   readonly name: string;
   /** One sentence: what to do. */
   readonly advice: string;
+  /** It asks for a login, so one that was sent was not taken. */
+  readonly asks?: true;
 }
 
 /** What an answer shows to stand there; undefined for one that shows nothing. */
@@ -41,13 +43,17 @@ const IAP: Gate = {
   name: "Google Identity-Aware Proxy",
   advice:
     "set IAP_CLIENT_ID to the OAuth client of the proxy and GOOGLE_APPLICATION_CREDENTIALS to a service account's file; without the client's id: auth: iap-jwt",
+  asks: true,
 };
 const KUBERNETES: Gate = {
   name: "the Kubernetes API server",
-  advice:
-    "use the address of Kubeflow Pipelines itself, or kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80 with --host localhost:8080",
+  advice: "use --host port-forward://, which goes through your kubeconfig, or the address of Kubeflow Pipelines itself",
 };
-const OAUTH2_PROXY: Gate = { name: "oauth2-proxy with Dex (Kubeflow 1.9 and newer)", advice: DEX_ADVICE };
+const OAUTH2_PROXY: Gate = {
+  name: "oauth2-proxy with Dex (Kubeflow 1.9 and newer)",
+  advice: DEX_ADVICE,
+  asks: true,
+};
 
 function isIap(status: number, headers: Headers, location: string): boolean {
   if (headers.get("x-goog-iap-generated-response") === "true") return true;
@@ -58,19 +64,21 @@ function recogniseRedirect(headers: Headers, location: string): Gate {
   const host = /^https?:\/\/([^/?#@]+)/i.exec(location)?.[1]?.toLowerCase() ?? "";
   const cookies = headers.getSetCookie().join("\n");
   if (/(^|\/)dex\/auth\b/.test(location) || /oidc_state_csrf=/.test(cookies)) {
-    return { name: "Dex behind authservice or oauth2-proxy (Kubeflow up to 1.9.0)", advice: DEX_ADVICE };
+    return { name: "Dex behind authservice or oauth2-proxy (Kubeflow up to 1.9.0)", advice: DEX_ADVICE, asks: true };
   }
   if (/\/oauth2\/(start|sign_in)/.test(location)) return OAUTH2_PROXY;
   if (host.endsWith(".amazoncognito.com") || /\bAWS(ALB|ELB)/.test(cookies)) {
     return {
       name: "a login of an AWS load balancer",
       advice: "log in with a browser and give its cookies AWSELBAuthSessionCookie-* in KFK_COOKIE",
+      asks: true,
     };
   }
   if (host === "accounts.google.com") {
     return {
       name: "a Google login (the inverting proxy of AI Platform Pipelines)",
       advice: "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
+      asks: true,
     };
   }
   if (host === "")
@@ -78,6 +86,7 @@ function recogniseRedirect(headers: Headers, location: string): Gate {
   return {
     name: `a login page of ${host}`,
     advice: "give a token with --token-file, the browser's cookie in KFK_COOKIE, or set up auth: oidc",
+    asks: true,
   };
 }
 
@@ -91,6 +100,7 @@ function recogniseRefusal(status: number, challenge: string, body: string): Gate
       name: "Kubeflow Pipelines for many users, which does not know who asks",
       advice:
         "give a service account's token with the audience pipelines.kubeflow.org: kubectl create token default-editor --audience pipelines.kubeflow.org > FILE, then --token-file FILE",
+      asks: true,
     };
   }
   if (code === 7) {
@@ -105,32 +115,42 @@ function recogniseRefusal(status: number, challenge: string, body: string): Gate
     return {
       name: "Istio's authorization policy",
       advice: "log in with a token that the mesh accepts: --token-file FILE",
+      asks: true,
+    };
+  }
+  if (text.startsWith("Jwt is missing")) {
+    return {
+      name: "Istio's check of tokens",
+      advice: "give a token that the mesh accepts: --token-file FILE",
+      asks: true,
     };
   }
   if (text.startsWith("Jwt ") || /invalid_token/.test(challenge)) {
     return {
       name: "Istio's check of tokens",
-      advice: "the token is over, or of an issuer that the mesh does not know: get a new one for this cluster",
+      advice: "the token has expired, or its issuer is one that the mesh does not know: get a new one for this cluster",
     };
   }
   if (/^basic\b/i.test(challenge)) {
     return {
       name: "a proxy that asks for user name and password",
       advice: "set KFK_BASIC_USER and KFK_BASIC_PASSWORD",
+      asks: true,
     };
   }
   if (/^bearer\b/i.test(challenge))
-    return { name: "a gate that wants a bearer token", advice: "give one with --token-file" };
+    return { name: "a gate that wants a bearer token", advice: "give one with --token-file", asks: true };
   return undefined;
 }
 
 function recognisePage(body: string): Gate {
   if (/\/dex\/auth|oauth2\/start|<form[^>]*login/i.test(body)) {
-    return { name: "a login page", advice: DEX_ADVICE };
+    return { name: "a login page", advice: DEX_ADVICE, asks: true };
   }
   return {
     name: "a web page, and no API (the central dashboard or the UI at another path)",
-    advice: "try the path /pipeline behind the host",
+    // a host without a path was tried with /pipeline too
+    advice: "give --host the address that Kubeflow Pipelines itself has in a browser",
   };
 }
 

@@ -295,8 +295,12 @@ function judge({ answer, url }: Result): readonly [Code, string] {
         "something before the API wants a login, or the host is wrong: check --host, or log in with --token-file",
       ];
     case "login":
-      return answer.status === 401
-        ? ["SERVER_LOGIN", "log in: give a valid token with --token-file"]
+      if (answer.status === 401) return ["SERVER_LOGIN", "log in: give a valid token with --token-file"];
+      return answer.message.endsWith("with a web page")
+        ? [
+            "SERVER_LOGIN",
+            "a gate before the API does not let this through: log in (kfk auth list names the ways), or ask who runs it",
+          ]
         : [
             "SERVER_LOGIN",
             "ask for the right to do this in the namespace, or log in as somebody else with --token-file",

@@ -172,10 +172,15 @@ function kubeflowOf(reader: Reader, another: () => Reader): KubeflowFiles {
     mlflow: () => {
       const own = another();
       const files = own.layers("mlflow").flatMap((layer) => layer.files);
-      return files.length === 0 ? undefined : { tree: own.read("mlflow").tree, files };
+      return files.length === 0 ? undefined : { tree: own.read("mlflow", KEDRO_MLFLOW).tree, files };
     },
   };
 }
+
+/** What kedro-mlflow itself registers (0.12 and newer). */
+const KEDRO_MLFLOW: ReadonlyMap<string, CustomResolver> = new Map([
+  ["km.random_name", { kind: "opaque", reason: "kedro-mlflow makes it anew each time" }],
+]);
 
 interface Resolved {
   readonly tree: MapNode;
@@ -208,10 +213,10 @@ class Reader {
     checkStrategies(request);
   }
 
-  read(type: string): Resolved {
+  read(type: string, more?: ReadonlyMap<string, CustomResolver>): Resolved {
     // Kedro reads globals before all else, and stops when they are broken
     if (type !== "globals") this.globalsTree();
-    return this.resolve(type, this.layers(type));
+    return this.resolve(type, this.layers(type), more);
   }
 
   readKubeflow(answers?: KubeflowAnswers): MapNode | undefined {
@@ -276,7 +281,8 @@ class Reader {
           ? (name) => this.env(name) ?? this.oldEnv(name)
           : this.env,
       hasEnv: type === "kubeflow",
-      isEnvOpaque: type === "parameters",
+      // pods have variables of their own
+      isEnvOpaque: type === "parameters" || type === "mlflow",
       globals: type === "globals" ? undefined : () => this.globalsTree(),
       runtimeParams: type === "globals" ? undefined : this.runtimeParams,
       onRunParam: (asked) => this.runParams.push(asked),

@@ -74,6 +74,7 @@ def ask(project, env, conf):
     else:
         read = open_project(project, env, conf, version)
     registry, parameters, catalog, package, name, run_env, notes = read
+    notes.extend(describe_models(registry))
     return {
         "kedro": kedro.__version__,
         "python": platform.python_version(),
@@ -188,6 +189,15 @@ def plain(value):
 
         return OmegaConf.to_container(value, resolve=True)
     return value
+
+
+def describe_models(registry):
+    """kedro-mlflow logs the model of a `pipeline_ml_factory` when a run has ended that had all of its nodes."""
+    names = ['"%s"' % key for key, pipeline in registry.items() if type(pipeline).__module__.startswith("kedro_mlflow.")]
+    if not names:
+        return []
+    text = "pipeline_ml_factory: kedro-mlflow logs the model of %s only where one step runs all nodes (--merge full)"
+    return [text % ", ".join(names)]
 
 
 def is_one(pipeline):

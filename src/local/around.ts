@@ -9,6 +9,7 @@
  */
 import { join } from "node:path";
 import { stoppedBy } from "../error.ts";
+import type { StepState } from "../steps/state.ts";
 import type { ExitStep, StepPlan } from "../steps/step.ts";
 import type { Child, ChildEnd, World } from "../world.ts";
 import {
@@ -46,28 +47,38 @@ export async function runWithExtras(
   options: ExtraOptions,
 ): Promise<LocalResult> {
   const given: Record<string, string> = {};
-  const atEnd = new RunEnd(world, plan, steps, options);
+  const shown = new Shown(world, plan, steps, options);
+  const atEnd = new RunEnd(world, plan, steps, options, shown);
   let status = "Failed";
+  let exitMs = EXIT_MS;
   let result: LocalResult | undefined;
   if (steps.length > 0 || plan.exit) prepareFolder(world, options.project, localFolder(options.project, options.runId));
   try {
     for (const step of steps.filter(({ place }) => place === "start")) {
-      const ended = await runExtra(world, step, status, given, options, options.timeoutMs);
+      const ended = await shown.during(step.id, () => runExtra(world, step, status, given, options, options.timeoutMs));
       if (ended.outcome !== "succeeded") {
         if (ended.outcome === "interrupted" || ended.outcome === "terminated") status = "Cancelled";
         result = notStarted(plan, ended, options);
+        exitMs = EXIT_AFTER_NOTHING_MS;
+        shown.tell(result.states);
         break;
       }
       if (step.gives) given[step.gives.env] = ended.output;
     }
     if (result === undefined) {
       const env = { ...options.env, ...given };
-      result = await runLocally(world, plan, { ...options, env, ...(plan.exit ? { keepStore: true } : {}) });
+      const { tell } = shown;
+      result = await runLocally(world, plan, {
+        ...options,
+        env,
+        onChange: tell,
+        ...(plan.exit ? { keepStore: true } : {}),
+      });
       if (result.outcome === "succeeded") status = "Succeeded";
       if (result.outcome === "interrupted" || result.outcome === "terminated") status = "Cancelled";
     }
   } finally {
-    const failure = await atEnd.run(status, result);
+    const failure = await atEnd.run(status, result, exitMs);
     if (failure !== null && result !== undefined) {
       const outcome = result.outcome === "succeeded" ? "failed" : result.outcome;
       result = { ...result, outcome, failures: [...result.failures, failure] };
@@ -80,8 +91,51 @@ export async function runWithExtras(
 
 /** For one exit step: whoever waits for the end of a run should see it. */
 const EXIT_MS = 300_000;
+/** After a start step that failed: the server that it did not reach is mostly that of the exit step too. */
+const EXIT_AFTER_NOTHING_MS = 60_000;
 const GRACE_MS = 10_000;
 const TAIL_LINES = 40;
+
+/** The states of the plan's steps with those of the steps around them, in the order in which they run. */
+class Shown {
+  private readonly world: World;
+  private readonly options: ExtraOptions;
+  private readonly around: readonly Map<string, StepState>[];
+  private own: readonly StepState[];
+
+  constructor(world: World, plan: StepPlan, steps: readonly ExtraStep[], options: ExtraOptions) {
+    const waiting = (ids: readonly string[]): Map<string, StepState> =>
+      new Map(ids.map((id) => [id, { id, phase: "waiting", startedMs: null, endedMs: null, message: null }]));
+    const at = (place: ExtraStep["place"]): string[] =>
+      steps.filter((step) => step.place === place).map(({ id }) => id);
+    this.world = world;
+    this.options = options;
+    this.around = [waiting(at("start")), waiting([...at("exit"), ...(plan.exit ? [plan.exit.id] : []), ...at("last")])];
+    this.own = [...waiting(plan.steps.map(({ id }) => id)).values()];
+  }
+
+  /** The plan's steps are now in these states. */
+  readonly tell = (own: readonly StepState[] = this.own): void => {
+    this.own = own;
+    const [before, after] = this.around.map((states) => [...states.values()]);
+    this.options.onChange?.([...(before ?? []), ...own, ...(after ?? [])]);
+  };
+
+  async during(id: string, run: () => Promise<ExtraEnd>): Promise<ExtraEnd> {
+    const { clock } = this.world;
+    const startedMs = clock.nowMs();
+    this.set({ id, phase: "running", startedMs, endedMs: null, message: null });
+    const ended = await run();
+    const phase = ended.failure === null ? "succeeded" : "failed";
+    this.set({ id, phase, startedMs, endedMs: clock.nowMs(), message: null });
+    return ended;
+  }
+
+  private set(state: StepState): void {
+    for (const states of this.around) if (states.has(state.id)) states.set(state.id, state);
+    this.tell();
+  }
+}
 
 /** What comes after the steps of a plan, in the order of a server. */
 class RunEnd {
@@ -89,28 +143,37 @@ class RunEnd {
   private readonly plan: StepPlan;
   private readonly steps: readonly ExtraStep[];
   private readonly options: ExtraOptions;
+  private readonly shown: Shown;
 
-  constructor(world: World, plan: StepPlan, steps: readonly ExtraStep[], options: ExtraOptions) {
+  constructor(world: World, plan: StepPlan, steps: readonly ExtraStep[], options: ExtraOptions, shown: Shown) {
     this.world = world;
     this.plan = plan;
     this.steps = steps;
     this.options = options;
+    this.shown = shown;
   }
 
   /** The failure of the exit pipeline, null when it succeeded or there is none. */
-  async run(status: string, result: LocalResult | undefined): Promise<LocalFailure | null> {
+  async run(status: string, result: LocalResult | undefined, exitMs: number): Promise<LocalFailure | null> {
     const { exit } = this.plan;
-    await this.runExtras("exit", status, {});
+    await this.runExtras("exit", status, {}, exitMs);
     const failure = exit === undefined ? null : await this.runExit(exit, status, result?.failures ?? []);
     if (exit !== undefined && result?.outcome === "succeeded") this.world.files.remove(join(result.folder, "store"));
     const env = exit === undefined ? {} : { KFK_EXIT_STATUS: failure === null ? "Succeeded" : "Failed" };
-    await this.runExtras("last", status, env);
+    await this.runExtras("last", status, env, exitMs);
     return failure;
   }
 
-  private async runExtras(place: "exit" | "last", status: string, env: Readonly<Record<string, string>>) {
+  private async runExtras(
+    place: "exit" | "last",
+    status: string,
+    env: Readonly<Record<string, string>>,
+    timeoutMs: number,
+  ) {
     for (const step of this.steps.filter((each) => each.place === place)) {
-      const ended = await runExtra(this.world, step, status, env, this.options, EXIT_MS);
+      const ended = await this.shown.during(step.id, () =>
+        runExtra(this.world, step, status, env, this.options, timeoutMs),
+      );
       if (ended.failure !== null) this.options.onExitFailure(ended.failure);
     }
   }
@@ -134,7 +197,9 @@ class RunEnd {
     const command = [...around.toReversed().flatMap((step) => step.command), ...own];
     const env = Object.assign({}, ...around.map((step) => step.env ?? {})) as Record<string, string>;
     const step: ExtraStep = { id: exit.id, place: "exit", command, env };
-    const { failure } = await runExtra(world, step, status, {}, options, options.timeoutMs);
+    const { failure } = await this.shown.during(exit.id, () =>
+      runExtra(world, step, status, {}, options, options.timeoutMs),
+    );
     return failure === null ? null : { ...failure, node: nodeOfFailure(exit, failure.end, failure.tail) };
   }
 }

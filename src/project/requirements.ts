@@ -1,7 +1,8 @@
 /**
  * Whether a project asks for a Python package, by its files: requirements (also `-r other.txt`), pyproject.toml with its
- * optional parts and groups, Pipfile, setup.cfg, setup.py and environment.yml. Nothing of what is installed counts, nor
- * a lock file alone, so the answer is the same on every machine.
+ * optional parts, groups and environments (of Poetry, PDM, uv, Hatch and Pixi), pixi.toml, Pipfile, setup.cfg, setup.py
+ * and environment.yml. Nothing of what is installed counts, nor a lock file alone, so the answer is the same on every
+ * machine.
  * Rules: PEP 503 (a name has any of `-`, `_`, `.` and any case), PEP 508, PEP 621, PEP 735; pip's requirements format.
  */
 import { dirname, join } from "node:path";
@@ -51,6 +52,7 @@ function requirementRule(name: string): Rule {
 
 /** The requirements in a file's text, and what cannot be one. */
 const OTHERS: readonly (readonly [string, (text: string, world: Pick<World, "parseToml">) => readonly string[]])[] = [
+  ["pixi.toml", (text, world) => namesOfPixi(parseTable(world, text))],
   ["Pipfile", textsOfPipfile],
   ["setup.cfg", textsOfSetupCfg],
   ["src/setup.cfg", textsOfSetupCfg],
@@ -93,6 +95,10 @@ function asksInPyproject(world: Pick<World, "files" | "parseToml">, root: string
     ...Object.values(tableOf(document["dependency-groups"])),
     tableOf(tool["uv"])["dev-dependencies"],
     ...Object.values(tableOf(tableOf(tool["pdm"])["dev-dependencies"])),
+    ...Object.values(tableOf(tableOf(tool["hatch"])["envs"]))
+      .map(tableOf)
+      .flatMap((each) => [each["dependencies"], each["extra-dependencies"]]),
+    namesOfPixi(tableOf(tool["pixi"])),
   ];
   const tables = [poetry, ...Object.values(tableOf(poetry["group"])).map(tableOf)].flatMap((each) => [
     tableOf(each["dependencies"]),
@@ -105,6 +111,13 @@ function asksInPyproject(world: Pick<World, "files" | "parseToml">, root: string
     sources.some((source) =>
       textsOf([tableOf(source)["file"]].flat()).some((file) => asksInFile(world, root, file, asks, new Set())),
     )
+  );
+}
+
+/** Of the workspace and of its features. */
+function namesOfPixi(pixi: Table): string[] {
+  return [pixi, ...Object.values(tableOf(pixi["feature"])).map(tableOf)].flatMap((each) =>
+    ["dependencies", "pypi-dependencies"].flatMap((key) => Object.keys(tableOf(each[key]))),
   );
 }
 
@@ -141,9 +154,14 @@ function textsOfSetupPy(text: string): readonly string[] {
   );
 }
 
-/** Items of conda and of its pip part; a channel may stand before the name. */
+/** Items of conda and of its pip part, one a line or in brackets; a channel may stand before the name. */
 function textsOfEnvironment(text: string): readonly string[] {
-  return linesOf(text).flatMap((line) => /^\s*-\s*["']?(?:[\w./-]+::)?(.*)$/.exec(line)?.[1] ?? []);
+  return linesOf(text)
+    .flatMap((line) => {
+      const list = /^[\s-]*(?:dependencies|pip)\s*:\s*\[(.*?)\]?\s*$/.exec(line)?.[1];
+      return list === undefined ? (/^\s*-\s*(.*)$/.exec(line)?.[1] ?? []) : list.split(",");
+    })
+    .map((item) => item.replace(/^\s*["']?(?:[\w./-]+::)?/, ""));
 }
 
 function parseTable(world: Pick<World, "parseToml">, text: string | undefined): Table {

@@ -449,6 +449,10 @@ class Check:
                 problems.append("it has other nodes: %d in the pipeline, %d here (see kfk model --verify)" % counts)
         if problems:
             self.refuse(problems)
+        whole = registry[self.pipeline]
+        if type(whole).__module__.startswith("kedro_mlflow.") and len(self.nodes) < len(whole.nodes):
+            # its pipeline_ml_factory would log a model after each part, or refuse the part
+            registry[self.pipeline] = whole.training
 
     def refuse(self, problems):
         text = "the image is not of the same state as this pipeline"

@@ -54,6 +54,20 @@ export function renderVerbHelp(verb: HelpVerb, globals: ArgsDef): string {
   ].join("\n");
 }
 
+/** Lines of at most so many columns, where words allow it. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines;
+}
+
 // --- internal ---
 
 const COLUMNS = 80;
@@ -87,17 +101,4 @@ function optionWords(name: string, definition: ArgDef): string {
   const choices = definition.type === "enum" ? definition.options?.join("|") : undefined;
   const value = definition.type === "boolean" ? "" : ` ${choices ?? definition.valueHint ?? "VALUE"}`;
   return `${short === undefined ? "    " : `-${short}, `}--${name}${value}`;
-}
-
-function wrap(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  lines.push(line);
-  return lines;
 }

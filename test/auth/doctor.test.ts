@@ -106,7 +106,13 @@ const GATES: readonly Gate[] = [
         headers: { "www-authenticate": 'Bearer realm="x", error="invalid_token"' },
       }),
     is: "Istio's check of tokens",
-    next: "the token is over",
+    next: "the token has expired",
+  },
+  {
+    name: "Istio: no token",
+    answer: () => new Response("Jwt is missing", { status: 401, headers: { "www-authenticate": 'Bearer realm="x"' } }),
+    is: "Istio's check of tokens",
+    next: "give a token that the mesh accepts",
   },
   {
     name: "Istio: policy",
@@ -131,7 +137,7 @@ const GATES: readonly Gate[] = [
     name: "Kubernetes",
     answer: () => json({ kind: "Status", apiVersion: "v1", message: "Unauthorized", code: 401 }, 401),
     is: "the Kubernetes API server",
-    next: "use the address of Kubeflow Pipelines itself",
+    next: "use --host port-forward://",
   },
   {
     name: "Cognito",
@@ -155,7 +161,7 @@ const GATES: readonly Gate[] = [
     name: "the dashboard",
     answer: () => new Response("<!doctype html><title>Kubeflow</title>", HTML),
     is: "a web page, and no API",
-    next: "try the path /pipeline",
+    next: "give --host the address that Kubeflow Pipelines itself has in a browser",
   },
 ];
 
@@ -166,6 +172,26 @@ describe("kfk doctor", () => {
     expect(out).toContain(`next: ${next}`);
     expect(out).not.toContain("canary");
     expect(ended).toBe(status ?? 4);
+  });
+
+  test("a login that a gate does not take is not asked for again without a word", async () => {
+    const host = serve(() => json({}, 401));
+    const { out, status } = await kfk(["doctor", "--host", host], { KFK_TOKEN: "canary.one.two" });
+    expect(out).toContain(
+      "answered 401 without a word (GET /apis/v2beta1/healthz: 401, 1 attempt); what answers is oauth2-proxy with Dex (Kubeflow 1.9 and newer); the login by token was not taken",
+    );
+    expect(out).toContain(
+      `next: check that the login is for this server and has not expired (kfk auth status); else ${DEX}`,
+    );
+    expect(status).toBe(4);
+  });
+
+  test("a gate that nobody knows and that says no with a page", async () => {
+    const host = serve(() => new Response("<html>no</html>", { status: 403, ...HTML }));
+    const { out } = await kfk(["doctor", "--host", host]);
+    expect(out).toContain(
+      "next: a gate before the API does not let this through: log in (kfk auth list names the ways)",
+    );
   });
 
   test("a server without a gate, for one user", async () => {
@@ -209,6 +235,23 @@ describe("kfk doctor", () => {
     );
     expect(out).toContain("NO    server    cannot reach http://127.0.0.1:1: connection refused");
     expect(status).toBe(5);
+  });
+
+  test("on a terminal, lines are broken between words, below where they began", async () => {
+    const base = fakeWorld({
+      cwd: "/empty",
+      env: {},
+      files: { "/empty/x": "" },
+      fetch: (url, init) => fetch(url, init),
+    });
+    const world = { ...base, out: { ...base.out, columns: 60 } };
+    await runCommandLine(world, ["doctor", "--host", "http://127.0.0.1:1"], "1.2.3", "");
+    expect(base.written.out()).toContain(
+      [
+        "                next: check that http://127.0.0.1:1 is right",
+        "                and can be reached from here, then try again\n",
+      ].join("\n"),
+    );
   });
 
   test("no host at all", async () => {

@@ -32,11 +32,25 @@ class KedroSession:
         context.mlflow.tracking.experiment = experiment
         context.mlflow.tracking.run = run = Context()
         run.id, run.name = os.environ.get("STUB_FIXED"), os.environ.get("STUB_NAME")
+        context.mlflow.tracking.disable_tracking = left_out = Context()
+        left_out.pipelines = os.environ.get("STUB_LEFT_OUT", "").split()
         return context
 `,
   "kedro_mlflow/__init__.py": "",
+  "kedro_mlflow/framework/__init__.py": "",
+  "kedro_mlflow/framework/hooks/__init__.py": "",
+  "kedro_mlflow/framework/hooks/utils.py": `import os
+if os.environ.get("STUB_SEVERAL"):
+    def _assert_mlflow_enabled(pipeline_names, mlflow_config): return True
+else:
+    def _assert_mlflow_enabled(pipeline_name, mlflow_config): return True
+`,
+  "mlflow/tracking/context/__init__.py": "",
+  "mlflow/tracking/context/registry.py": `def resolve_tags(tags):
+    return dict({"mlflow.user": "someone", "mlflow.source.type": "LOCAL"}, **tags)
+`,
   "mlflow/__init__.py": "",
-  "mlflow/tracking.py": `import json, os
+  "mlflow/tracking/__init__.py": `import json, os
 STORE = os.environ["STUB_STORE"]
 class Bag:
     def __init__(self, **kw): self.__dict__.update(kw)
@@ -45,7 +59,7 @@ class MlflowClient:
         self.rows = json.load(open(STORE)) if os.path.exists(STORE) else []
     def save(self): json.dump(self.rows, open(STORE, "w"))
     def wrap(self, row):
-        return Bag(info=Bag(run_id=row["id"], start_time=row["start"]), data=Bag(tags=row["tags"]))
+        return Bag(info=Bag(run_id=row["id"], start_time=row["start"], run_name=row["tags"].get("mlflow.runName")), data=Bag(tags=row["tags"]))
     def search_runs(self, ids, filter, max_results):
         if os.environ.get("STUB_SEARCH"): raise RuntimeError(os.environ["STUB_SEARCH"])
         return [self.wrap(row) for row in self.rows][:max_results]
@@ -54,6 +68,10 @@ class MlflowClient:
         self.rows.append(row); self.save(); return self.wrap(row)
     def set_tag(self, id, key, value):
         [row["tags"].update({key: value}) for row in self.rows if row["id"] == id]; self.save()
+    def delete_tag(self, id, key):
+        [row["tags"].pop(key) for row in self.rows if row["id"] == id]; self.save()
+    def update_run(self, id, name):
+        [row["tags"].update({"mlflow.runName": name}) for row in self.rows if row["id"] == id]; self.save()
     def get_run(self, id): return self.wrap([row for row in self.rows if row["id"] == id][0])
     def set_terminated(self, id, status):
         broken = os.environ.get("STUB_BROKEN")
@@ -125,7 +143,40 @@ describe.skipIf(PYTHON === null)("mlflow_run.py", () => {
         "mlflow.runName": "demo",
         "mlflow.source.name": "kfk",
         "mlflow.source.type": "JOB",
+        "mlflow.user": "someone",
       },
+    ]);
+  });
+
+  test.each([
+    { name: "by its name", pipeline: "other", env: {}, isOut: true },
+    { name: "not another one", pipeline: "third", env: {}, isOut: false },
+    {
+      name: "not the one that nobody names, in versions for one pipeline",
+      pipeline: "__default__",
+      env: {},
+      isOut: false,
+    },
+    { name: "that one too, in versions for several", pipeline: "__default__", env: { STUB_SEVERAL: "1" }, isOut: true },
+  ])("a pipeline that mlflow.yml leaves out has no run: $name", async ({ pipeline, env, isOut }) => {
+    const { call, rows, output } = setUp();
+    const done = await call(["start", "r-1", "demo", pipeline], { STUB_LEFT_OUT: "other __default__", ...env });
+    expect(done.status).toBe(0);
+    expect([rows().length, readFileSync(output, "utf8")]).toEqual(isOut ? [0, ""] : [1, "abc0"]);
+    if (isOut) expect(done.last).toBe(`kfk: mlflow: mlflow.yml leaves out the pipeline ${pipeline}: no run`);
+    expect(await call(["finish", "r-1", "Succeeded", ""])).toMatchObject({ status: 0 });
+  });
+
+  test("the exit pipeline does not leave its name to the run", async () => {
+    const { call, rows } = setUp();
+    await call(["start", "r-1", "demo", "__default__"]);
+    // newer versions of mlflow name a run anew when it is resumed
+    const rename = `from mlflow.tracking import MlflowClient; MlflowClient().update_run("abc0", "tell")`;
+    expect(await call(["resume", "r-1", "demo", PYTHON as string, "-c", rename])).toMatchObject({ status: 0 });
+    expect(rows().map(({ tags }) => tags["mlflow.runName"])).toEqual(["tell"]);
+    await call(["finish", "r-1", "Succeeded", ""]);
+    expect(rows().map(({ tags, status }) => [tags["mlflow.runName"], tags["kfk_run_name"], status])).toEqual([
+      ["demo", undefined, "FINISHED"],
     ]);
   });
 

@@ -1,7 +1,7 @@
 /** The worked examples in examples/hooks, each in a project without node_modules, on the built binary. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import { checkArgo } from "../judges/argo-check.ts";
 import { findSchemas, findUnknownKeys } from "../judges/argo-schema.ts";
@@ -47,6 +47,22 @@ describe.skipIf(!existsSync(KFK))("examples/hooks", () => {
       templates.filter(({ container }) => container !== undefined).map(({ name }) => name),
     );
     expect(templates.find(({ name }) => name === "step")?.sidecars?.map(({ name }) => name)).toEqual(["log-shipper"]);
+  });
+
+  test.each(["company-labels", "notify-on-failure"])("%s: the commands of its README", (example) => {
+    const folder = join(import.meta.dir, `../../examples/hooks/${example}`);
+    const [, block = ""] = /```\n([\s\S]*?)```/.exec(readFileSync(join(folder, "README.md"), "utf8")) ?? [];
+    const lines = block
+      .trim()
+      .split("\n")
+      .filter((line) => line.startsWith("kfk "));
+    expect(lines.length).toBe(2);
+    const project = projects.make({ "kfk.hooks.ts": readFileSync(join(folder, "kfk.hooks.ts"), "utf8") });
+    const env = { PATH: `${dirname(KFK)}:/usr/bin:/bin`, HOME: project.folder };
+    for (const line of lines) {
+      const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", line], { cwd: project.folder, env, stdin: "ignore" });
+      expect({ line, exitCode, err: exitCode === 0 ? "" : stderr.toString() }).toEqual({ line, exitCode: 0, err: "" });
+    }
   });
 
   test("notify-on-failure: one exit step, which has the address from a secret", () => {

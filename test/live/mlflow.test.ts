@@ -42,6 +42,7 @@ for (const kedro of CASES) {
       expect(run?.status).toBe("FINISHED");
       expect(run?.endTime).toBeGreaterThan(run?.startTime ?? Infinity);
       expect(run?.tags["kubeflow_run_id"]).toBe(id as string);
+      expect(run?.tags["mlflow.user"]).toBeDefined();
       expect(run?.metrics).toEqual({ m_a: 0.5, m_b: 1 });
       expect(run?.params).toEqual({ boom: "False", model: "{'alpha': 0.5}", seconds: "0" });
     }, 900_000);
@@ -86,6 +87,40 @@ for (const kedro of CASES) {
         ["FAILED", { m_a: 0.5, m_b: 1 }],
         ["FINISHED", { m_a: 0.5, m_b: 1, m_end: 9 }],
       ]);
+      // MLflow 3 names a run anew when a pod resumes it
+      expect(runs.map(({ tags }) => tags["mlflow.runName"])).not.toContain("tell");
+      expect(runs.map(({ tags }) => tags["kfk_run_name"])).toEqual([undefined, undefined]);
+    }, 900_000);
+
+    test("steps of a pipeline_ml_factory run as they do elsewhere, and kfk says that no model is logged", async () => {
+      const project = setUp("model");
+      writeFileSync(join(project.folder, "src/demo/pipeline_registry.py"), REGISTRY + MODEL);
+      expect(await project.run([])).toBe(0);
+      expect(project.log()).toContain(
+        'kedro-mlflow logs the model of "__default__" only where one step runs all nodes',
+      );
+      const runs = await server.runs(project.experiment);
+      expect(runs.map(({ status, metrics }) => [status, metrics])).toEqual([["FINISHED", { m_a: 0.5, m_b: 1 }]]);
+    }, 900_000);
+
+    test("__default__ among the pipelines to leave out has no run where kedro-mlflow makes none", async () => {
+      const project = setUp("left-out");
+      const file = join(project.folder, "conf/base/mlflow.yml");
+      writeFileSync(file, `${readFileSync(file, "utf8")}  disable_tracking: {pipelines: [__default__]}\n`);
+      // without calls of mlflow's own, which would open a run by themselves
+      const nodes = join(project.folder, "src/demo/pipeline_registry.py");
+      writeFileSync(nodes, REGISTRY.replaceAll(/^ +mlflow\.log_metric.*\n/gm, ""));
+      expect(await project.run([])).toBe(0);
+      const here = (await server.runs(project.experiment)).length;
+      const kedro = Bun.spawnSync([python, "-m", "kedro", "run"], {
+        cwd: project.folder,
+        env: { ...process.env, DO_NOT_TRACK: "1" },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      expect(kedro.exitCode).toBe(0);
+      expect((await server.runs(project.experiment)).length - here).toBe(here);
+      expect(here).toBeLessThanOrEqual(1);
     }, 900_000);
 
     test("behind a proxy that wants tokens for its own audience, longer than a token holds", async () => {
@@ -156,13 +191,15 @@ interface Project {
   readonly run: (more: readonly string[], wanted?: number) => Promise<number>;
   readonly start: (more: readonly string[]) => Bun.Subprocess<"ignore", "ignore", Bun.BunFile>;
   readonly runIds: () => string[];
+  /** What kfk said on stderr. */
+  readonly log: () => string;
 }
 
 function starter(
   folder: string,
   python: string,
   variables: Readonly<Record<string, string>> = {},
-): Pick<Project, "run" | "start" | "runIds"> {
+): Omit<Project, "folder" | "experiment"> {
   const log = join(folder, "kfk.log");
   const start: Project["start"] = (more) =>
     Bun.spawn([KFK, "run-once", "--local", "--python", python, ...more], {
@@ -184,6 +221,7 @@ function starter(
       return code;
     },
     runIds: () => readdirSync(join(folder, ".kfk/runs")),
+    log: () => readFileSync(log, "utf8"),
   };
 }
 
@@ -405,4 +443,18 @@ def register_pipelines():
         node(late, ["made", "params:seconds"], "one", name="late"),
         node(either, ["made", "params:boom"], "other", name="either"),
     ])}
+`;
+
+/** The same nodes without the one that fails, as the training of a model. */
+const MODEL = `
+
+register_all = register_pipelines
+
+
+def register_pipelines():
+    from kedro_mlflow.pipeline import pipeline_ml_factory
+
+    training = register_all()["__default__"].only_nodes("first", "late")
+    inference = pipeline([node(max, ["one", "data"], "guess", name="guess")])
+    return {"__default__": pipeline_ml_factory(training=training, inference=inference, input_name="data")}
 `;

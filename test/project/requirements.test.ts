@@ -23,6 +23,10 @@ const ASKING: readonly (readonly [file: string, text: string])[] = [
   ["pyproject.toml", '[tool.poetry.dependencies]\nkedro-mlflow = "^1"\n'],
   ["pyproject.toml", '[tool.poetry.group.track.dependencies]\nkedro_mlflow = {version = "^1", optional = true}\n'],
   ["pyproject.toml", '[tool.uv]\ndev-dependencies = ["kedro-mlflow"]\n'],
+  ["pyproject.toml", '[tool.hatch.envs.default]\nextra-dependencies = ["kedro-mlflow"]\n'],
+  ["pyproject.toml", '[tool.pixi.pypi-dependencies]\nkedro-mlflow = "*"\n'],
+  ["pyproject.toml", '[tool.pixi.feature.track.dependencies]\nkedro-mlflow = "*"\n'],
+  ["pixi.toml", '[pypi-dependencies]\nkedro-mlflow = { version = "*" }\n'],
   ["Pipfile", '[packages]\nkedro-mlflow = "*"\n'],
   ["setup.cfg", "[options]\ninstall_requires =\n    kedro\n    kedro-mlflow>=1\n"],
   ["setup.cfg", "[options]\ninstall_requires = kedro-mlflow\n"],
@@ -31,6 +35,8 @@ const ASKING: readonly (readonly [file: string, text: string])[] = [
   ["src/setup.py", "requires = [\n    'kedro_mlflow[x]',  # tracks\n]\n"],
   ["environment.yml", "dependencies:\n  - conda-forge::kedro-mlflow=0.11\n"],
   ["environment.yml", "dependencies:\n  - pip:\n    - kedro\n    - 'kedro_mlflow>=1'\n"],
+  ["environment.yml", "dependencies: [python=3.11, 'conda-forge::kedro-mlflow']\n"],
+  ["environment.yml", "dependencies:\n  - pip: [kedro, kedro-mlflow]\n"],
   ["environment.yml", "dependencies:\n  - pip:\n    - git+https://example.org/kedro-mlflow.git\n"],
 ];
 
@@ -46,6 +52,8 @@ const NOT_ASKING: readonly (readonly [file: string, text: string])[] = [
   ["setup.py", 'setup(name="kedro-mlflow", install_requires=["kedro"])\n'],
   ["setup.py", 'setup(install_requires=[\n    # "kedro-mlflow",\n])\n'],
   ["environment.yml", "name: kedro-mlflow\ndependencies:\n  - pip:\n    # - kedro-mlflow\n    - kedro\n"],
+  ["environment.yml", "channels: [kedro-mlflow]\n"],
+  ["pixi.toml", '[workspace]\nname = "kedro-mlflow"\n'],
   ["uv.lock", '[[package]]\nname = "kedro-mlflow"\n'],
   ["poetry.lock", '[[package]]\nname = "kedro-mlflow"\n'],
   ["constraints.txt", "kedro-mlflow==1\n"],
