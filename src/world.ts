@@ -408,6 +408,13 @@ const MAX_LINE = 1024 * 1024;
 /** How long streams may stay open after the process has ended. */
 const STREAM_GRACE_MS = 2000;
 
+/** What ends the groups that are still there: kfk may end without waiting for one. */
+const groups = new Set<() => void>();
+
+function endGroups(): void {
+  for (const end of groups) end();
+}
+
 function spawnChild(command: readonly string[], options: SpawnOptions): Child {
   const mark = options.endGroup ? `KFK_PROCESS=${crypto.randomUUID()}` : undefined;
   const [markName, markValue] = mark?.split("=") ?? [];
@@ -434,13 +441,22 @@ function spawnChild(command: readonly string[], options: SpawnOptions): Child {
       // the group is gone already
     }
   };
+  const endGroup = (): void => {
+    kill("SIGKILL");
+    if (mark !== undefined) killMarked(mark);
+  };
+  if (options.endGroup) {
+    if (groups.size === 0) process.on("exit", endGroups);
+    groups.add(endGroup);
+  }
   return {
     pid: child.pid,
     ended: (async (): Promise<ChildEnd> => {
       await child.exited;
       if (options.endGroup) {
-        kill("SIGKILL");
-        if (mark !== undefined) killMarked(mark);
+        endGroup();
+        groups.delete(endGroup);
+        if (groups.size === 0) process.off("exit", endGroups);
       }
       // what is left of it elsewhere may hold the streams open for ever
       const rest = new AbortController();

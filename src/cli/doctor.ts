@@ -107,11 +107,11 @@ function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around):
 }
 
 async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
-  const [{ reachServer }, { isKfkError }] = await Promise.all([import("./reach.ts"), import("../error.ts")]);
+  const [{ reachServer }, { isKfkError, isStop }] = await Promise.all([import("./reach.ts"), import("../error.ts")]);
   try {
     return describeReach(await reachServer(call, around));
   } catch (error) {
-    if (!isKfkError(error)) throw error;
+    if (!isKfkError(error) || isStop(error)) throw error;
     return [no("host", error)];
   }
 }

@@ -11,7 +11,7 @@ import { type Applied, applySchedule, describeStage, type Stage } from "../clust
 import type { Cron } from "../cluster/cron.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
-import { isKfkError, KfkError } from "../error.ts";
+import { isKfkError, isStop, KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { openProject } from "./open.ts";
@@ -97,8 +97,20 @@ async function applyOrStop(call: Call, server: Server, wanted: WantedSchedule): 
       if (!done.signal.aborted) stop();
     });
   });
+  // a program that is asked for a login ends with the signal: what has begun asks it once more
+  const { login: ask } = server;
+  const login: Server["login"] =
+    ask &&
+    (async (again) => {
+      try {
+        return await ask(again);
+      } catch (error) {
+        if (signal === undefined || stage.at === "untouched" || !isStop(error)) throw error;
+        return await ask(again);
+      }
+    });
   try {
-    const work = applySchedule({ ...server, signal: cut.signal }, wanted, (next) => {
+    const work = applySchedule({ ...server, login, signal: cut.signal }, wanted, (next) => {
       // "made" is told when it is done, every other step before it is taken
       if (isLate && next.at !== "made" && next.at !== "done") throw stopped();
       stage = next;
@@ -107,6 +119,8 @@ async function applyOrStop(call: Call, server: Server, wanted: WantedSchedule): 
     const applied = await Promise.race([work, late.promise]);
     if (signal !== undefined) throw stopped();
     return applied;
+  } catch (error) {
+    throw signal !== undefined && isStop(error) ? stopped() : error;
   } finally {
     done.abort();
     unlisten();
@@ -177,7 +191,7 @@ async function tellOthers(call: Call, server: Server, name: string, uploaded: Up
     const all = await scheduleApi(server, server.keepsRunId ? "ir" : "argo").list(server);
     others = all.filter((each) => each.enabled && each.name !== name && isOurs({ ...uploaded, name: each.name }, each));
   } catch (error) {
-    if (!isKfkError(error)) throw error; // what was asked for is done
+    if (!isKfkError(error)) throw error; // what was asked for is done, and is told
     return call.warn([{ message: `whether the pipeline has other schedules is not known: ${error.message}` }]);
   }
   call.warn(
