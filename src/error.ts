@@ -181,6 +181,11 @@ export function stoppedBy(
   return signal === "SIGINT" ? { code: "INTERRUPTED", how: "interrupted" } : { code: "TERMINATED", how: "terminated" };
 }
 
+/** True for the end that a signal asks for: nobody may take it for a failure and go on. */
+export function isStop(error: unknown): error is KfkError & { readonly code: "INTERRUPTED" | "TERMINATED" } {
+  return isKfkError(error, "INTERRUPTED") || isKfkError(error, "TERMINATED");
+}
+
 /** Ends an exhaustive switch; reaching it is a bug. */
 export function assertNever(value: never): never {
   throw new Error(`not handled: ${JSON.stringify(value)}`);

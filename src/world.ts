@@ -463,6 +463,13 @@ function starting(command: readonly string[], options: Parameters<typeof Bun.spa
   }
 }
 
+/** What ends the groups that are still there: kfk may end without waiting for one. */
+const groups = new Set<() => void>();
+
+function endGroups(): void {
+  for (const end of groups) end();
+}
+
 function spawnChild(command: readonly string[], options: SpawnOptions): Child {
   const mark = options.endGroup ? `KFK_PROCESS=${crypto.randomUUID()}` : undefined;
   const [markName, markValue] = mark?.split("=") ?? [];
@@ -489,13 +496,22 @@ function spawnChild(command: readonly string[], options: SpawnOptions): Child {
       // the group is gone already
     }
   };
+  const endGroup = (): void => {
+    kill("SIGKILL");
+    if (mark !== undefined) killMarked(mark);
+  };
+  if (options.endGroup) {
+    if (groups.size === 0) process.on("exit", endGroups);
+    groups.add(endGroup);
+  }
   return {
     pid: child.pid,
     ended: (async (): Promise<ChildEnd> => {
       await child.exited;
       if (options.endGroup) {
-        kill("SIGKILL");
-        if (mark !== undefined) killMarked(mark);
+        endGroup();
+        groups.delete(endGroup);
+        if (groups.size === 0) process.off("exit", endGroups);
       }
       // what is left of it elsewhere may hold the streams open for ever
       const rest = new AbortController();

@@ -4,7 +4,7 @@
  * else pipelines that cannot be read are forgiven, because they are not needed to find a server, and nothing more.
  */
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { isKfkError, type KfkError } from "../error.ts";
+import { isKfkError, isStop, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import type { OpenProject } from "./open.ts";
 import { namedHost } from "./server.ts";
@@ -26,7 +26,7 @@ export async function lookAround(call: Call): Promise<AroundProject> {
   try {
     read = await openProject(call);
   } catch (error) {
-    if (!isKfkError(error) || error.code.startsWith("HOOK_")) throw error;
+    if (!isKfkError(error) || isStop(error) || error.code.startsWith("HOOK_")) throw error;
     const isNone = error.code === "PROJECT_NOT_FOUND";
     return { kubeflow: undefined, hooks: undefined, read: undefined, error: isNone ? null : error };
   }

@@ -121,7 +121,7 @@ function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around):
 }
 
 async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
-  const [{ reachServer }, { isKfkError }, { trustHint }] = await Promise.all([
+  const [{ reachServer }, { isKfkError, isStop }, { trustHint }] = await Promise.all([
     import("./reach.ts"),
     import("../error.ts"),
     import("./trust.ts"),
@@ -129,7 +129,7 @@ async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {
   try {
     return describeReach(await reachServer(call, around), trustHint);
   } catch (error) {
-    if (!isKfkError(error)) throw error;
+    if (!isKfkError(error) || isStop(error)) throw error;
     return [no("host", error)];
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
-import { isKfkError, KfkError } from "../error.ts";
+import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -72,7 +72,7 @@ async function projectIfAny(call: Call): Promise<ReadProject | undefined> {
   try {
     return await readProject(call);
   } catch (error) {
-    if (isKfkError(error)) return undefined;
+    if (isKfkError(error) && !isStop(error)) return undefined;
     throw error;
   }
 }

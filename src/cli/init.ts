@@ -139,7 +139,7 @@ interface Asked {
 
 /** One look at the server; when it cannot be asked, this is said and the oldest target taken. */
 async function askServer(call: Call, url: string): Promise<Asked> {
-  const [{ connectServer }, { chooseTarget, UNKNOWN_SERVER }, { isKfkError }] = await Promise.all([
+  const [{ connectServer }, { chooseTarget, UNKNOWN_SERVER }, { isKfkError, isStop }] = await Promise.all([
     import("./server.ts"),
     import("../init/target.ts"),
     import("../error.ts"),
@@ -159,7 +159,8 @@ async function askServer(call: Call, url: string): Promise<Asked> {
     else call.say(`the server is KFP ${server.version}; target: ${target.target}`);
     return { target, host: server.origin + server.base };
   } catch (error) {
-    if (!isKfkError(error) || error.code === "SERVER_HOST" || error.code === "SERVER_TOKEN_FILE") throw error;
+    if (!isKfkError(error) || isStop(error)) throw error;
+    if (error.code === "SERVER_HOST" || error.code === "SERVER_TOKEN_FILE") throw error;
     const warning = `cannot ask the server for its version (${error.message}); target: ${UNKNOWN_SERVER.target}`;
     call.warn([{ message: warning, hint: "write kfp_version into the file once you know it" }]);
     return { target: UNKNOWN_SERVER, host: null };

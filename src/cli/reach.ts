@@ -8,7 +8,7 @@ import type { Gate } from "../cluster/gate.ts";
 import { failedRequest, request, type Result } from "../cluster/request.ts";
 import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { isKfkError, type KfkError } from "../error.ts";
+import { isKfkError, isStop, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import { suspectedSecrets } from "../secrets.ts";
 import { showHost } from "../cluster/host.ts";
@@ -50,7 +50,7 @@ export async function reachServer(call: Call, around: Around): Promise<Reach> {
     return { ...ended(host, plan), server, isKnown: true, error: null };
   } catch (thrown) {
     const error = plan === undefined ? thrown : plan.explain(thrown);
-    if (!isKfkError(error)) throw error;
+    if (!isKfkError(error) || isStop(error)) throw error;
     return { ...ended(host, plan), server, isKnown: false, error };
   }
 }

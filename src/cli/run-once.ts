@@ -3,7 +3,7 @@ import type { Upload } from "../cluster/pipelines.ts";
 import type { RunOrigin, RunRequest } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { isKfkError } from "../error.ts";
+import { isKfkError, isStop } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import type { LocalFailure } from "../local/run.ts";
 import type { Sources } from "../view/failure.ts";
@@ -253,6 +253,7 @@ async function start(
   try {
     const creation = runs.createRun(server, { ...wanted, signal: stop.signal });
     const run = await unlessAborted(creation, stop.signal).catch((error: unknown) => {
+      if (isStop(error)) throw interrupt.error(NOT_BEGUN); // it ended a login, before anything was sent
       if (isKfkError(error) || !stop.signal.aborted) throw error;
       return undefined;
     });

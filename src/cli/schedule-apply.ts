@@ -11,7 +11,7 @@ import { type Applied, applySchedule, describeStage, type Stage } from "../clust
 import type { Cron } from "../cluster/cron.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
-import { isKfkError, KfkError } from "../error.ts";
+import { isKfkError, isStop, KfkError } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
@@ -88,16 +88,32 @@ async function applyOrStop(server: Server, wanted: WantedSchedule, interrupt: In
   let stage: Stage = { at: "untouched" };
   const message = (): string => `stopped; ${describeStage(stage)}`;
   const stopped = (): KfkError => interrupt.error(message(), AGAIN);
+  // a program that is asked for a login ends with the signal: what has begun asks it once more
+  const { login: ask } = server;
+  const login: Server["login"] =
+    ask &&
+    (async (again) => {
+      try {
+        return await ask(again);
+      } catch (error) {
+        if (!interrupt.came() || stage.at === "untouched" || !isStop(error)) throw error;
+        return await ask(again);
+      }
+    });
   const work = async (signal: AbortSignal): Promise<Applied> =>
-    await applySchedule({ ...server, signal }, wanted, (next) => {
+    await applySchedule({ ...server, login, signal }, wanted, (next) => {
       // "made" is told when it is done, every other step before it is taken
       if (signal.aborted && next.at !== "made" && next.at !== "done") throw stopped();
       stage = next;
       if (interrupt.came() && (next.at === "untouched" || next.at === "made")) throw stopped();
     });
-  const applied = await interrupt.toItsEnd(work, message, AGAIN);
-  if (interrupt.came()) throw stopped();
-  return applied;
+  try {
+    const applied = await interrupt.toItsEnd(work, message, AGAIN);
+    if (interrupt.came()) throw stopped();
+    return applied;
+  } catch (error) {
+    throw interrupt.came() && isStop(error) ? stopped() : error;
+  }
 }
 
 const AGAIN = "give the same command again: it goes on from what the server has";
@@ -166,7 +182,7 @@ async function tellOthers(call: Call, server: Server, name: string, uploaded: Up
     const all = await scheduleApi(server, server.keepsRunId ? "ir" : "argo").list(server);
     others = all.filter((each) => each.enabled && each.name !== name && isOurs({ ...uploaded, name: each.name }, each));
   } catch (error) {
-    if (!isKfkError(error)) throw error; // what was asked for is done
+    if (!isKfkError(error)) throw error; // what was asked for is done, and is told
     return call.warn([{ message: `whether the pipeline has other schedules is not known: ${error.message}` }]);
   }
   call.warn(

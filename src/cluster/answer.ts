@@ -79,7 +79,10 @@ export function readTextAnswer(status: number, headers: Headers, body: string): 
     : { kind: "ok", status, json: body.slice(0, tail.index) };
 }
 
-/** Judges what fetch threw. `timeoutMs`: set when the deadline of this attempt was what ended it. */
+/**
+ * Judges what fetch threw; an error with `isUnsent` comes from a way of kfk's own that carried nothing, and says why.
+ * `timeoutMs`: set when the deadline of this attempt was what ended it.
+ */
 export function readFailure(thrown: unknown, timeoutMs: number | undefined): Answer {
   if (timeoutMs !== undefined) {
     return {
@@ -89,6 +92,8 @@ export function readFailure(thrown: unknown, timeoutMs: number | undefined): Ans
       tls: false,
     };
   }
+  const unsent = causes(thrown).find((each) => "isUnsent" in each);
+  if (unsent !== undefined) return { kind: "silent", message: oneLine(unsent.message), sent: false, tls: false };
   const code = findCode(thrown);
   const tls = code !== undefined && TLS.test(code);
   if (tls) return { kind: "silent", message: `no trusted connection (${code})`, sent: false, tls };
@@ -219,13 +224,19 @@ function oneLine(text: string): string {
 }
 
 function findCode(thrown: unknown): string | undefined {
-  for (let at: unknown = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    const code = (at as { code?: unknown }).code;
-    if (typeof code === "string") return code;
-  }
-  return undefined;
+  return causes(thrown)
+    .map((each) => (each as { code?: unknown }).code)
+    .find((code) => typeof code === "string");
 }
 
+function causes(thrown: unknown): readonly Error[] {
+  const all: Error[] = [];
+  for (let at: unknown = thrown; at instanceof Error && all.length < 5; at = at.cause) all.push(at);
+  return all;
+}
+
+/** Of whoever knew first: what wraps it repeats the address. */
 function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? oneLine(thrown.message) : "the request failed";
+  const first = causes(thrown).at(-1);
+  return first === undefined ? "the request failed" : oneLine(first.message);
 }

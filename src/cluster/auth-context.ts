@@ -10,7 +10,7 @@ import { resolve } from "node:path";
 import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts";
 import { isKfkError, KfkError, stoppedBy } from "../error.ts";
 import { hideSecrets } from "../told-secrets.ts";
-import type { Signal, World } from "../world.ts";
+import type { Child, Signal, World } from "../world.ts";
 import { mayBePlain } from "./host.ts";
 
 /**
@@ -140,28 +140,29 @@ async function runProgram(
     (entry): entry is [string, string] => entry[1] !== undefined && !/^(KFK_|BUN_|DEX_|KFK$)/.test(entry[0]),
   );
   const name = command[0] ?? "";
-  const hold: { unlisten?: () => void } = {};
+  let signal: Signal | undefined;
+  let child: Child | undefined;
+  // it has a group of its own, which Ctrl-C does not reach; a signal may come as soon as it is there
+  const unlisten = world.onSignal((given) => {
+    signal = given;
+    child?.kill("SIGKILL");
+  });
   try {
-    const child = world.spawn(command, {
+    const started = world.spawn(command, {
       cwd: world.cwd,
       env: { ...Object.fromEntries(kept), ...more },
       onLine: (line, stream) => void (stream === "stdout" ? out : err).push(line),
       endGroup: true,
     });
+    child = started;
     const stop = new AbortController();
     let isLate = false;
-    let signal: Signal | undefined;
-    // it has a group of its own, which Ctrl-C does not reach
-    hold.unlisten = world.onSignal((given) => {
-      signal = given;
-      child.kill("SIGKILL");
-    });
     void world.clock.sleep(PROGRAM_TIMEOUT_MS, stop.signal).then(() => {
       if (stop.signal.aborted) return;
       isLate = true;
-      child.kill("SIGKILL");
+      started.kill("SIGKILL");
     });
-    const { code } = await child.ended;
+    const { code } = await started.ended;
     stop.abort();
     if (signal !== undefined) throw interrupted(name, signal);
     if (isLate) {
@@ -179,7 +180,7 @@ async function runProgram(
     if (code !== "ENOENT") throw error;
     throw failure("refused", `there is no program ${name}`, `install ${name}, or put it on the PATH`);
   } finally {
-    hold.unlisten?.();
+    unlisten();
   }
 }
 

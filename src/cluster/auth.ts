@@ -19,7 +19,7 @@ import type {
   Login,
   ValueMap,
 } from "../../hooks/contract.ts";
-import { isKfkError, KfkError, suggest } from "../error.ts";
+import { isKfkError, isStop, KfkError, suggest } from "../error.ts";
 import { hideHeader, withoutLikely } from "../told-secrets.ts";
 import type { Clock } from "../world.ts";
 import type { LoginHeaders } from "./request.ts";
@@ -144,7 +144,7 @@ export function buildChain(options: ChainOptions): Chain {
           plan = undefined;
           throw error;
         }
-        if (!isKfkError(error)) throw error;
+        if (!isKfkError(error) || isStop(error)) throw error;
         failedAtMs = steady();
         if (error.message !== lastTrouble) options.tell(`cannot renew the login: ${error.message}`);
         lastTrouble = error.message;

@@ -8,6 +8,7 @@
  */
 import * as v from "valibot";
 import { artifactSchema } from "../../schemas/kfp-api.ts";
+import { isKfkError, isStop } from "../error.ts";
 import { failedRequest, request } from "./request.ts";
 import type { Server } from "./server.ts";
 import type { PodNode } from "./workflow.ts";
@@ -46,7 +47,7 @@ export async function fetchLog(server: Server, wanted: LogRequest, options: LogO
   for (const route of order) {
     const names = route === "artifact" ? [wanted.pod.nodeId] : wanted.pod.podNames;
     for (const name of names) {
-      const log = await ask(server, wanted, route, name, options);
+      const log = await askAnyway(server, wanted, route, name, options);
       // 2.0 and 2.5 answer with nothing for a pod that they do not find
       if (log.kind === "text" && log.text !== "") return log;
       if (log.kind === "text") empty ??= log;
@@ -80,6 +81,16 @@ function shorten(reason: string): string {
 }
 
 const GONE = /\(code=NotFound\)|NoSuchKey|StatusCode: 404|specified key does not exist/;
+
+/** A login that fails now changes nothing about how a run has ended, nor about what is followed. */
+async function askAnyway(...asked: Parameters<typeof ask>): Promise<Log> {
+  try {
+    return await ask(...asked);
+  } catch (error) {
+    if (isKfkError(error) && !isStop(error)) return { kind: "none", reason: error.message };
+    throw error;
+  }
+}
 
 async function ask(server: Server, wanted: LogRequest, route: Route, name: string, options: LogOptions): Promise<Log> {
   const common = {

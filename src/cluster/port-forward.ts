@@ -11,7 +11,7 @@
  */
 import type { Socket } from "node:net";
 import { podListSchema, serviceSchema } from "../../schemas/kubeconfig.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import type { KubeHost } from "./host.ts";
 import { askKube, carrierOf, hostOf, type KubeApi, type KubeCarrier, refusedBy } from "./kube-api.ts";
@@ -34,50 +34,74 @@ export async function openForward(api: KubeApi, host: KubeHost): Promise<Forward
   if (world.openDoor === undefined) throw new Error("this world has no doors");
   let target = await findTarget(api, host);
   let ready: Line | undefined = await dial(api, target);
-  let opened = 0;
-  let failed = 0;
   let why: KfkError | undefined;
   let complaint: string | undefined;
-  const getLine = async (): Promise<Line> => {
+  /** Pieces of requests that went to the pod. */
+  let carried = 0;
+  let requests = 0;
+  /** Who came to the door and has no line yet. */
+  const waiting: Socket[] = [];
+  const getLine = async (visitor: Socket): Promise<Line> => {
     const line = ready;
     ready = undefined;
-    if (line !== undefined && line.isOpen()) return line;
+    if (line?.isOpen()) return line;
+    line?.close();
     try {
       return await dial(api, target);
-    } catch {
+    } catch (error) {
+      if (isStop(error) || visitor.destroyed) throw error;
       target = await findTarget(api, host);
       return await dial(api, target);
     }
   };
-  const door = await world.openDoor((socket) => {
-    socket.on("error", () => socket.destroy());
-    void getLine().then(
+  const told: Told = {
+    onCarried: () => carried++,
+    onComplaint: (text) => {
+      complaint = text;
+    },
+  };
+  const door = await world.openDoor((visitor) => {
+    waiting.push(visitor);
+    visitor.on("error", () => visitor.destroy());
+    const leave = (): void => {
+      const at = waiting.indexOf(visitor);
+      if (at >= 0) waiting.splice(at, 1);
+    };
+    void getLine(visitor).then(
       (line) => {
-        opened++;
-        line.join(socket, (text) => {
-          complaint = text;
-        });
+        leave();
+        line.join(visitor, told);
       },
       (error: unknown) => {
-        failed++;
-        if (error instanceof KfkError) why = error;
-        socket.destroy();
+        leave();
+        if (isKfkError(error)) why = error;
+        visitor.destroy();
       },
     );
   });
   return {
     origin: `http://${host.service}.${host.namespace}.svc:${target.servicePort}`,
     fetch: async (url, init) => {
-      const before = { opened, failed };
-      complaint = undefined;
+      const before = carried;
+      if (requests++ === 0) {
+        why = undefined;
+        complaint = undefined;
+      }
       try {
         return await world.fetch(url, { ...init, unix: door.path } as RequestInit);
       } catch (error) {
-        // no connection was made since: nothing of the request can have arrived
-        if (opened === before.opened && failed > before.failed) throw neverSent(why ?? error);
+        // what waits for a line is wanted by nobody any more: it must not go through later
+        if (requests === 1) for (const visitor of waiting.splice(0)) visitor.destroy();
+        if (init.signal?.aborted) throw error;
+        // nothing of any request has gone through since, and nothing is left that could
+        if (carried === before && waiting.length === 0) {
+          throw isStop(why) ? why : neverSent(why?.message ?? complaint, error);
+        }
         // without its cause, whose code would speak for it
         if (complaint !== undefined) throw new Error(complaint); // oxlint-disable-line preserve-caught-error
         throw error;
+      } finally {
+        requests--;
       }
     },
     close: () => {
@@ -98,10 +122,18 @@ interface Target {
 
 /** One WebSocket. */
 interface Line {
+  /** True while it can carry something: the node has not said that it cannot. */
   readonly isOpen: () => boolean;
-  /** `onComplaint`: told what the node says when it cannot go on. */
-  readonly join: (socket: Socket, onComplaint: (text: string) => void) => void;
+  /** Connects a visitor; one that has left ends the line. */
+  readonly join: (visitor: Socket, told: Told) => void;
   readonly close: () => void;
+}
+
+interface Told {
+  /** A piece of what the visitor sends goes to the pod. */
+  readonly onCarried: () => void;
+  /** What the node says when it cannot go on. */
+  readonly onComplaint: (text: string) => void;
 }
 
 async function findTarget(api: KubeApi, { namespace, service, port: wanted }: KubeHost): Promise<Target> {
@@ -221,16 +253,21 @@ async function connect(api: KubeApi, path: string, carrier: KubeCarrier): Promis
   const open = ws;
   open.addEventListener("close", () => socket?.end());
   return {
-    isOpen: () => open.readyState === WebSocket.OPEN,
+    isOpen: () => open.readyState === WebSocket.OPEN && complaint === "",
     close: () => open.close(),
-    join: (visitor, onComplaint) => {
+    join: (visitor, { onCarried, onComplaint }) => {
+      if (complaint !== "") onComplaint(complaint);
+      if (visitor.destroyed || open.readyState !== WebSocket.OPEN || complaint !== "") {
+        visitor.destroy();
+        open.close();
+        return;
+      }
       socket = visitor;
       complain = onComplaint;
-      if (complaint !== "") onComplaint(complaint);
       for (const bytes of early.splice(0)) visitor.write(bytes);
       visitor.on("close", () => open.close());
+      visitor.on("data", onCarried);
       WebSocketHandler.handleStandardInput(open as never, visitor as never, 0);
-      if (open.readyState !== WebSocket.OPEN) visitor.destroy();
     },
   };
 }
@@ -241,10 +278,10 @@ function describe(error: unknown): string {
   return typeof message === "string" ? message.replace(/^WebSocket connection to '[^']*' failed: /, "") : "no answer";
 }
 
-/** As a refused connection, which is what it is to whoever sends. */
-function neverSent(cause: unknown): Error {
-  const message = cause instanceof Error ? cause.message : "no connection through the Kubernetes API";
-  return Object.assign(new Error(message, { cause }), { code: "ECONNREFUSED" });
+/** As `readFailure` knows it. */
+function neverSent(reason: string | undefined, cause: unknown): Error {
+  const message = reason ?? "no connection through the Kubernetes API";
+  return Object.assign(new Error(message, { cause }), { isUnsent: true });
 }
 
 function noPort(

@@ -11,7 +11,7 @@
  */
 import { createFetch } from "ofetch";
 import * as v from "valibot";
-import { type Code, KfkError } from "../error.ts";
+import { type Code, isStop, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import { type Answer, readAnswer, readFailure, readTextAnswer } from "./answer.ts";
 import { wantsLogin } from "./gate.ts";
@@ -28,6 +28,8 @@ export interface Link {
   readonly tokenFile: string | null;
   /** Headers that log in instead; `again`: those before were refused. Absent: none are known. */
   readonly login?: ((again: boolean) => Promise<LoginHeaders | undefined>) | undefined;
+  /** True once it was asked: no person has to answer any more, so a new login is part of an attempt and its time. */
+  readonly isLoginKnown?: boolean;
   /** Longest wait for one attempt, body included. */
   readonly attemptMs: number;
   /** Longest time for all attempts of one request. */
@@ -80,22 +82,12 @@ export async function request(link: Link, asked: Ask): Promise<Result> {
   refuseSecrets(link, ask);
   let rereads = 1;
   for (let attempts = 1; ; attempts++) {
-    // anew for each attempt: between two of them a login may end
-    const login = await link.login?.(false);
-    const token = login ? undefined : readToken(link);
-    const sentMs = clock.monotonicMs();
-    const answer = await attempt(link, ask, login ?? bearer(token));
-    if (link.world.env["KFK_DEBUG"] === "api") trace(link, ask, answer, clock.monotonicMs() - sentMs);
+    const { answer, isFresh } = await attempt(link, ask, rereads > 0);
     const done = { answer, method: ask.method, path: ask.path, url: link.origin + link.base, attempts };
     if (ask.signal?.aborted) return done;
-    if (answer.kind === "login" && answer.status === 401 && rereads > 0 && hasChanged(link, token)) {
+    if (isFresh) {
       rereads--;
-      continue; // the token was replaced while the request was under way
-    }
-    if (wantsLogin(answer) && rereads > 0 && login) {
-      rereads--;
-      const fresh = await link.login?.(true);
-      if (fresh !== undefined && !isSameLogin(login, fresh)) continue;
+      continue;
     }
     if (!isRepeatable(ask, answer)) return done;
     const waitMs = pauseMs(link, answer, attempts);
@@ -154,19 +146,107 @@ function isSameLogin(a: LoginHeaders, b: LoginHeaders): boolean {
   return names.every((name) => a[name]?.reveal() === b[name]?.reveal());
 }
 
-async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answer> {
-  const attemptMs = ask.attemptMs ?? link.attemptMs;
+interface Attempt {
+  readonly answer: Answer;
+  /** True: it was turned away, and there is another login now. */
+  readonly isFresh: boolean;
+}
+
+/** One attempt, with the login that it needs: between two of them one may end. `mayRenew`: ask for another one. */
+async function attempt(link: Link, ask: Ask, mayRenew: boolean): Promise<Attempt> {
+  const { clock } = link.world;
+  const done = (answer: Answer, isFresh = false): Attempt => ({ answer, isFresh });
+  let limit = link.isLoginKnown ? startLimit(link, ask) : undefined;
+  try {
+    const login = await askLogin(link, ask, false, limit);
+    if ("silent" in login) return done(login.silent);
+    const token = login.headers ? undefined : readToken(link);
+    limit ??= startLimit(link, ask);
+    const sentMs = clock.monotonicMs();
+    const answer = await send(link, ask, login.headers ?? bearer(token), limit);
+    trace(link, ask, answer, clock.monotonicMs() - sentMs);
+    if (!mayRenew || ask.signal?.aborted) return done(answer);
+    // the token was replaced while the request was under way
+    if (answer.kind === "login" && answer.status === 401 && hasChanged(link, token)) return done(answer, true);
+    if (!wantsLogin(answer) || !login.headers) return done(answer);
+    const fresh = await askLogin(link, ask, true, limit);
+    if ("silent" in fresh) return done(fresh.silent);
+    return done(answer, fresh.headers !== undefined && !isSameLogin(login.headers, fresh.headers));
+  } finally {
+    limit?.end();
+  }
+}
+
+/** The time of one attempt. */
+interface Limit {
+  readonly ms: number;
+  /** Aborts when it is over. */
+  readonly late: AbortSignal;
+  readonly end: () => void;
+}
+
+function startLimit(link: Link, ask: Ask): Limit {
+  const ms = ask.attemptMs ?? link.attemptMs;
   const late = new AbortController();
   const ended = new AbortController();
-  void link.world.clock.sleep(attemptMs, ended.signal).then(() => {
+  void link.world.clock.sleep(ms, ended.signal).then(() => {
     if (!ended.signal.aborted) late.abort(new DOMException("too late", "TimeoutError"));
   });
+  return { ms, late: late.signal, end: () => ended.abort() };
+}
+
+type LoginAnswer =
+  | { readonly headers: LoginHeaders | undefined }
+  /** None came in time, or none is wanted any more: nothing is sent. */
+  | { readonly silent: Answer };
+
+/** What gives the login may hang like any server; whoever asks next joins what goes on behind. */
+async function askLogin(link: Link, ask: Ask, again: boolean, limit: Limit | undefined): Promise<LoginAnswer> {
+  if (link.login === undefined) return { headers: undefined };
+  const startedMs = link.world.clock.monotonicMs();
+  try {
+    const headers = ask.signal?.aborted ? ABORTED : await unlessAborted(link.login(again), ask.signal, limit?.late);
+    if (headers !== ABORTED) return { headers };
+  } catch (error) {
+    // what the signal ended may say so as well
+    if (!ask.signal?.aborted) throw error;
+  }
+  const message = ask.signal?.aborted
+    ? "given up before there was a login"
+    : `no new login within ${Math.round((limit?.ms ?? 0) / 100) / 10} s`;
+  const silent = { kind: "silent", message, sent: false, tls: false } as const;
+  trace(link, ask, silent, link.world.clock.monotonicMs() - startedMs);
+  return { silent };
+}
+
+const ABORTED = Symbol("aborted");
+
+/** The work, or `ABORTED` as soon as one of the signals aborts; what it comes to later is nobody's. */
+async function unlessAborted<T>(
+  work: Promise<T>,
+  ...signals: readonly (AbortSignal | undefined)[]
+): Promise<T | typeof ABORTED> {
+  const stop = Promise.withResolvers<typeof ABORTED>();
+  const onAbort = (): void => stop.resolve(ABORTED);
+  for (const signal of signals) {
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener("abort", onAbort);
+  }
+  try {
+    return await Promise.race([work, stop.promise]);
+  } finally {
+    for (const signal of signals) signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+async function send(link: Link, ask: Ask, login: LoginHeaders, limit: Limit): Promise<Answer> {
+  const { late } = limit;
   try {
     const query = ask.query === undefined ? "" : `?${new URLSearchParams(ask.query).toString()}`;
-    const send = createFetch({
+    const fetchOnce = createFetch({
       fetch: ((url: string, init: RequestInit) => link.world.fetch(url, init)) as typeof fetch,
     });
-    const response = await send.raw(`${link.origin}${link.base}${ask.path}${query}`, {
+    const response = await fetchOnce.raw(`${link.origin}${link.base}${ask.path}${query}`, {
       method: ask.method,
       headers: {
         accept: ask.text ? "text/plain, application/json" : "application/json",
@@ -178,19 +258,19 @@ async function attempt(link: Link, ask: Ask, login: LoginHeaders): Promise<Answe
       responseType: "text",
       ignoreResponseError: true,
       retry: 0,
-      signal: ask.signal ? AbortSignal.any([late.signal, ask.signal]) : late.signal,
+      signal: ask.signal ? AbortSignal.any([late, ask.signal]) : late,
     });
     const body = response._data ?? "";
     // a server may repeat in its refusal what it was sent
     const shown = response.status >= 300 ? withoutSecrets(link, withoutLogin(body, login)) : body;
     return (ask.text ? readTextAnswer : readAnswer)(response.status, response.headers, shown);
   } catch (error) {
-    if (ask.signal?.aborted && !late.signal.aborted) {
+    if (ask.signal?.aborted && !late.aborted) {
       return { kind: "silent", message: "given up before there was an answer", sent: true, tls: false };
     }
-    return readFailure(error, late.signal.aborted ? attemptMs : undefined);
-  } finally {
-    ended.abort();
+    // a signal ended what opens the way to the server
+    if (error instanceof Error && isStop(error.cause)) throw error.cause;
+    return readFailure(error, late.aborted ? limit.ms : undefined);
   }
 }
 
@@ -226,6 +306,7 @@ function withoutLogin(text: string, login: LoginHeaders): string {
 
 /** One line for each attempt with `KFK_DEBUG=api`: no header, no body, no host, so nothing that could be a secret. */
 function trace(link: Link, ask: Ask, answer: Answer, ms: number): void {
+  if (link.world.env["KFK_DEBUG"] !== "api") return;
   const status = "status" in answer ? ` ${answer.status}` : "";
   const message = answer.kind === "ok" ? "" : `: ${"message" in answer ? answer.message : ""}`;
   link.world.err.write(`api: ${ask.method} ${ask.path} -> ${answer.kind}${status} in ${Math.round(ms)} ms${message}\n`);

@@ -185,6 +185,7 @@ function describeServer(link: Link, health: Health, isNewer: boolean, options: C
   if (multiUser && !options.namespace) throw noNamespace();
   return {
     ...link,
+    isLoginKnown: true,
     ui: (options.ui ?? link.origin + link.base).replace(/\/+$/, ""),
     version: health.tag_name ?? health.apiServerTagName,
     keepsRunId: isNewer,

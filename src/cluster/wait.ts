@@ -336,7 +336,8 @@ async function isGone(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const path = `/apis/v1beta1/jobs/${encodeURIComponent(scheduleId)}`;
-  return isMissing((await request(server, { method: "GET", path, repeat: "never", attemptMs, signal })).answer);
+  const result = await askAnyway(server, { method: "GET", path, repeat: "never", attemptMs, signal }, true);
+  return !(result instanceof KfkError) && isMissing(result.answer);
 }
 
 const STALE = "the server still shows how the run ended before it was retried";

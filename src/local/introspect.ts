@@ -6,7 +6,7 @@
  */
 import introspectText from "../kedro/introspect.py" with { type: "text" };
 import { KfkError, stoppedBy } from "../error.ts";
-import type { Signal, World } from "../world.ts";
+import type { Child, Signal, World } from "../world.ts";
 
 export interface Introspection {
   /** Folder of the project where the script runs: on this machine, or in the image. */
@@ -67,10 +67,15 @@ async function ask(
   let answer: string | undefined;
   let late = false;
   let signal: Signal | undefined;
-  let stop = (): void => undefined;
+  let child: Child | undefined;
+  // as soon as it is there a signal may come
+  const stop = world.onSignal((received) => {
+    signal = received;
+    child?.kill("SIGKILL");
+  });
   const timer = new AbortController();
   try {
-    const child = world.spawn([...command, "-c", introspectText, mark, question], {
+    const started = world.spawn([...command, "-c", introspectText, mark, question], {
       cwd,
       env: Object.fromEntries(env.filter(([name]) => !name.startsWith("BUN_"))),
       onLine: (line, stream) => {
@@ -80,16 +85,13 @@ async function ask(
       },
       endGroup: true,
     });
-    stop = world.onSignal((received) => {
-      signal = received;
-      child.kill("SIGKILL");
-    });
+    child = started;
     void world.clock.sleep(ANSWER_MS, timer.signal).then(() => {
       if (timer.signal.aborted) return;
       late = true;
-      child.kill("SIGKILL");
+      started.kill("SIGKILL");
     });
-    await child.ended;
+    await started.ended;
   } catch (error) {
     const { code } = error as { readonly code?: string };
     if (code === "ENOENT" || code === "EACCES") return "absent";

@@ -85,3 +85,13 @@ test.each([
   const thrown = new Error("outer", { cause: Object.assign(new TypeError("inner"), { code }) });
   expect(readFailure(thrown, undefined)).toEqual({ kind: "silent", message, sent, tls });
 });
+
+test("no answer: a way that carried nothing, and a text without a code, say why themselves", () => {
+  const unsent = Object.assign(new Error("no pod is ready"), { isUnsent: true, cause: new Error("reset") });
+  const read = (inner: Error): unknown => readFailure(new Error("outer", { cause: inner }), undefined);
+  const silent = { kind: "silent", tls: false };
+  expect([unsent, new Error("no pod")].map(read)).toEqual([
+    { ...silent, message: "no pod is ready", sent: false },
+    { ...silent, message: "no pod", sent: true },
+  ]);
+});

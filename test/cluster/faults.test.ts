@@ -13,6 +13,7 @@ import type { World } from "../../src/world.ts";
 import { fakeWorld } from "../fake-world.ts";
 import { type FakeKfp, modelKfp, type Moment } from "../judges/kfp-fake.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
+import { loginGate, TOKEN_ENV } from "../judges/token-gate.ts";
 import { DOCUMENT } from "./setup-server.ts";
 import { generator } from "../random.ts";
 
@@ -37,6 +38,16 @@ test(`${RUNS} fault schedules: no wrong verdict, no second run, no lost run, all
       expect([status, statuses[status] ?? 0]).not.toEqual([status, 0]);
     expect(statuses[0]).toBeGreaterThan(RUNS / 20);
   }
+}, 300_000);
+
+test(`${RUNS / 4} fault schedules with a login that ends, hangs and fails: the same`, async () => {
+  const wrong: string[] = [];
+  const seeds = ONLY === undefined ? Array.from({ length: RUNS / 4 }, (_, index) => index + 1) : [Number(ONLY)];
+  for (const seed of seeds) {
+    const { problems } = await runSchedule(seed, true);
+    for (const problem of problems) wrong.push(`seed ${seed}: ${problem}`);
+  }
+  expect(wrong.slice(0, 20)).toEqual([]);
 }, 300_000);
 
 test(`${RUNS / 4} retries: the old end is never told as the new one`, async () => {
@@ -101,11 +112,11 @@ interface Outcome {
   readonly status: number;
 }
 
-async function runSchedule(seed: number): Promise<Outcome> {
+async function runSchedule(seed: number, hasLogin = false): Promise<Outcome> {
   const random = generator(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
   const version = pick(VERSIONS);
-  const base = fakeWorld({ isTerminal: false });
+  const base = fakeWorld({ isTerminal: false, env: hasLogin ? TOKEN_ENV : {} });
   const { clock } = base;
   const model = modelKfp({ version: KFP_VERSIONS[version], clockMs: clock.monotonicMs });
   const ending = pick(["Succeeded", "Succeeded", "Failed", "Error", "stopped", "stopped", "never"]);
@@ -139,13 +150,19 @@ async function runSchedule(seed: number): Promise<Outcome> {
     if (outage !== undefined && random() < 0.95) return outage.kind;
     return random() < rate ? pick(KINDS) : undefined;
   };
+  const gate = hasLogin ? loginGate(clock, random, pick) : undefined;
   const world: World = {
     ...base,
     // wall clocks jump; nothing may depend on them
-    clock: { ...clock, nowMs: () => clock.nowMs() + (random() < 0.1 ? (random() - 0.5) * 2 * 86_400_000 : 0) },
+    clock: {
+      ...clock,
+      nowMs: () => clock.nowMs() + (!hasLogin && random() < 0.1 ? (random() - 0.5) * 2 * 86_400_000 : 0),
+    },
     newId: () => uuid(random),
     err: { ...base.err, write: (text) => void lines.push({ atMs: clock.monotonicMs(), text }) },
     fetch: async (url, init) => {
+      const before = await gate?.(url, init);
+      if (before !== undefined) return before;
       const run = model.runs()[0];
       if (run !== undefined && clock.monotonicMs() >= stopAtMs) {
         stopAtMs = Infinity;

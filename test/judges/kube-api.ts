@@ -14,6 +14,10 @@ export interface KubeApi {
   readonly requests: string[];
   /** Authorization of what arrived at the API server. */
   readonly authorizations: (string | null)[];
+  /** Lines that are open: WebSockets of port-forwarding. */
+  readonly lines: () => number;
+  /** Cuts every line, as the end of a pod or of the API server does. */
+  readonly cut: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -21,9 +25,13 @@ export interface KubeApiOptions {
   /** Server behind the service `ml-pipeline` in `kubeflow`. */
   readonly target: string;
   readonly token: string;
+  /** The token that is good now, in its place. */
+  readonly now?: () => string;
   readonly isReady?: boolean;
   /** True: pods/portforward is not allowed. */
   readonly isForbidden?: boolean;
+  /** Asked for each line: whether it may be opened; the API server fails when not. */
+  readonly mayOpen?: () => boolean | Promise<boolean>;
 }
 
 interface LineData {
@@ -36,6 +44,7 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
   const requests: string[] = [];
   const authorizations: (string | null)[] = [];
   const target = new URL(options.target);
+  const lines = new Set<Bun.ServerWebSocket<LineData>>();
   const server = Bun.serve<LineData>({
     port: 0,
     hostname: "127.0.0.1",
@@ -44,7 +53,8 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
       const url = new URL(request.url);
       requests.push(`${request.method} ${url.pathname}`);
       authorizations.push(request.headers.get("authorization"));
-      if (request.headers.get("authorization") !== `Bearer ${options.token}`) return status(401, "Unauthorized");
+      if (request.headers.get("authorization") !== `Bearer ${options.now?.() ?? options.token}`)
+        return status(401, "Unauthorized");
       const [, proxied] =
         /^\/api\/v1\/namespaces\/kubeflow\/services\/ml-pipeline:http\/proxy(\/.*)$/.exec(url.pathname) ?? [];
       if (proxied !== undefined) return await forward(request, options.target + proxied + url.search);
@@ -59,6 +69,7 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
               403,
               'pods "ml-pipeline-abc" is forbidden: User "jane" cannot get resource "pods/portforward"',
             );
+          if ((await options.mayOpen?.()) === false) return status(503, "no connection to the node");
           const data = { port: Number(url.searchParams.get("ports")) };
           return own.upgrade(request, { data }) ? undefined : status(400, "Upgrade request required");
         }
@@ -73,6 +84,7 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
     websocket: {
       open: (ws) => {
         const { port } = ws.data;
+        lines.add(ws);
         for (const channel of [0, 1]) ws.send(Uint8Array.of(channel, port & 255, port >> 8));
         if (port !== 8888) {
           const text = `error forwarding port ${port} to pod ml-pipeline-abc, uid u: failed to connect to localhost:${port} inside namespace: connection refused`;
@@ -86,10 +98,22 @@ export function startKubeApi(options: KubeApiOptions): KubeApi {
         pod.on("error", () => ws.close());
       },
       message: (ws, message) => void ws.data.pod?.write((message as Buffer).subarray(1)),
-      close: (ws) => void ws.data.pod?.destroy(),
+      close: (ws) => {
+        lines.delete(ws);
+        ws.data.pod?.destroy();
+      },
     },
   });
-  return { url: `http://127.0.0.1:${server.port}`, requests, authorizations, stop: () => server.stop(true) };
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    requests,
+    authorizations,
+    lines: () => lines.size,
+    cut: () => {
+      for (const ws of [...lines]) ws.terminate();
+    },
+    stop: () => server.stop(true),
+  };
 }
 
 /** A kubeconfig for it, with one user; `user` in YAML's flow form. */
