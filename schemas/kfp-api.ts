@@ -26,6 +26,8 @@ export const healthSchema = looseObject({
 
 const resourceReference = looseObject({
   key: v.optional(looseObject({ type: text, id: text }), {}),
+  /** Before 2.0 alone. */
+  name: text,
   relationship: text,
 });
 
@@ -34,6 +36,7 @@ export const versionSchema = looseObject({
   name: text,
   description: text,
   created_at: text,
+  resource_references: v.optional(v.array(resourceReference), []),
 });
 
 export const pipelineSchema = looseObject({

@@ -1,12 +1,15 @@
+import { KfkError } from "../error.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const init: Verb = {
   name: "init",
   summary: "Write kubeflow.yaml, and the files of a build server",
   details:
-    "Writes conf/base/kubeflow.yaml, commented, which works as it stands. Asks the server for its version; when that " +
-    "is not possible it says so and goes on. What is there already is left alone unless --force is given. The files " +
-    "of a build server come with a Dockerfile when the project has none.",
+    "Writes conf/base/kubeflow.yaml, commented, which works as it stands, and its schema for editors. Asks the server for " +
+    "its version; when that is not possible it says so and goes on. The files of a build server come with a Dockerfile " +
+    "when the project has none. With them, or --hooks, a kubeflow.yaml that is there stays as it is, and URL is not " +
+    "needed when it names the host. What is there already is left alone unless --force is given; the old kubeflow.yaml " +
+    "and kfk.hooks.ts are kept beside the new ones as .bak then.",
   options: {
     force: { type: "boolean", description: "Replace files that are there already" },
     "with-github-actions": { type: "boolean", description: "Also two GitHub workflows (as --ci github)" },
@@ -17,10 +20,11 @@ export const init: Verb = {
     },
     hooks: { type: "boolean", description: "Also kfk.hooks.ts, an example" },
   },
-  positionals: ["URL"],
+  optionalPositionals: ["URL"],
   examples: [
     "kfk init https://kubeflow.example.org/pipeline",
     "kfk init https://kubeflow.example.org --with-github-actions",
+    "kfk init --ci gitlab --force",
   ],
   run: async (call) => {
     const [{ findPlace, shownPath }, { parseHost }, { checkFree, writeAll }, path, { confSourceOf }] =
@@ -32,35 +36,49 @@ export const init: Verb = {
         import("./conf-source.ts"),
       ]);
     const { world, options } = call;
+    const { files } = world;
     const place = findPlace(
       world,
       path.resolve(world.cwd, options.text("project") ?? "."),
       (root, kedro) => confSourceOf(call, root, kedro)?.path,
     );
-    const url = call.positionals[0] as string;
-    const { origin, bases } = parseHost(url);
+    checkEnv(call, path.basename(place.baseFolder));
     const file = path.join(place.baseFolder, await fileName(call, place.baseFolder));
+    const shown = shownPath(place.root, file);
     const others = await otherFiles(call, place);
-    const toFile = (text: string) => ({ path: file, shown: shownPath(place.root, file), text });
+    const isKept = others.length > 0 && files.kind(file) === "file";
+    const url = call.positionals[0];
+    if (isKept) await checkHost(call, { shown, text: files.readText(file) ?? "" }, url);
+    else if (url === undefined) throw noUrl();
+    const parsed = url === undefined ? undefined : parseHost(url);
     const schema = await schemaFile(place);
+    const toFile = (text: string): NewFile => ({ path: file, shown, text });
+    const wanted = isKept ? others : [toFile(""), ...others, schema];
+    const copies = oldTexts(call, wanted);
     const conf = path.dirname(place.baseFolder);
-    checkFree(world.files, [toFile(""), ...others, schema], {
+    checkFree(files, [...copies, ...wanted], {
       mayReplace: options.flag("force") === true,
       // a folder of configuration may be elsewhere, when the project's settings say so
       folders: [place.root, place.repository, ...(shownPath(place.root, conf) === conf ? [conf] : [])],
     });
-    const server = await askServer(call, url);
-    const { kubeflowText } = await import("../init/texts.ts");
-    const text = kubeflowText({
-      name: place.name,
-      host: server.host ?? origin + (bases[0] ?? ""),
-      ...server.target,
-      schema: path.relative(place.baseFolder, schema.path),
-    });
-    writeAll(world.files, [schema, ...others, toFile(text)]);
-    if (place.assumed !== null) call.warn([{ message: `assumed that ${place.assumed}` }]);
-    call.say(`Configuration generated in ${shownPath(place.root, file)}`);
-    for (const { shown } of others) call.say(`wrote ${shown}`);
+    if (isKept) {
+      writeAll(files, [...copies, ...others]);
+      call.say(`${shown} is there already and stays as it is`);
+    } else {
+      const server = await askServer(call, url as string);
+      const { kubeflowText } = await import("../init/texts.ts");
+      const text = kubeflowText({
+        name: place.name,
+        host: server.host ?? (parsed?.origin ?? "") + (parsed?.bases[0] ?? ""),
+        ...server.target,
+        schema: path.relative(place.baseFolder, schema.path),
+      });
+      writeAll(files, [...copies, schema, ...others, toFile(text)]);
+      if (place.assumed !== null) call.warn([{ message: `assumed that ${place.assumed}` }]);
+    }
+    for (const copy of copies) call.say(`kept the old text as ${copy.shown}`);
+    for (const each of isKept ? others : [schema, ...others]) call.say(`wrote ${each.shown}`);
+    if (!isKept) call.say(`Configuration generated in ${shown}`);
     return 0;
   },
 };
@@ -74,6 +92,66 @@ type NewFile = import("../init/write.ts").NewFile;
 async function fileName(call: Call, baseFolder: string): Promise<string> {
   const { join } = await import("node:path");
   return call.world.files.kind(join(baseFolder, "kubeflow.yml")) === "file" ? "kubeflow.yml" : "kubeflow.yaml";
+}
+
+/** What people wrote by hand and `--force` replaces, beside itself; an older copy is never written over. */
+function oldTexts({ world, options }: Call, wanted: readonly NewFile[]): readonly NewFile[] {
+  if (options.flag("force") !== true) return [];
+  const { files } = world;
+  return wanted.flatMap(({ path, shown, text }) => {
+    const before = /(?:kubeflow\.ya?ml|kfk\.hooks\.ts)$/.test(path) ? files.readText(path) : undefined;
+    if (before === undefined || before === text) return [];
+    for (let count = 1; ; count++) {
+      const ending = count === 1 ? ".bak" : `.bak${count}`;
+      const there = files.kind(path + ending) === undefined ? undefined : files.readText(path + ending);
+      if (there === before) return [];
+      if (files.kind(path + ending) === undefined)
+        return [{ path: path + ending, shown: shown + ending, text: before }];
+    }
+  });
+}
+
+/** A kubeflow.yaml that stays says where the server is, or is told of. Errors: USAGE_ARGUMENT. */
+async function checkHost(call: Call, there: { shown: string; text: string }, url: string | undefined): Promise<void> {
+  const host = await hostIn(there);
+  if (host === undefined && url === undefined) throw noUrl(`${there.shown} names no host`);
+  if (url === undefined || host === url) return;
+  const says = host === undefined ? "names no host" : `names the host ${host}`;
+  call.warn([
+    { message: `${there.shown} ${says}; ${url} was not written into it`, hint: `if that is meant, write host: ${url}` },
+  ]);
+}
+
+/** As it is written; undefined also where the file cannot be read. */
+async function hostIn({ shown, text }: { shown: string; text: string }): Promise<string | undefined> {
+  const [{ parseYaml }, { isKfkError }] = await Promise.all([import("../config/yaml.ts"), import("../error.ts")]);
+  try {
+    const tree = parseYaml({ file: shown, text });
+    const node = tree?.kind === "map" ? tree.entries.get("host") : undefined;
+    return node?.kind === "scalar" && typeof node.value === "string" && node.value !== "" ? node.value : undefined;
+  } catch (error) {
+    if (isKfkError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** `init` writes the base environment alone. Errors: USAGE_VALUE. */
+function checkEnv({ options }: Call, base: string): void {
+  const env = options.text("env");
+  if (env === undefined || env === base) return;
+  throw new KfkError(
+    "USAGE_VALUE",
+    `--env ${env}: kfk init writes the environment ${base}, which all others build on`,
+    {
+      hint: `leave --env out; what differs in ${env} goes into a kubeflow.yaml of its own in that environment's folder`,
+    },
+  );
+}
+
+function noUrl(why?: string): KfkError {
+  return new KfkError("USAGE_ARGUMENT", `kfk init needs URL${why === undefined ? "" : `: ${why}`}`, {
+    hint: `for example: ${init.examples[0]}`,
+  });
 }
 
 async function otherFiles(call: Call, place: Place): Promise<readonly NewFile[]> {

@@ -4,7 +4,9 @@ import type { Verb } from "./verb.ts";
 export const listPipelines: Verb = {
   name: "list-pipelines",
   summary: "List the pipelines of the server",
-  details: "All pages, those of the namespace on a server with several users.",
+  details:
+    "All pages, those of the namespace on a server with several users. -o name prints the names, which " +
+    "run_config.pipeline_name takes. The version is the newest; one that run-once made counts here as well.",
   options: {
     ...RESULT_OPTION,
     limit: { type: "string", valueHint: "NUMBER", description: "At most so many" },

@@ -121,6 +121,11 @@ export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { 
   });
 }
 
+/** Texts of `--param` by Kedro key, as they were typed. Errors: USAGE_VALUE, STEP_PARAMETER for unknown names. */
+export function givenTexts(call: Call, read: ReadProject): ReadonlyMap<string, string> {
+  return new Map(readGiven(call, read).map(({ key, text }) => [key, text]));
+}
+
 // --- internal ---
 
 /** Kedro resolves all of its configuration before it runs anything, and stops at the first one that is missing. */

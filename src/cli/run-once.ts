@@ -170,6 +170,8 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
     { checkDocument, checkValues },
     { findCommit, nameCommit, requireClean },
     { formerNames, sourcesOf },
+    { formatRunName },
+    { givenTexts },
   ] = await Promise.all([
     import("./open.ts"),
     import("./run-parameters.ts"),
@@ -177,6 +179,8 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
     import("../cluster/check-document.ts"),
     import("./commit.ts"),
     import("./find-run.ts"),
+    import("../config/run-name.ts"),
+    import("./plan.ts"),
   ]);
   const { world, options } = call;
   const read = await openProject(call);
@@ -193,6 +197,7 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
   }
   const kubeflow = read.configuration.kubeflow();
   const { project } = read.model;
+  const named = kubeflow?.run.runName ?? null;
   return await submitRun(call, {
     kubeflow,
     hooks: read.hooks,
@@ -202,13 +207,14 @@ async function runThere(call: Call, limits: WaitLimits): Promise<number> {
       text,
       description: plan.description ?? undefined,
       commit: nameCommit(commit),
+      purpose: "run",
     },
     experiment:
       world.env["KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME"] ||
       (options.text("experiment-name") ?? kubeflow?.run.experimentName) ||
       world.env["KF_PIPELINES_DEFAULT_EXPERIMENT_NAME"] ||
       project.name,
-    runName: options.text("run-name") ?? kubeflow?.run.runName ?? plan.name,
+    runName: options.text("run-name") ?? (named === null ? plan.name : formatRunName(named, givenTexts(call, read))),
     parameters,
     origin: { project: project.name, env: project.env, commit: nameCommit(commit) },
     wait: (options.flag("wait") ?? kubeflow?.run.waitForCompletion ?? false) ? limits : null,

@@ -2,7 +2,8 @@
  * Project and options → the schedule that is wanted → the server has it.
  *
  * The project is compiled as for an upload, with the defaults of its parameters, to find which uploaded version it is;
- * `--param` then gives values, typed as the defaults are. Refuses when nothing was uploaded.
+ * `--param` then gives values, typed as the defaults are. Refuses when nothing was uploaded, and when the project's own
+ * version is not the newest upload. With `--version-name` nothing is compiled unless there are values to type.
  */
 import { ensureExperiment } from "../cluster/experiments.ts";
 import { type Schedule, scheduleApi } from "../cluster/schedule-api.ts";
@@ -10,14 +11,17 @@ import { isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
 import { type Applied, applySchedule, describeStage, type Stage } from "../cluster/schedules.ts";
 import type { Cron } from "../cluster/cron.ts";
 import type { Server } from "../cluster/server.ts";
-import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
-import { isKfkError, isStop, KfkError } from "../error.ts";
+import { chooseUpload, findPipelines, type KnownPipeline } from "../cluster/uploaded.ts";
+import type { MarkedVersion } from "../cluster/version-mark.ts";
+import { isKfkError, isStop, KfkError, suggest } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
-import { openProject } from "./open.ts";
+import { type OpenProject, openProject } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { runParameters } from "./plan.ts";
+import { serverName } from "./read.ts";
+import { scheduleName } from "./schedule-name.ts";
 import { readTimes, tellTimes } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
 import type { Call } from "./verb.ts";
@@ -39,21 +43,24 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const times = readTimes(call);
   const concurrency = readConcurrency(options.text("concurrency") ?? "1");
   const read = await openProject(call);
-  const { plan, document } = await compileProject(call, read, new Map());
-  const parameters = runParameters(call, read, plan);
-  call.warn([...read.model.warnings, ...plan.warnings]);
+  const versionName = options.text("version-name");
+  const hasValues = options.list("param").length > 0;
+  const compiled = versionName === undefined || hasValues ? await compileForSchedule(call, read) : undefined;
   const kubeflow = read.configuration.kubeflow();
   const soFar = async <T>(work: Promise<T>): Promise<T> =>
     await interrupt.during(work, "stopped; no schedule was changed", AGAIN);
   const server = await soFar(connectServer(call, kubeflow, read.hooks));
-  const names = [plan.name, ...formerNames(read, plan.pipeline)];
-  const uploaded = await soFar(findUploaded(server, names, document.text));
-  if (uploaded === undefined) throw nothingUploaded(plan.name, call);
-  tellVersion(call, uploaded);
+  const pipeline = options.text("pipeline") ?? "__default__";
+  const pipelineName = serverName(read, pipeline);
+  const known = await soFar(findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]));
+  const { uploaded, version } =
+    versionName === undefined
+      ? chooseVersion(call, pipelineName, known, compiled?.text ?? "")
+      : findVersion(pipelineName, known, versionName);
   const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
   const experiment = await soFar(ensureExperiment(server, experimentName));
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
-  const name = kubeflow?.run.scheduledRunName ?? plan.name;
+  const name = scheduleName(call, read, pipelineName);
   const wanted: WantedSchedule = {
     name,
     experimentId: experiment.id,
@@ -61,13 +68,13 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
     formerIds: uploaded.formerIds,
     versionIds: uploaded.versionIds,
     settings: {
-      versionId: uploaded.versionId,
+      versionId: version.id,
       cron: times.cron.expression,
       start: times.start,
       end: times.end,
       concurrency,
       catchup: options.flag("catchup") ?? true,
-      parameters,
+      parameters: compiled?.parameters ?? [],
     },
   };
   const applied = await applyOrStop(server, wanted, interrupt);
@@ -77,10 +84,48 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   call.say(`${server.ui}/#/recurringrun/details/${encodeURIComponent(applied.id)}`);
   tellTimes(call, times);
   const shown = { name, ...applied, cron: times.cron.expression, pipeline: uploaded.pipelineName };
-  const json = { ...shown, versionId: uploaded.versionId, versionName: uploaded.versionName };
+  const json = { ...shown, versionId: version.id, versionName: version.name };
   if (options.text("output") === "json") writeJson(world, json);
   else world.out.write(`${applied.id}\n`);
   return 0;
+}
+
+interface Compiled {
+  readonly text: string;
+  readonly parameters: readonly { readonly name: string; readonly value: string }[];
+}
+
+async function compileForSchedule(call: Call, read: OpenProject): Promise<Compiled> {
+  const { plan, document } = await compileProject(call, read, new Map());
+  const parameters = runParameters(call, read, plan);
+  call.warn([...read.model.warnings, ...plan.warnings]);
+  return { text: document.text, parameters };
+}
+
+interface Chosen {
+  readonly uploaded: KnownPipeline;
+  readonly version: MarkedVersion;
+}
+
+/** Errors: SCHEDULE_PIPELINE when nothing was uploaded, or something else later than the project as it is here. */
+function chooseVersion(call: Call, name: string, known: readonly KnownPipeline[], text: string): Chosen {
+  for (const uploaded of known) {
+    const choice = chooseUpload(uploaded, text);
+    if (choice === undefined) continue;
+    if (choice.kind === "older") throw notNewest(uploaded.pipelineName, choice.own, choice.newer);
+    if (choice.kind === "other") tellOther(call, uploaded.pipelineName, choice.version);
+    return { uploaded, version: choice.version };
+  }
+  throw nothingUploaded(name, call, known.length > 0);
+}
+
+/** Errors: SCHEDULE_PIPELINE. */
+function findVersion(name: string, known: readonly KnownPipeline[], versionName: string): Chosen {
+  for (const uploaded of known) {
+    const version = uploaded.versions.find((each) => each.name === versionName);
+    if (version !== undefined) return { uploaded, version };
+  }
+  throw noVersion(name, known, versionName);
 }
 
 /** Errors: those of `applySchedule`; INTERRUPTED, TERMINATED with what holds on the server when a signal came. */
@@ -125,23 +170,13 @@ function readConcurrency(text: string): number {
   });
 }
 
-function tellVersion(call: Call, uploaded: UploadedPipeline): void {
-  const { pipelineName, versionName, isSame, newer } = uploaded;
-  if (!isSame) {
-    call.warn([
-      {
-        message: `the project as it is here was not uploaded: the newest version of ${pipelineName} is scheduled, ${versionName}`,
-        hint: "to schedule what is here, give kfk upload-pipeline first",
-      },
-    ]);
-  } else if (newer !== null) {
-    call.warn([
-      {
-        message: `${pipelineName} has a newer version ${newer}; scheduled is ${versionName}, which is what the project is here`,
-        hint: "to schedule the newer one, check its commit out",
-      },
-    ]);
-  }
+function tellOther(call: Call, pipelineName: string, version: MarkedVersion): void {
+  call.warn([
+    {
+      message: `the project as it is here was not uploaded: the newest version of ${pipelineName} is scheduled, ${version.name}`,
+      hint: "to schedule what is here, give kfk upload-pipeline first; what was uploaded with --image wants it here too",
+    },
+  ]);
 }
 
 function tell(call: Call, name: string, applied: Applied, cron: Cron): void {
@@ -175,7 +210,7 @@ function tellBeside(call: Call, name: string, { beside }: Applied): void {
 }
 
 /** Under another name a schedule is another one: a name that holds a commit or a value leaves the one before behind. */
-async function tellOthers(call: Call, server: Server, name: string, uploaded: UploadedPipeline): Promise<void> {
+async function tellOthers(call: Call, server: Server, name: string, uploaded: KnownPipeline): Promise<void> {
   let others: readonly Schedule[];
   try {
     // v1beta1 lists them with their whole documents
@@ -193,12 +228,51 @@ async function tellOthers(call: Call, server: Server, name: string, uploaded: Up
   );
 }
 
-function nothingUploaded(name: string, call: Call): KfkError {
+function nothingUploaded(name: string, call: Call, isForRuns: boolean): KfkError {
   const words = ["pipeline", "env", "image"].flatMap((option) => {
     const value = call.options.text(option);
     return value === undefined || value === "__default__" ? [] : [` --${option} ${value}`];
   });
-  return new KfkError("SCHEDULE_PIPELINE", `the server has no pipeline "${name}", so there is nothing to schedule`, {
+  const problem = isForRuns
+    ? `of the pipeline "${name}" the server has only what run-once made`
+    : `the server has no pipeline "${name}"`;
+  return new KfkError("SCHEDULE_PIPELINE", `${problem}, so there is nothing to schedule`, {
     hint: `kfk upload-pipeline${words.join("")}`,
   });
+}
+
+function notNewest(pipelineName: string, own: MarkedVersion, newer: MarkedVersion): KfkError {
+  return new KfkError(
+    "SCHEDULE_PIPELINE",
+    `the project as it is here is version ${own.name} of ${pipelineName} (${own.createdAt}), and ${newer.name} ` +
+      `(${newer.createdAt}) was uploaded after it`,
+    {
+      hint: `for the newer one give --image as it was uploaded with, or --version-name ${shellWord(newer.name)}`,
+      notes: [
+        {
+          message:
+            `for the older one: --version-name ${shellWord(own.name)}, or kfk upload-pipeline again, which makes what is ` +
+            "here the newest",
+        },
+        { message: "nothing was changed" },
+      ],
+    },
+  );
+}
+
+function noVersion(name: string, known: readonly KnownPipeline[], versionName: string): KfkError {
+  const names = known.flatMap(({ uploads }) => uploads.map((each) => each.name));
+  const near = suggest(versionName, names);
+  const some = names.slice(0, SHOWN_NAMES).join(", ");
+  const more = names.length > SHOWN_NAMES ? `, and ${names.length - SHOWN_NAMES} more` : "";
+  const there = names.length === 0 ? "nothing was uploaded: kfk upload-pipeline" : `it has ${some}${more}`;
+  return new KfkError("SCHEDULE_PIPELINE", `the pipeline "${name}" has no version "${versionName}"`, {
+    hint: near === undefined ? there : `did you mean ${near}?`,
+  });
+}
+
+const SHOWN_NAMES = 5;
+
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -8,14 +8,16 @@ import { byAge, isOurs } from "../cluster/schedule-identity.ts";
 import { terminateRun } from "../cluster/runs.ts";
 import { mayHaveFired } from "../cluster/schedules.ts";
 import type { Server } from "../cluster/server.ts";
-import { findUploaded } from "../cluster/uploaded.ts";
+import { findPipelines } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
+import { renderRow, renderTitles } from "../view/table.ts";
 import { findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
 import type { OpenProject } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { serverName } from "./read.ts";
+import { scheduleName } from "./schedule-name.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
 import type { Call } from "./verb.ts";
@@ -35,16 +37,11 @@ export async function list(call: Call, extra: string | undefined): Promise<numbe
       for (const { id } of rows) out.write(`${id}\n`);
       return 0;
     default:
+      if (rows.length > 0) out.write(`${renderTitles(COLUMNS)}\n`);
       for (const { id, enabled, settings, intervalSeconds, next: at, name } of rows) {
-        const every = intervalSeconds === null ? "-" : `every ${intervalSeconds} s`;
-        const cells = [
-          id,
-          enabled ? "enabled" : "paused ",
-          (settings.cron ?? every).padEnd(16),
-          (at ?? "-").padEnd(20),
-          name,
-        ];
-        out.write(`${cells.join("  ").replace(/\p{Cc}/gu, "?")}\n`);
+        const every = intervalSeconds === null ? "" : `every ${intervalSeconds} s`;
+        const cells = [id, enabled ? "enabled" : "paused", settings.cron ?? every, at ?? "", name];
+        out.write(`${renderRow(COLUMNS, cells)}\n`);
       }
       if (rows.length === 0) call.say("there are no schedules");
       return 0;
@@ -103,6 +100,14 @@ export async function change(call: Call, verb: Change, id: string | undefined): 
 
 type Change = "pause" | "resume" | "rm";
 
+const COLUMNS = [
+  { title: "SCHEDULE", width: 36 },
+  { title: "STATE", width: 7 },
+  { title: "CRON", width: 16 },
+  { title: "NEXT", width: 20 },
+  { title: "NAME", width: 0 },
+];
+
 interface Reached {
   readonly server: Server;
   readonly read: OpenProject | undefined;
@@ -132,8 +137,8 @@ async function findMeant(call: Call, id: string | undefined) {
   }
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
-  const name = read.configuration.kubeflow()?.run.scheduledRunName ?? pipelineName;
-  const uploaded = await findUploaded(server, [pipelineName, ...formerNames(read, pipeline)], "");
+  const name = scheduleName(call, read, pipelineName);
+  const [uploaded] = await findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]);
   const found = uploaded === undefined ? [] : all.filter((each) => isOurs({ name, ...uploaded }, each));
   if (found.length > 0) return { server, all, found };
   throw new KfkError("SCHEDULE_UNKNOWN", `the server has no schedule "${name}" of the pipeline ${pipelineName}`, {

@@ -6,7 +6,8 @@ export const schedule: Verb = {
   summary: "Run the uploaded pipeline at set times",
   details:
     "Schedules the version that upload-pipeline last put there; after a new upload the same command moves it on, and " +
-    "without one it changes nothing. list shows all schedules, next the next five times; pause, resume and rm take an " +
+    "without one it changes nothing. What was uploaded with --image wants the same --image here. Versions that run-once " +
+    "made are never taken. list shows all schedules (-o name: their ids), next the next five times; pause, resume and rm take an " +
     "id or mean this project's schedule. Servers read the times in their own zone: UTC, unless set otherwise there.",
   options: {
     "cron-expression": {
@@ -28,6 +29,11 @@ export const schedule: Verb = {
     force: { type: "boolean", description: "rm: delete it although a run of it is under way, and stop that run" },
     ...PIPELINE_OPTIONS,
     image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image that was uploaded with" },
+    "version-name": {
+      type: "string",
+      valueHint: "NAME",
+      description: "Exactly this version of the pipeline, whatever the project is here",
+    },
     ...RESULT_OPTION,
     ...MERGE_OPTION,
     ...PARAM_OPTION,
@@ -35,6 +41,7 @@ export const schedule: Verb = {
   optionalPositionals: ["list|pause|resume|rm|next", "ID"],
   examples: [
     'kfk schedule -c "0 0 4 * * *"',
+    'kfk schedule -c "0 0 4 * * *" --image registry/project:1.4',
     'kfk schedule next -c "0 30 6 * * MON-FRI" --timezone Europe/Warsaw',
     "kfk schedule pause",
   ],

@@ -35,8 +35,11 @@ export const status: Verb = {
     const verdict = story?.kind === "cancelled" ? "cancelled" : seen;
     const link = linkTo(server, { page: "run", id: run.id });
     if (options.text("output") === "json") {
-      const { id, name, status: word, createdAt, finishedAt, pipeline, parameters } = run;
-      const shown = { id, name, status: word, verdict, createdAt, finishedAt, pipeline, parameters, steps, link };
+      const { id, name, status: word, createdAt, finishedAt, version, pipelineId, versionId, parameters } = run;
+      const { pipelineNames } = await import("../cluster/pipeline-names.ts");
+      const pipeline = await pipelineNames(server)(run);
+      const origin = { pipeline, version, pipelineId, versionId };
+      const shown = { id, name, status: word, verdict, createdAt, finishedAt, ...origin, parameters, steps, link };
       writeJson(world, shown);
       return 0;
     }

@@ -3,13 +3,17 @@ import type { Server } from "../cluster/server.ts";
 import { listen } from "./interrupt.ts";
 import type { OpenProject } from "./open.ts";
 import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import type { Warning } from "../error.ts";
 import { writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const uploadPipeline: Verb = {
   name: "upload-pipeline",
   summary: "Upload the pipeline as a new version",
-  details: "The version is named by its content; the same content again changes nothing and says so.",
+  details:
+    "A version is named by its content, unless --version-name names it; servers call the first version of a pipeline " +
+    "like the pipeline itself. The same content again changes nothing and says so, unless other content was uploaded in " +
+    "between: then it is uploaded once more, so that the newest version is what was uploaded last.",
   options: {
     ...PIPELINE_OPTIONS,
     image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image that holds the project" },
@@ -60,6 +64,7 @@ export const uploadPipeline: Verb = {
       uploaded.made
     ];
     call.say(`${said} ${uploaded.pipelineName}, version ${uploaded.versionName}`);
+    if (uploaded.newer !== null) call.warn([notNewest(uploaded)]);
     call.say(linkTo(server, { page: "pipeline", id: uploaded.pipelineId, versionId: uploaded.versionId }));
     const format = call.options.text("output");
     if (format === "json") writeJson(call.world, uploaded);
@@ -97,4 +102,11 @@ async function upload(
   } finally {
     interrupt.close();
   }
+}
+
+function notNewest({ pipelineName, versionName, newer }: Uploaded): Warning {
+  return {
+    message: `${versionName} is not the newest version of ${pipelineName}: ${newer} was uploaded after it`,
+    hint: `kfk schedule --version-name ${versionName} schedules it; another --version-name makes it the newest`,
+  };
 }

@@ -153,11 +153,19 @@ async function searchSuccess(server: Server, run: RunInfo): Promise<Past | undef
     const first = await pages.next();
     if (first.done) return undefined;
     return first.value.find(
-      (each) => each.id !== run.id && each.pipeline === run.pipeline && each.status.toLowerCase() === "succeeded",
+      (each) => each.id !== run.id && isOfSame(each, run) && each.status.toLowerCase() === "succeeded",
     );
   } catch {
     return undefined; // only an addition to the card
   }
+}
+
+type Origin = Pick<RunInfo, "pipelineId" | "versionId">;
+
+/** Known to be: before 2.0 runs name their version alone. */
+function isOfSame(one: Origin, other: Origin): boolean {
+  if (one.pipelineId !== null || other.pipelineId !== null) return one.pipelineId === other.pipelineId;
+  return one.versionId !== null && one.versionId === other.versionId;
 }
 
 function compare(then: RunInfo["parameters"], now: RunInfo["parameters"]): Failure["changed"] {

@@ -19,7 +19,7 @@ import { expectJson, type Result } from "./request.ts";
 import type { Server } from "./server.ts";
 
 export type Pipeline = Pick<v.InferOutput<typeof pipelineSchema>, "id" | "name" | "description" | "default_version">;
-export type Version = Pick<v.InferOutput<typeof versionSchema>, "id" | "name" | "description">;
+export type Version = Pick<v.InferOutput<typeof versionSchema>, "id" | "name" | "description" | "created_at">;
 
 export interface PipelineApi {
   /** Path below which it lies. */

@@ -1,12 +1,11 @@
 /**
- * A compiled document → a pipeline version on the server. The same content again changes nothing.
+ * A compiled document → a pipeline version on the server. What is the newest upload already changes nothing; an older
+ * one is uploaded once more, so that the newest is always what was uploaded last. A run takes any version of its content.
  *
  * A version is called by its content unless it is given a name. The first version of a pipeline gets the pipeline's
- * name from the server, so the content is also marked in the description, which comes back in lists (2.5.0, 2.17.0:
- * on the version; 1.8.22: on the pipeline alone, whose first version then shares its id).
+ * name from the server, so the content is also marked in the description (`version-mark.ts`).
  * Refuses names over 100 characters (limit of 1.8, reference/kfp-api.md 7.5) and a version name that other content has.
  */
-import { createHash } from "node:crypto";
 import { pipelineListSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import { createOnce } from "./create.ts";
@@ -14,12 +13,24 @@ import { fetchPages, namespaceQuery } from "./list.ts";
 import { type Pipeline, type PipelineApi, pipelineApi, type Version } from "./pipeline-api.ts";
 import { refuseLogin } from "./secret.ts";
 import type { Server } from "./server.ts";
+import {
+  contentName,
+  describeVersion,
+  hasContent,
+  isForRun,
+  type MarkedVersion,
+  markedVersion,
+  turnOf,
+  uploadsOf,
+} from "./version-mark.ts";
 
 /** A compiled document on its way up. */
 export interface Upload {
   readonly name: string;
   /** Names under which others may have made it: where only one of these is there, it is continued. */
   readonly formerNames?: readonly string[] | undefined;
+  /** `run`: nobody asks to have it scheduled. Absent: an upload. */
+  readonly purpose?: "upload" | "run" | undefined;
   /** Absent: an Argo document. */
   readonly kind?: "argo" | "ir" | undefined;
   /** The whole document, YAML or JSON. */
@@ -39,6 +50,8 @@ export interface Uploaded {
   readonly versionName: string;
   /** What this call made: a pipeline with its first version, a version, or nothing. */
   readonly made: "pipeline" | "version" | "unchanged";
+  /** Name of a version that was uploaded after this one: only one of a given name can be older. */
+  readonly newer: string | null;
 }
 
 /**
@@ -49,43 +62,41 @@ export interface Uploaded {
 export async function uploadPipeline(server: Server, upload: Upload): Promise<Uploaded> {
   checkName("pipeline", upload.name);
   if (upload.versionName !== undefined) checkName("version", upload.versionName);
-  const mark = contentMark(upload.text);
   const api = pipelineApi(upload.kind ?? "argo");
   if (upload.kind === "ir" && !server.keepsRunId) throw tooOld();
   if (upload.kind !== "ir" && server.store === "kubernetes") throw wrongStore();
   const known = await findRaw(server, api, [upload.name, ...(upload.formerNames ?? [])]);
   const newest = known?.default_version;
-  // the newest version comes with the pipeline: mostly it is the one, and nothing more need be asked
-  if (known !== undefined && newest !== undefined && isSame(known, newest, upload, mark)) {
-    return uploaded(known, newest, "unchanged");
+  // any version of its content will do for a run, and the newest comes with the pipeline: mostly nothing more need be
+  // asked; which upload is the newest is another matter (two of one second, and before 2.0 people may choose this one)
+  if (upload.purpose === "run" && known !== undefined && newest !== undefined) {
+    if (serves(markedVersion(known, newest), upload)) return uploaded(known, newest, "unchanged");
   }
-  if (known === undefined) {
-    const { value, created } = await createOnce(
-      server,
-      {
-        method: "POST",
-        path: `${api.root}/pipelines/upload`,
-        query: {
-          name: queryText(server, upload.name),
-          description: queryText(server, describeContent(upload, mark)),
-          ...(server.namespace === null ? {} : { namespace: server.namespace }),
-        },
-        body: form(server, upload.text),
-        repeat: "unsent",
+  if (known !== undefined) return await uploadVersion(server, api, known, upload);
+  const { value, created } = await createOnce(
+    server,
+    {
+      method: "POST",
+      path: `${api.root}/pipelines/upload`,
+      query: {
+        name: queryText(server, upload.name),
+        description: queryText(server, describe(upload, 1)),
+        ...(server.namespace === null ? {} : { namespace: server.namespace }),
       },
-      api.readPipeline,
-      () => findRaw(server, api, [upload.name]),
-      () => nameTaken(upload.name),
-    );
-    const first = value.default_version;
-    const named = upload.versionName === undefined || upload.versionName === first?.name;
-    if (created && first !== undefined && named && isMarked(value, first, mark)) {
-      return uploaded(value, first, "pipeline");
-    }
-    const uploadedVersion = await uploadVersion(server, api, value, upload, mark);
-    return created ? { ...uploadedVersion, made: "pipeline" } : uploadedVersion;
+      body: form(server, upload.text),
+      repeat: "unsent",
+    },
+    api.readPipeline,
+    () => findRaw(server, api, [upload.name]),
+    () => nameTaken(upload.name),
+  );
+  const first = value.default_version;
+  const named = upload.versionName === undefined || upload.versionName === first?.name;
+  if (created && first !== undefined && named && serves(markedVersion(value, first), upload)) {
+    return uploaded(value, first, "pipeline");
   }
-  return await uploadVersion(server, api, known, upload, mark);
+  const uploadedVersion = await uploadVersion(server, api, value, upload);
+  return created ? { ...uploadedVersion, made: "pipeline" } : uploadedVersion;
 }
 
 /** One pipeline of a list. */
@@ -122,26 +133,22 @@ export async function* listPipelines(server: Server): AsyncGenerator<readonly Pi
 
 /** Limit of 1.8 at upload; later servers allow 127 and more. */
 const LONGEST_NAME = 100;
-/** varchar(255) of older databases. */
-const LONGEST_DESCRIPTION = 255;
 
-async function uploadVersion(
-  server: Server,
-  api: PipelineApi,
-  pipeline: Pipeline,
-  upload: Upload,
-  mark: string,
-): Promise<Uploaded> {
-  const wanted = upload.versionName ?? contentName(upload.text);
-  const known = await api.versions(server, pipeline.id);
-  const same = known.find((each) => each.name === wanted);
-  if (upload.versionName === undefined) {
-    const there = same ?? known.find((each) => isMarked(pipeline, each, mark));
-    if (there !== undefined) return uploaded(pipeline, there, "unchanged");
-  } else if (same !== undefined) {
-    if (isMarked(pipeline, same, mark)) return uploaded(pipeline, same, "unchanged");
-    throw versionTaken(upload.name, wanted);
+/** True when it has the content, and is an upload where one is wanted. */
+function serves(version: MarkedVersion, upload: Upload): boolean {
+  return hasContent(version, upload.text) && (upload.purpose === "run" || !isForRun(version));
+}
+
+async function uploadVersion(server: Server, api: PipelineApi, pipeline: Pipeline, upload: Upload): Promise<Uploaded> {
+  const known = (await api.versions(server, pipeline.id)).map((each) => markedVersion(pipeline, each));
+  const uploads = uploadsOf(known, pipeline.default_version?.id);
+  const [newest] = uploads;
+  const same = findServing(known, newest, upload);
+  if (same !== undefined) {
+    const isOlder = upload.versionName !== undefined && newest !== undefined && newest.id !== same.id;
+    return { ...uploaded(pipeline, same, "unchanged"), newer: isOlder ? newest.name : null };
   }
+  const wanted = upload.versionName ?? freeName(contentName(upload.text, upload.purpose === "run"), known);
   const { value, created } = await createOnce(
     server,
     {
@@ -150,7 +157,7 @@ async function uploadVersion(
       query: {
         name: queryText(server, wanted),
         pipelineid: pipeline.id,
-        description: describeContent(upload, mark),
+        description: describe(upload, Math.max(0, ...known.map(turnOf)) + 1),
       },
       body: form(server, upload.text),
       repeat: "unsent",
@@ -159,15 +166,32 @@ async function uploadVersion(
     async () => (await api.versions(server, pipeline.id)).find((each) => each.name === wanted),
     () => versionTaken(upload.name, wanted),
   );
-  if (upload.versionName !== undefined && !created && !isMarked(pipeline, value, mark)) {
-    throw versionTaken(upload.name, wanted);
-  }
+  if (!created && !serves(markedVersion(pipeline, value), upload)) throw versionTaken(upload.name, wanted);
   return uploaded(pipeline, value, created ? "version" : "unchanged");
 }
 
-/** The name that a version gets from its content: 16 hexadecimal digits of SHA-256. */
-export function contentName(text: string): string {
-  return digest(text).slice(0, 16);
+/** The version that need not be made again. Errors: SERVER_REFUSED when the given name has other content. */
+function findServing(
+  known: readonly MarkedVersion[],
+  newest: MarkedVersion | undefined,
+  upload: Upload,
+): MarkedVersion | undefined {
+  if (upload.versionName !== undefined) {
+    const named = known.find((each) => each.name === upload.versionName);
+    if (named === undefined || serves(named, upload)) return named;
+    throw versionTaken(upload.name, upload.versionName);
+  }
+  if (upload.purpose === "run") return known.find((each) => serves(each, upload));
+  return newest !== undefined && serves(newest, upload) ? newest : undefined;
+}
+
+/** `base`, or with a number behind it: a version's name is used once. */
+function freeName(base: string, known: readonly MarkedVersion[]): string {
+  const names = new Set(known.map(({ name }) => name));
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? base : `${base}-${count}`;
+    if (!names.has(name)) return name;
+  }
 }
 
 /** The pipeline of the first of these names that is there. */
@@ -180,30 +204,10 @@ async function findRaw(server: Server, api: PipelineApi, names: readonly string[
   return undefined;
 }
 
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-/** Stands in a description for the whole content. */
-export function contentMark(text: string): string {
-  return `[content ${digest(text).slice(0, 32)}]`;
-}
-
-function isMarked(pipeline: Pipeline, version: Version, mark: string): boolean {
-  const description = version.description || (version.id === pipeline.id ? pipeline.description : "");
-  return description.includes(mark);
-}
-
-function isSame(pipeline: Pipeline, version: Version, upload: Upload, mark: string): boolean {
-  if (upload.versionName !== undefined) return version.name === upload.versionName && isMarked(pipeline, version, mark);
-  return version.name === contentName(upload.text) || isMarked(pipeline, version, mark);
-}
-
-function describeContent(upload: Upload, mark: string): string {
-  const commit = upload.commit ? ` at commit ${upload.commit}` : "";
-  const tail = `${mark}${commit}`;
-  const words = (upload.description ?? "").slice(0, LONGEST_DESCRIPTION - tail.length - 1).trim();
-  return words === "" ? tail : `${words} ${tail}`;
+function describe(upload: Upload, turn: number): string {
+  const words = upload.description ?? "";
+  const commit = upload.commit ?? null;
+  return describeVersion({ text: upload.text, words, commit, turn: upload.purpose === "run" ? null : turn });
 }
 
 /**
@@ -222,13 +226,14 @@ function form({ world }: Server, text: string): FormData {
   return data;
 }
 
-function uploaded(pipeline: Pipeline, version: Version, made: Uploaded["made"]): Uploaded {
+function uploaded(pipeline: Pipeline, version: Pick<Version, "id" | "name">, made: Uploaded["made"]): Uploaded {
   return {
     pipelineId: pipeline.id,
     pipelineName: pipeline.name,
     versionId: version.id,
     versionName: version.name,
     made,
+    newer: null,
   };
 }
 

@@ -61,8 +61,11 @@ export interface RunInfo {
   /** null while it runs. */
   readonly finishedAt: string | null;
   readonly description: string;
-  /** Name of its pipeline on the server, "" for a document that was never uploaded. */
-  readonly pipeline: string;
+  /** null for a document that was never uploaded, and where only the version is named (before 2.0). */
+  readonly pipelineId: string | null;
+  readonly versionId: string | null;
+  /** Name of its version, null when the server does not say it. */
+  readonly version: string | null;
   readonly parameters: readonly { readonly name: string; readonly value: string }[];
   /** Of its experiment, null when the server names none. */
   readonly experimentId: string | null;
@@ -78,7 +81,10 @@ export interface RunSummary {
   readonly status: string;
   readonly createdAt: string;
   readonly finishedAt: string | null;
-  readonly pipeline: string;
+  /** As in `RunInfo`. */
+  readonly pipelineId: string | null;
+  readonly versionId: string | null;
+  readonly version: string | null;
   readonly isArchived: boolean;
   readonly parameters: readonly { readonly name: string; readonly value: string }[];
 }
@@ -133,7 +139,7 @@ export function readRun(result: Result): RunInfo {
     createdAt: run.created_at,
     finishedAt: readFinish(run),
     description: run.description,
-    pipeline: run.pipeline_spec?.pipeline_name ?? "",
+    ...readVersion(run),
     parameters: run.pipeline_spec?.parameters ?? [],
     experimentId: run.resource_references.find((each) => each.key.type === "EXPERIMENT")?.key.id ?? null,
     scheduleId: run.resource_references.find((each) => each.key.type === "JOB")?.key.id ?? null,
@@ -328,6 +334,16 @@ function readFinish(run: RawRun): string | null {
   return run.finished_at === "" || run.finished_at.startsWith("1970-") ? null : run.finished_at;
 }
 
+/** `pipeline_name` is the version's name from 2.0 on; 1.8 has it for runs of no version, and names versions elsewhere. */
+function readVersion(run: RawRun): Pick<RunSummary, "pipelineId" | "versionId" | "version"> {
+  const reference = run.resource_references.find(({ key }) => key.type === "PIPELINE_VERSION");
+  return {
+    pipelineId: run.pipeline_spec?.pipeline_id || null,
+    versionId: reference?.key.id || null,
+    version: reference === undefined ? null : reference.name || run.pipeline_spec?.pipeline_name || null,
+  };
+}
+
 function summarize(run: RawRun): RunSummary {
   return {
     id: run.id,
@@ -335,7 +351,7 @@ function summarize(run: RawRun): RunSummary {
     status: stateOf(run),
     createdAt: run.created_at,
     finishedAt: readFinish(run),
-    pipeline: run.pipeline_spec?.pipeline_name ?? "",
+    ...readVersion(run),
     isArchived: run.storage_state.endsWith("ARCHIVED"),
     parameters: run.pipeline_spec?.parameters ?? [],
   };

@@ -1,87 +1,66 @@
 /**
- * Which uploaded version of a pipeline counts: the one with the content that the project compiles to, since that is the
- * one that `upload-pipeline` last called current (after A, B and A again, B is the newest and A is meant); else the
- * newest. Looks only, changes nothing.
+ * Which versions of a pipeline were uploaded, and which of them counts for a schedule: the newest, when it has the
+ * content that the project compiles to, or when no version has. An older version of that content is not chosen by
+ * itself: whoever asks is told of both. What `run-once` made for a run is no upload. Looks only, changes nothing.
  */
-import type * as v from "valibot";
-import { pipelineListSchema, versionListSchema } from "../../schemas/kfp-api.ts";
+import { pipelineListSchema } from "../../schemas/kfp-api.ts";
 import { fetchAll, namesFilter, namespaceQuery } from "./list.ts";
-import { contentMark, contentName } from "./pipelines.ts";
+import { type Pipeline, pipelineApi } from "./pipeline-api.ts";
 import type { Server } from "./server.ts";
+import { hasContent, type MarkedVersion, markedVersion, uploadsOf } from "./version-mark.ts";
 
-export interface UploadedPipeline {
+export interface KnownPipeline {
   readonly pipelineId: string;
   readonly pipelineName: string;
   /** Pipelines that have another of the names: the same one, made under an older name. */
   readonly formerIds: readonly string[];
   /** Every version there is. */
   readonly versionIds: readonly string[];
-  /** The one that counts. */
-  readonly versionId: string;
-  readonly versionName: string;
-  /** True when it has the content that was asked for. */
-  readonly isSame: boolean;
-  /** Name of the newest, when that is another one. */
-  readonly newer: string | null;
+  readonly versions: readonly MarkedVersion[];
+  /** Those that were uploaded, the newest first. */
+  readonly uploads: readonly MarkedVersion[];
 }
 
-/** The pipeline under the first of these names that has one with a version. Errors: those of `request`. */
-export async function findUploaded(
-  server: Server,
-  names: readonly string[],
-  text: string,
-): Promise<UploadedPipeline | undefined> {
+/** The version that counts, or the two of which the project's own is the older. */
+export type Choice =
+  | { readonly kind: "same" | "other"; readonly version: MarkedVersion }
+  | { readonly kind: "older"; readonly own: MarkedVersion; readonly newer: MarkedVersion };
+
+/** The pipelines under these names that have versions, in the order of the names. Errors: those of `request`. */
+export async function findPipelines(server: Server, names: readonly string[]): Promise<readonly KnownPipeline[]> {
   const query = { filter: namesFilter("v1", names), ...namespaceQuery(server.namespace) };
-  const all = await fetchAll(server, `${ROOT}/pipelines`, query, pipelineListSchema, (page) => page.pipelines);
-  const known = names.flatMap((name) => all.find((each) => each.name === name) ?? []);
-  for (const pipeline of known) {
-    const found = await findVersion(server, pipeline, text);
-    if (found === undefined) continue;
-    return { ...found, formerIds: known.filter((each) => each !== pipeline).map(({ id }) => id) };
+  const path = "/apis/v1beta1/pipelines";
+  const all = await fetchAll(server, path, query, pipelineListSchema, (page) => page.pipelines);
+  const named = names.flatMap((name) => all.find((each) => each.name === name) ?? []);
+  const found: KnownPipeline[] = [];
+  for (const each of named) {
+    const formerIds = named.filter((other) => other !== each).map(({ id }) => id);
+    const known = await readPipeline(server, each, formerIds);
+    if (known.versions.length > 0) found.push(known);
   }
-  return undefined;
+  return found;
+}
+
+/** Chooses; undefined when nothing was uploaded. */
+export function chooseUpload({ uploads }: KnownPipeline, text: string): Choice | undefined {
+  const [newest] = uploads;
+  if (newest === undefined) return undefined;
+  const own = uploads.find((each) => hasContent(each, text));
+  if (own === undefined) return { kind: "other", version: newest };
+  return own === newest ? { kind: "same", version: own } : { kind: "older", own, newer: newest };
 }
 
 // --- internal ---
 
-const ROOT = "/apis/v1beta1";
-
-type Pipeline = v.InferOutput<typeof pipelineListSchema>["pipelines"][number];
-
-async function findVersion(
-  server: Server,
-  pipeline: Pipeline,
-  text: string,
-): Promise<Omit<UploadedPipeline, "formerIds"> | undefined> {
-  const owner = { "resource_key.type": "PIPELINE", "resource_key.id": pipeline.id };
-  const versions = await fetchAll(
-    server,
-    `${ROOT}/pipeline_versions`,
-    owner,
-    versionListSchema,
-    (page) => page.versions,
-  );
-  const defaultId = pipeline.default_version?.id;
-  // created in the same second: the one that the server calls the default
-  const [newest] = versions.toSorted(
-    (a, b) =>
-      Date.parse(b.created_at) - Date.parse(a.created_at) || Number(b.id === defaultId) - Number(a.id === defaultId),
-  );
-  if (newest === undefined) return undefined;
-  const mark = contentMark(text);
-  const same = versions.find((each) => {
-    // 1.8 keeps the description of a first version with the pipeline, and gives both one id
-    const description = each.description || (each.id === pipeline.id ? pipeline.description : "");
-    return each.name === contentName(text) || description.includes(mark);
-  });
-  const version = same ?? newest;
+async function readPipeline(server: Server, pipeline: Pipeline, formerIds: readonly string[]): Promise<KnownPipeline> {
+  const raw = await pipelineApi("argo").versions(server, pipeline.id);
+  const versions = raw.map((each) => markedVersion(pipeline, each));
   return {
     pipelineId: pipeline.id,
     pipelineName: pipeline.name,
+    formerIds,
     versionIds: versions.map(({ id }) => id),
-    versionId: version.id,
-    versionName: version.name,
-    isSame: same !== undefined,
-    newer: newest.id === version.id ? null : newest.name,
+    versions,
+    uploads: uploadsOf(versions, pipeline.default_version?.id),
   };
 }

@@ -1,8 +1,8 @@
 /**
  * Names of runs with parameters in them: `nightly {date}` → `nightly 2026-01-02`. Everything else in braces stays.
  *
- * Source: kedro-kubeflow 0.6.2 to 0.11.0, which formats `scheduled_run_name` with Python's `str.format` and the
- * parameters that are given for the schedule.
+ * Source: kedro-kubeflow 0.6.2 to 0.11.0, which formats `run_name` and `scheduled_run_name` with Python's `str.format`
+ * and the texts of `--param` of the run or schedule; defaults take no part.
  */
 
 /**

@@ -75,15 +75,85 @@ describe.each(Object.keys(KFP_VERSIONS) as (keyof typeof KFP_VERSIONS)[])("KFP %
     expect(fake.mostEnabled()).toBe(1);
   });
 
-  test("after uploads of A, B and A again it schedules A, and says that B is newer", async () => {
+  test("after uploads of A, B and A again it schedules A", async () => {
     start(tag);
     await kfk(["upload-pipeline"]);
     await kfk(["upload-pipeline", "--image", "shop:2"]);
-    await kfk(["upload-pipeline"]);
+    const again = await kfk(["upload-pipeline"]);
+    expect(again.err).toContain("added a version to shop, version ");
     const { status, err } = await kfk(["schedule", ...CRON]);
-    expect(status).toBe(0);
-    expect(err).toContain("has a newer version");
-    expect(fake.jobs[0]?.versionId).toBe(server.versions()[0]?.id ?? "");
+    expect({ status, warned: err.includes("warning") }).toEqual({ status: 0, warned: false });
+    expect(fake.jobs[0]?.versionId).toBe(server.versions()[2]?.id ?? "");
+  });
+
+  test("what is here is not the newest upload: refused with both, and either can be named", async () => {
+    start(tag);
+    await kfk(["upload-pipeline"]);
+    await kfk(["upload-pipeline", "--image", "shop:2"]);
+    const refused = await kfk(["schedule", ...CRON]);
+    const newer = server.versions()[1]?.name ?? "";
+    expect({ status: refused.status, out: refused.out, jobs: fake.jobs }).toEqual({ status: 3, out: "", jobs: [] });
+    expect(refused.err).toMatch(
+      /^error: the project as it is here is version shop of shop \(\S+Z\), and [0-9a-f]{16} \(\S+Z\) was uploaded after it \[SCHEDULE_PIPELINE\]\n/m,
+    );
+    expect(refused.err).toContain(`or --version-name ${newer}`);
+    expect(refused.err).toContain("--version-name shop, or kfk upload-pipeline again");
+    for (const [name, index] of [
+      [newer, 1],
+      ["shop", 0],
+    ] as const) {
+      const named = await kfk(["schedule", ...CRON, "--version-name", name]);
+      expect({ status: named.status, scheduled: fake.jobs.map(({ versionId }) => versionId) }).toEqual({
+        status: 0,
+        scheduled: [server.versions()[index]?.id ?? ""],
+      });
+    }
+    const wrong = await kfk(["schedule", ...CRON, "--version-name", "shpo"]);
+    expect(wrong.status).toBe(3);
+    expect(wrong.err).toContain('the pipeline "shop" has no version "shpo"');
+    expect(wrong.err).toContain("did you mean shop?");
+    const values = await kfk(["schedule", ...CRON, "--version-name", "shop", "--param", "rate=0.5"]);
+    expect({ status: values.status, spec: fake.jobs[0]?.body["pipeline_spec"] }).toEqual({
+      status: 0,
+      spec: { parameters: [{ name: "rate", value: "0.5" }] },
+    });
+    expect((await kfk(["schedule", ...CRON, "--image", "shop:2"])).status).toBe(0);
+  });
+
+  test("what run-once made is neither scheduled nor newer, unless it is named", async () => {
+    start(tag);
+    expect((await kfk(["run-once", "--image", "shop:0"])).status).toBe(0);
+    const none = await kfk(["schedule", ...CRON, "--image", "shop:0"]);
+    expect([none.status, none.err.includes("so there is nothing to schedule")]).toEqual([3, true]);
+    await kfk(["upload-pipeline"]);
+    await kfk(["run-once", "--image", "shop:debug"]);
+    const own = await kfk(["schedule", ...CRON]);
+    expect({ status: own.status, warned: own.err.includes("warning"), versionId: fake.jobs[0]?.versionId }).toEqual({
+      status: 0,
+      warned: false,
+      versionId: server.versions()[1]?.id,
+    });
+    const other = await kfk(["schedule", ...CRON, "--image", "shop:4"]);
+    expect(other.err).toContain("the project as it is here was not uploaded");
+    expect(fake.jobs[0]?.versionId).toBe(server.versions()[1]?.id ?? "");
+    const made = server.versions()[2];
+    expect(made?.name).toMatch(/^run-[0-9a-f]{16}$/);
+    await kfk(["schedule", ...CRON, "--version-name", made?.name ?? ""]);
+    expect(fake.jobs[0]?.versionId).toBe(made?.id ?? "");
+    // uploaded afterwards it counts
+    expect((await kfk(["upload-pipeline", "--image", "shop:debug"])).err).toContain("added a version to shop");
+    expect((await kfk(["schedule", ...CRON, "--image", "shop:debug"])).status).toBe(0);
+    expect(fake.jobs[0]?.versionId).toBe(server.versions()[3]?.id ?? "");
+  });
+
+  test("a value in the name of the schedule is the one that is given", async () => {
+    start(tag);
+    const kubeflow = `${KUBEFLOW}  scheduled_run_name: "shop {rate} {none}"\n`;
+    await kfk(["upload-pipeline"], kubeflow);
+    await kfk(["schedule", ...CRON, "--param", "rate=0.3"], kubeflow);
+    expect(fake.jobs.map(({ name }) => name)).toEqual(["shop 0.3 {none}"]);
+    expect((await kfk(["schedule", "pause"], kubeflow)).status).toBe(3);
+    expect(await kfk(["schedule", "pause", "--param", "rate=0.3"], kubeflow)).toMatchObject({ status: 0 });
   });
 
   test("a project that was not uploaded as it is: the newest version, with a warning", async () => {
@@ -100,7 +170,10 @@ describe.each(Object.keys(KFP_VERSIONS) as (keyof typeof KFP_VERSIONS)[])("KFP %
     await kfk(["schedule", ...CRON]);
     expect(await kfk(["schedule", "pause"])).toMatchObject({ status: 0, out: "job-1\n", err: "paused shop\n" });
     expect(fake.jobs[0]?.enabled).toBe(false);
-    expect((await kfk(["schedule", "list"])).out).toMatch(/^job-1 {2}paused {3}0 0 4 \* \* \* {7}- {21}shop\n$/);
+    expect((await kfk(["schedule", "list"])).out).toBe(
+      "SCHEDULE                              STATE    CRON              NEXT                  NAME\n" +
+        "job-1                                 paused   0 0 4 * * *       -                     shop\n",
+    );
     expect(await kfk(["schedule", "resume", "job-1"])).toMatchObject({ status: 0, err: "resumed shop\n" });
     expect((await kfk(["schedule", "next", "-o", "name"])).out).toMatch(/^(\d{4}-\d\d-\d\dT04:00:00Z\n){5}$/);
     fake.busy.add("job-1");
@@ -349,7 +422,9 @@ describe("a schedule that is there", () => {
       enabled: true,
       body: { trigger: { periodic_schedule: { interval_second: "3600" } } },
     });
-    expect((await kfk(["schedule", "list"])).out).toMatch(/^job-1 {2}enabled {2}every 3600 s {6}- {21}hourly\n$/);
+    expect((await kfk(["schedule", "list"])).out).toMatch(
+      /^SCHEDULE .*\njob-1 {33}enabled {2}every 3600 s {6}- {21}hourly\n$/,
+    );
     const next = await kfk(["schedule", "next", "job-1"]);
     expect(next).toMatchObject({ status: 3, out: "" });
     expect(next.err).toContain("it runs every 3600 s");

@@ -219,9 +219,44 @@ describe.each(VERSIONS)("on KFP %s", (tag) => {
     expect((await kfk(["list-runs", "-o", "name", "--limit", "3"])).out.trim().split("\n")).toEqual(ids.slice(0, 3));
     const listed = JSON.parse((await kfk(["list-runs", "-o", "json", "-x", "Shop"])).out) as { id: string }[];
     expect(listed.map((each) => each.id)).toEqual(ids);
+    expect((await kfk(["list-runs"])).out.split("\n")[0]).toMatch(/^RUN +STATE +CREATED +PIPELINE +VERSION +NAME$/);
     expect((await kfk(["list-pipelines", "-o", "name"])).out).toBe("shop\n");
     expect((await kfk(["list-pipelines"])).out.split("\n")[0]).toMatch(/^PIPELINE +CREATED +VERSION +NAME$/);
     expect((await kfk(["list-runs", "-x", "nobody"])).status).toBe(3);
+  });
+
+  test("runs are listed with pipeline and version, and a pipeline is asked for once", async () => {
+    start(tag);
+    await started();
+    passedMs += 2000;
+    await kfk(["run-once", "--image", "shop:2"]);
+    passedMs += 2000;
+    await kfk(["run-once", "--image", "shop:2"]);
+    const { out, err } = await kfk(["list-runs", "-o", "json"], { env: { KFK_DEBUG: "api" } });
+    const names = (JSON.parse(out) as { pipeline: string; version: string }[]).map((run) => [
+      run.pipeline,
+      run.version,
+    ]);
+    const second = server.versions()[1]?.name ?? "";
+    expect(names).toEqual([
+      ["shop", second],
+      ["shop", second],
+      ["shop", "shop"],
+    ]);
+    // before 2.0 a run names its version alone
+    const asked = tag === "1.8.22" ? ["pipeline_versions/", "pipeline_versions/", "pipelines/"] : ["pipelines/"];
+    expect([...err.matchAll(/GET \S+v1beta1\/(pipeline\w*\/)/g)].map(([, path]) => path).toSorted()).toEqual(asked);
+    const one = JSON.parse((await kfk(["status", "@latest", "-o", "json"])).out);
+    expect([one.pipeline, one.version]).toEqual(["shop", second]);
+    const broken = (): Response => new Response('{"code":7,"message":"no"}', { status: 403 });
+    server.addFault({
+      method: "GET",
+      path: `/pipelines/${one.pipelineId ?? server.versions()[0]?.id}`,
+      answer: broken,
+    });
+    const nameless = await kfk(["list-runs", "-o", "json", "--limit", "1"]);
+    expect([nameless.status, JSON.parse(nameless.out)[0].pipeline]).toEqual([0, null]);
+    expect(nameless.err).toContain("warning: the names of pipelines are not known: ");
   });
 
   test("ui prints the link", async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ensureExperiment } from "../../src/cluster/experiments.ts";
 import { uploadPipeline } from "../../src/cluster/pipelines.ts";
+import { chooseUpload, findPipelines } from "../../src/cluster/uploaded.ts";
+import { contentName, isForRun } from "../../src/cluster/version-mark.ts";
 import { createRun, fetchRun, isFrom, retryRun, terminateRun, type RunRequest } from "../../src/cluster/runs.ts";
 import type { Server } from "../../src/cluster/server.ts";
 import { describeEnd, type Progress, waitForRun } from "../../src/cluster/wait.ts";
@@ -25,15 +27,55 @@ async function request(server: Server, more: Partial<RunRequest> = {}): Promise<
 }
 
 describe.each(VERSIONS)("uploadPipeline on %s", (version) => {
-  test("makes a pipeline, then nothing, then a version, then nothing", async () => {
+  test("makes a pipeline, then nothing, then a version, then nothing; what is not the newest is made again", async () => {
     const { fake, connect } = setUp(version);
     const server = await connect();
     const other = DOCUMENT.replace("0.1", "0.2");
     const made = [];
-    for (const text of [DOCUMENT, DOCUMENT, other, other, DOCUMENT])
-      made.push((await uploadPipeline(server, { name: "shop", text })).made);
-    expect(made).toEqual(["pipeline", "unchanged", "version", "unchanged", "unchanged"]);
-    expect(fake.versions()).toHaveLength(2);
+    for (const text of [DOCUMENT, DOCUMENT, other, other, DOCUMENT, DOCUMENT, other, other]) {
+      const { made: what, versionName } = await uploadPipeline(server, { name: "shop", text });
+      made.push([what, versionName]);
+    }
+    const [first, second] = [contentName(DOCUMENT), contentName(other)];
+    expect(made).toEqual([
+      ["pipeline", "shop"],
+      ["unchanged", "shop"],
+      ["version", second],
+      ["unchanged", second],
+      ["version", first],
+      ["unchanged", first],
+      ["version", `${second}-2`],
+      ["unchanged", `${second}-2`],
+    ]);
+    expect(fake.versions()).toHaveLength(4);
+  });
+
+  test.each(["the first version", "a later one"])("%s that was made for a run is no upload", async (which) => {
+    const server = await setUp(version).connect();
+    if (which === "a later one") await uploadPipeline(server, { name: "shop", text: `${DOCUMENT}# other\n` });
+    const upload = { name: "shop", text: DOCUMENT, description: "[content of the shop]" };
+    const made = [];
+    for (const purpose of ["run", "run", "upload", "upload", "run"] as const) {
+      made.push((await uploadPipeline(server, { ...upload, purpose })).made);
+    }
+    const first = which === "a later one" ? "version" : "pipeline";
+    expect(made).toEqual([first, "unchanged", "version", "unchanged", "unchanged"]);
+    const [known] = await findPipelines(server, ["shop"]);
+    expect(known?.versions.filter(isForRun).map(({ name }) => name)).toEqual([
+      which === "a later one" ? contentName(DOCUMENT, true) : "shop",
+    ]);
+    expect(known === undefined ? undefined : chooseUpload(known, DOCUMENT)).toMatchObject({
+      kind: "same",
+      version: { name: contentName(DOCUMENT) },
+    });
+  });
+
+  test("a given name of an older upload changes nothing, and the newest is named", async () => {
+    const server = await setUp(version).connect();
+    await uploadPipeline(server, { name: "shop", text: DOCUMENT, versionName: "1.0" });
+    await uploadPipeline(server, { name: "shop", text: `${DOCUMENT}# two\n`, versionName: "2.0" });
+    const again = await uploadPipeline(server, { name: "shop", text: DOCUMENT, versionName: "1.0" });
+    expect([again.made, again.versionName, again.newer]).toEqual(["unchanged", "1.0", "2.0"]);
   });
 
   test("the same content under a version name of its own changes nothing", async () => {

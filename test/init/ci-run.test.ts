@@ -101,17 +101,17 @@ interface Step {
 }
 
 /** Runs the steps of a workflow's only job; the value is the name of the step that failed, and what all said. */
-async function runWorkflow(box: Sandbox, file: string, vars: Record<string, string>) {
+async function runWorkflow(box: Sandbox, file: string, vars: Record<string, string>, commit = COMMIT) {
   const workflow = parse(readFileSync(join(box.project, ".github/workflows", file), "utf8")) as Workflow;
   const known: Record<string, string> = {
     "secrets.GKE_PROJECT": "my-project",
     "secrets.IAP_CLIENT_ID": "",
-    "github.sha": COMMIT,
+    "github.sha": commit,
     ...vars,
   };
   const env: Record<string, string> = {
     ...box.env,
-    GITHUB_SHA: COMMIT,
+    GITHUB_SHA: commit,
     GITHUB_PATH: join(box.env["RUNNER_TEMP"] as string, "path"),
   };
   for (const [name, text] of Object.entries(workflow.env)) {
@@ -145,7 +145,7 @@ interface GitlabJob {
 }
 
 /** Runs a job of GitLab: before_script and script in one shell. */
-async function runJob(box: Sandbox, name: string, vars: Record<string, string>) {
+async function runJob(box: Sandbox, name: string, vars: Record<string, string>, commit = COMMIT) {
   const file = parse(readFileSync(join(box.project, ".gitlab-ci.yml"), "utf8")) as Record<string, GitlabJob> & {
     readonly variables: Record<string, string>;
   };
@@ -157,8 +157,8 @@ async function runJob(box: Sandbox, name: string, vars: Record<string, string>) 
     ...box.env,
     ...file.variables,
     CI_PROJECT_DIR: box.project,
-    CI_COMMIT_SHA: COMMIT,
-    CI_COMMIT_SHORT_SHA: COMMIT.slice(0, 8),
+    CI_COMMIT_SHA: commit,
+    CI_COMMIT_SHORT_SHA: commit.slice(0, 8),
     GKE_PROJECT: "my-project",
     GKE_SA_KEY: Buffer.from(KEY).toString("base64"),
     ...vars,
@@ -184,11 +184,44 @@ describe.skipIf(!existsSync(KFK))("the CI files of init", () => {
     expect(kfp.versions().at(-1)?.text).toContain(`image: "${IMAGE}"`);
     const merged = await runWorkflow(box, "kubeflow-on-merge.yml", { "vars.KFK_URL": url() });
     expect({ ...merged, said: "" }).toEqual({ failed: null, status: 0, said: "" });
-    expect(merged.said).toContain("unchanged: spaceflights");
+    expect(merged.said).toContain("added a version to spaceflights");
     expect(schedules.jobs.map(({ name, enabled, versionId }) => ({ name, enabled, versionId }))).toEqual([
       { name: "spaceflights", enabled: true, versionId: kfp.versions().at(-1)?.id ?? "" },
     ]);
   }, 60_000);
+
+  const NEXT = COMMIT.replaceAll("0", "f");
+  const enabled = () => schedules.jobs.filter((each) => each.enabled).map(({ versionId }) => versionId);
+  const versionOf = (commit: string): string =>
+    kfp.versions().findLast(({ text }) => text.includes(`spaceflights:${commit}"`))?.id ?? "";
+
+  test("GitHub: the schedule moves to each new image, also back to the one before", async () => {
+    const box = await sandbox("github-moves", "--ci", "github");
+    for (const commit of [COMMIT, NEXT, NEXT, COMMIT]) {
+      const { failed, said } = await runWorkflow(box, "kubeflow-on-merge.yml", { "vars.KFK_URL": url() }, commit);
+      expect({ failed, warned: said.match(/warning: (?!not copied).*/g), enabled: enabled() }).toEqual({
+        failed: null,
+        warned: null,
+        enabled: [versionOf(commit)],
+      });
+    }
+    expect(versionOf(NEXT)).not.toBe(versionOf(COMMIT));
+  }, 120_000);
+
+  test("GitLab: the schedule moves to each new image, and runs of a branch in between do not matter", async () => {
+    const box = await sandbox("gitlab-moves", "--ci", "gitlab");
+    const vars = { KFK_URL: url(), TMPDIR: join(SCRATCH, "gitlab-moves/temp") };
+    for (const commit of [COMMIT, NEXT]) {
+      expect(await runJob(box, "deploy", vars, commit)).toMatchObject({ status: 0 });
+      expect(await runJob(box, "run", vars, commit.replaceAll("1", "e"))).toMatchObject({ status: 0 });
+      expect(enabled()).toEqual([versionOf(commit)]);
+      const again = await runJob(box, "deploy", vars, commit);
+      expect({ status: again.status, said: again.err.includes("unchanged: spaceflights has these settings") }).toEqual({
+        status: 0,
+        said: true,
+      });
+    }
+  }, 120_000);
 
   test("GitHub: a failed run fails the job with status 1", async () => {
     const box = await sandbox("github-failed", "--ci", "github");

@@ -67,13 +67,88 @@ test("writes a commented file, says where, and the project compiles with it unto
 
 test("refuses to overwrite, and writes nothing at all then", async () => {
   const world = project({ [FILE]: "host: http://mine\n" });
-  const { status, err } = await kfk(world, ["init", URL, "--with-github-actions", "--hooks"]);
+  const { status, err } = await kfk(world, ["init", URL]);
   expect(status).toBe(3);
   expect(err).toContain("conf/base/kubeflow.yaml is there already; nothing was written [INIT_EXISTS]");
   expect(world.files.readText(FILE)).toBe("host: http://mine\n");
-  expect(world.files.kind(`${ROOT}/.github`)).toBeUndefined();
-  expect(world.files.kind(`${ROOT}/kfk.hooks.ts`)).toBeUndefined();
   expect(world.files.kind(`${ROOT}/conf/kubeflow.schema.json`)).toBeUndefined();
+});
+
+const MERGE = `${ROOT}/.github/workflows/kubeflow-on-merge.yml`;
+
+describe("a kubeflow.yaml that is there already", () => {
+  const MINE = "host: http://mine\nrun_config:\n  image: shop\n";
+
+  test.each([
+    ["--with-github-actions", MERGE],
+    ["--ci=github", MERGE],
+    ["--ci=gitlab", `${ROOT}/.gitlab-ci.yml`],
+    ["--hooks", `${ROOT}/kfk.hooks.ts`],
+  ])("stays as it is beside the files of %s, and no URL is needed", async (option, path) => {
+    for (const force of [[], ["--force"]]) {
+      const world = project({ [FILE]: MINE });
+      const { status, out, err } = await kfk(world, ["init", option, ...force]);
+      expect({ status, out, warned: err.includes("warning") }).toEqual({ status: 0, out: "", warned: false });
+      expect(err).toStartWith("conf/base/kubeflow.yaml is there already and stays as it is\nwrote ");
+      expect([world.files.readText(FILE), world.files.kind(path)]).toEqual([MINE, "file"]);
+      expect(world.files.kind(`${FILE}.bak`)).toBeUndefined();
+    }
+  });
+
+  test("files of a build server that are there need --force, which replaces them alone", async () => {
+    const world = project({ [FILE]: MINE, [MERGE]: "old" });
+    const refused = await kfk(world, ["init", "--with-github-actions"]);
+    expect([refused.status, world.files.readText(MERGE), world.files.kind(`${ROOT}/Dockerfile`)]).toEqual([
+      3,
+      "old",
+      undefined,
+    ]);
+    expect((await kfk(world, ["init", "--with-github-actions", "--force"])).status).toBe(0);
+    expect(world.files.readText(FILE)).toBe(MINE);
+    expect(world.files.readText(MERGE)).toContain("kfk schedule --cron-expression '0 0 4 * * *' --image \"$IMAGE\"");
+  });
+
+  test.each([
+    ["the same host", MINE, ["http://mine"], 0, ""],
+    ["another host", MINE, [URL], 0, `names the host http://mine; ${URL} was not written into it`],
+    ["no host, and a URL", "run_config: {}\n", [URL], 0, `names no host; ${URL} was not written into it`],
+    ["no host, and no URL", "run_config: {}\n", [], 2, "kfk init needs URL: conf/base/kubeflow.yaml names no host"],
+    ["a host from the environment", "host: ${oc.env:KFP}\n", [], 0, ""],
+  ] as const)("%s", async (_, text, url, wanted, said) => {
+    const world = project({ [FILE]: text });
+    const { status, err } = await kfk(world, ["init", ...url, "--with-github-actions"]);
+    expect([status, world.files.readText(FILE)]).toEqual([wanted, text]);
+    expect(err).toContain(said);
+    expect(err.includes("warning")).toBe(said.includes("not written"));
+  });
+
+  test("--force keeps the old text beside the new one, and no copy is written over", async () => {
+    const world = project({ [FILE]: MINE });
+    const first = await kfk(world, ["init", URL, "--force"]);
+    expect(first.err).toContain("kept the old text as conf/base/kubeflow.yaml.bak\n");
+    expect(world.files.readText(`${FILE}.bak`)).toBe(MINE);
+    world.files.write(FILE, `${MINE}# changed\n`);
+    await kfk(world, ["init", URL, "--force"]);
+    expect([world.files.readText(`${FILE}.bak`), world.files.readText(`${FILE}.bak2`)]).toEqual([
+      MINE,
+      `${MINE}# changed\n`,
+    ]);
+    world.files.write(FILE, MINE);
+    await kfk(world, ["init", URL, "--force"]);
+    expect(world.files.kind(`${FILE}.bak3`)).toBeUndefined();
+    expect((await kfk(world, ["compile", "-q", "-o", "-"])).status).toBe(0);
+  });
+
+  test("--force keeps the old hooks as well", async () => {
+    const world = project({ [`${ROOT}/kfk.hooks.ts`]: "mine" });
+    expect((await kfk(world, ["init", URL, "--hooks", "--force"])).status).toBe(0);
+    expect(world.files.readText(`${ROOT}/kfk.hooks.ts.bak`)).toBe("mine");
+  });
+});
+
+test("says that it writes the schema", async () => {
+  const { err } = await kfk(project(), ["init", URL]);
+  expect(err).toContain("wrote conf/kubeflow.schema.json\n");
 });
 
 test("one file that is there stops all the others", async () => {
@@ -183,6 +258,8 @@ test("--hooks writes an example that imports from kfk", async () => {
 test.each([
   ["no URL", ["init"], 2, "kfk init needs URL"],
   ["a broken URL", ["init", "ftp://x"], 2, 'the host "ftp://x" starts with ftp://'],
+  ["no URL for the files of a build server", ["init", "--ci", "gitlab"], 2, "kfk init needs URL"],
+  ["another environment", ["init", URL, "-e", "prod"], 2, "kfk init writes the environment base, which all others"],
   ["an unknown build server", ["init", URL, "--ci", "gitlap"], 2, "did you mean gitlab?"],
 ] as const)("wrong command line: %s", async (_, argv, wanted, text) => {
   const world = project();

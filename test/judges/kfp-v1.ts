@@ -338,7 +338,10 @@ function showRun(state: State, run: Run): { readonly run: unknown; readonly pipe
       ...(run.archived ? { storage_state: "STORAGESTATE_ARCHIVED" } : {}),
       ...(run.description === "" ? {} : { description: run.description }),
       pipeline_spec: {
-        ...(isNamed ? { pipeline_id: pipeline.id, pipeline_name: pipeline.name } : {}),
+        // from 2.0 on that is the name of the version (seen on 2.0.5, 2.5.0 and main)
+        ...(isNamed
+          ? { pipeline_id: pipeline.id, pipeline_name: versionName(state, run.versionId) ?? pipeline.name }
+          : {}),
         [source]: run.document.text,
         ...(run.v1Parameters?.length ? { parameters: run.v1Parameters } : {}),
         ...(run.runtimeConfig ? { runtime_config: run.runtimeConfig } : {}),
@@ -383,6 +386,10 @@ function nameOf(state: State, type: string, id: string): string {
   const items: readonly { readonly id: string; readonly name: string }[] =
     type === "EXPERIMENT" ? state.experiments : state.versions;
   return items.find((each) => each.id === id)?.name ?? "";
+}
+
+function versionName(state: State, id: string | null): string | undefined {
+  return state.version.isOld || id === null ? undefined : nameOf(state, "PIPELINE_VERSION", id) || undefined;
 }
 
 function listRuns(context: Context): Response {

@@ -39,7 +39,7 @@ for (const { version, url } of readServers(process.env["KFK_LIVE_KFP"])) {
       expect(found.stdout).toContain(isBefore2(version) ? "speaks v1beta1" : "speaks v1beta1 and v2beta1");
     });
 
-    test("an upload makes the pipeline, then nothing, then a version, then nothing again", async () => {
+    test("an upload makes the pipeline, then nothing, then versions: what was uploaded last is the newest", async () => {
       const { kfk, name } = setUp();
       const steps = [];
       for (const tag of ["a", "a", "b", "a", "b"]) {
@@ -51,12 +51,36 @@ for (const { version, url } of readServers(process.env["KFK_LIVE_KFP"])) {
         });
         steps.push(JSON.parse(done.stdout) as { made: string; versionId: string; pipelineName: string });
       }
-      expect(steps.map(({ made }) => made)).toEqual(["pipeline", "unchanged", "version", "unchanged", "unchanged"]);
-      const [a, b] = [steps[0]?.versionId, steps[2]?.versionId];
-      expect(steps.map(({ versionId }) => versionId)).toEqual([a, a, b, a, b] as string[]);
-      expect(a).not.toBe(b);
+      expect(steps.map(({ made }) => made)).toEqual(["pipeline", "unchanged", "version", "version", "version"]);
+      expect(steps[1]?.versionId).toBe(steps[0]?.versionId ?? "");
+      expect(new Set(steps.map(({ versionId }) => versionId)).size).toBe(4);
       const listed = await kfk("list-pipelines");
       expect(listed.stdout).toContain(name);
+    });
+
+    test("what run-once made is not scheduled, and an older upload only by its name", async () => {
+      const { kfk } = setUp();
+      const schedule = async (...args: readonly string[]) => await kfk("schedule", "-c", "0 0 4 1 1 *", ...args);
+      expect((await kfk("run-once", "--image", "project:a")).status).toBe(0);
+      expect((await schedule("--image", "project:a")).status).toBe(3);
+      const versions = [];
+      for (const tag of ["a", "b"]) {
+        const done = await kfk("upload-pipeline", "--image", `project:${tag}`, "-o", "json");
+        versions.push(JSON.parse(done.stdout) as { versionId: string; versionName: string });
+      }
+      expect((await kfk("run-once", "--image", "project:c")).status).toBe(0);
+      const older = await schedule("--image", "project:a");
+      expect([older.status, older.stderr.includes(`--version-name ${versions[0]?.versionName}`)]).toEqual([3, true]);
+      for (const [index, args] of [
+        ["--version-name", versions[0]?.versionName ?? ""],
+        ["--image", "project:b"],
+        ["--image", "project:never"],
+      ].entries()) {
+        const done = await schedule(...args, "-o", "json");
+        expect(done.status).toBe(0);
+        expect(JSON.parse(done.stdout).versionId).toBe(versions[index === 0 ? 0 : 1]?.versionId ?? "");
+      }
+      expect((await kfk("schedule", "rm")).status).toBe(0);
     });
 
     test("a version name that other content has is refused", async () => {
