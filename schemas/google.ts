@@ -8,7 +8,7 @@ import { looseObject, record } from "./mapping.ts";
 
 const text = v.pipe(v.string("text"), v.minLength(1, "text"));
 
-export const serviceAccountSchema = looseObject({
+const serviceAccountSchema = looseObject({
   type: v.literal("service_account"),
   client_email: text,
   private_key: text,
@@ -16,7 +16,7 @@ export const serviceAccountSchema = looseObject({
   token_uri: v.optional(text, "https://oauth2.googleapis.com/token"),
 });
 
-export const authorizedUserSchema = looseObject({
+const authorizedUserSchema = looseObject({
   type: v.literal("authorized_user"),
   client_id: text,
   client_secret: text,
@@ -24,7 +24,7 @@ export const authorizedUserSchema = looseObject({
   token_uri: v.optional(text, "https://oauth2.googleapis.com/token"),
 });
 
-export const externalAccountSchema = looseObject({
+const externalAccountSchema = looseObject({
   type: v.literal("external_account"),
   audience: text,
   subject_token_type: text,
@@ -40,7 +40,7 @@ export const externalAccountSchema = looseObject({
   }),
 });
 
-export const impersonatedSchema = looseObject({
+const impersonatedSchema = looseObject({
   type: v.literal("impersonated_service_account"),
   service_account_impersonation_url: text,
   delegates: v.optional(v.array(text), []),

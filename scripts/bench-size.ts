@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { checkRandomNames } from "../test/compile/random-names.ts";
+import { checkRandomNames } from "../test/steps/random-names.ts";
 import { generatedProject } from "../test/generated-project.ts";
 import { ROOT } from "../test/project-files.ts";
 

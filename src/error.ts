@@ -23,7 +23,7 @@ export const STATUS = {
 } as const;
 
 /** Every code with the status it ends in. A code is AREA_REASON and is part of what users may rely on. */
-export const CODES = {
+const CODES = {
   // the command line
   USAGE_OPTION: STATUS.usage,
   USAGE_VERB: STATUS.usage,

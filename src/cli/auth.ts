@@ -1,5 +1,6 @@
 import { KfkError, suggest } from "../error.ts";
 import { writeClean, writeJson } from "./output.ts";
+import { TEXT_OR_JSON } from "./output-options.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const auth: Verb = {
@@ -9,13 +10,7 @@ export const auth: Verb = {
     "auth status goes to the server and says what came of it; auth list names the ways to log in, and which would be taken. " +
     "Nothing secret is shown. Status 0: the server knows you; 4: it does not.",
   options: {
-    output: {
-      type: "enum",
-      alias: ["o"],
-      options: ["text", "json"],
-      default: "text",
-      description: "Form of the result",
-    },
+    output: { ...TEXT_OR_JSON, description: "Form of the result" },
   },
   positionals: ["WHAT"],
   examples: ["kfk auth status", "kfk auth list", "kfk auth status --host https://kubeflow.example.org -o json"],

@@ -1,4 +1,5 @@
 import { KfkError } from "../error.ts";
+import { TEXT_OR_JSON } from "./output-options.ts";
 import type { Verb } from "./verb.ts";
 
 export const config: Verb = {
@@ -8,7 +9,7 @@ export const config: Verb = {
     "view: all files of the environment merged, every ${…} resolved, hooks applied. Values that look secret are masked.",
   options: {
     "show-origin": { type: "boolean", description: "Name the file and line of every value" },
-    output: { type: "enum", alias: ["o"], options: ["text", "json"], default: "text", description: "Form on stdout" },
+    output: { ...TEXT_OR_JSON, description: "Form on stdout" },
   },
   positionals: ["view"],
   examples: ["kfk config view", "kfk config view --show-origin", "kfk config view --env prod -o json"],

@@ -2,6 +2,7 @@ import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
 import { wrap } from "../view/help.ts";
 import { writeClean, writeJson } from "./output.ts";
+import { TEXT_OR_JSON } from "./output-options.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const doctor: Verb = {
@@ -11,19 +12,13 @@ export const doctor: Verb = {
     "Looks at this machine, the project and the server, names whatever stands before the API and the next thing to do. " +
     "Creates nothing. Status 0: nothing stands in the way; else that of the first thing that does.",
   options: {
-    output: {
-      type: "enum",
-      alias: ["o"],
-      options: ["text", "json"],
-      default: "text",
-      description: "Form of the result",
-    },
+    output: { ...TEXT_OR_JSON, description: "Form of the result" },
   },
   examples: ["kfk doctor", "kfk doctor --host https://kubeflow.example.org", "kfk doctor -o json"],
   run: async (call) => {
     const { openAround } = await import("./reach.ts");
     const around = await openAround(call);
-    const findings = [...lookAround(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
+    const findings = [...lookAtMachine(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
     if (call.options.text("output") === "json") {
       writeJson(
         call.world,
@@ -76,7 +71,7 @@ const DISTURBING: Readonly<Record<string, string>> = {
   NODE_TLS_REJECT_UNAUTHORIZED: "turns off the check of certificates when it is 0",
 };
 
-function lookAround({ world, version }: Call): Finding[] {
+function lookAtMachine({ world, version }: Call): Finding[] {
   const found = Object.keys(DISTURBING).filter((name) => (world.env[name] ?? "") !== "");
   const proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"].find((name) => world.env[name]);
   return [

@@ -40,7 +40,7 @@ export async function compileProject(
  *
  * Errors: those of `compileArgoDocument`; STEP_TOO_MANY and STEP_TOO_LARGE with a grouping that fits.
  */
-export function compileFitting(plan: StepPlan, planWith: (merge: MergeMode) => StepPlan): ArgoDocument {
+function compileFitting(plan: StepPlan, planWith: (merge: MergeMode) => StepPlan): ArgoDocument {
   try {
     return compileArgoDocument(plan);
   } catch (error) {

@@ -4,7 +4,7 @@
  * would fail in its first step. `--param` wins over a file.
  */
 import { resolve } from "node:path";
-import { parameterName } from "../compile/names.ts";
+import { parameterName } from "../steps/names.ts";
 import { isPlainList, isPlainMap, type Plain } from "../config/plain.ts";
 import type { RunParam } from "../config/resolvers.ts";
 import { placeOf, toPlain } from "../config/tree.ts";

@@ -11,12 +11,13 @@ import { BESIDE, SHIPPED } from "../../hooks/auth/shipped.ts";
 import { authContext, placeOf } from "../cluster/auth-context.ts";
 import { buildChain, type Chain, type WantedAuth } from "../cluster/auth.ts";
 import { type Gate, recogniseGate } from "../cluster/gate.ts";
-import { mayBeKube, mayBePlain, parseHost } from "../cluster/host.ts";
+import { mayBeKube, parseHost } from "../cluster/host.ts";
 import type { LoginHeaders } from "../cluster/request.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isPlainMap, type Plain } from "../config/plain.ts";
 import { KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
+import { mayBePlain } from "../private-host.ts";
 import { environmentSecrets } from "../secrets.ts";
 import type { World } from "../world.ts";
 import type { KubeWay } from "./kube.ts";
@@ -65,38 +66,10 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   const user = await readUserConfig(world);
   // from here on what is printed can be somebody else's answer, on stdout too
   for (const secret of environmentSecrets(world.env)) call.hide(secret);
-  const more = optionVariables(call);
   const persons = await readCa(call);
-  const chainOf = (
-    { origin, bases }: Pick<ReturnType<typeof parseHost>, "origin" | "bases">,
-    ways: Pick<Parameters<typeof buildChain>[0], "providers" | "atServer" | "beside" | "hook" | "wanted" | "ca">,
-    caFor: (origin: string) => Awaited<ReturnType<typeof withPublicRoots>>,
-  ): Chain =>
-    buildChain({
-      clock: world.clock,
-      origin,
-      bases,
-      place: pathOfServer(bases),
-      namespace: options.namespace,
-      ...ways,
-      context: (settings) => authContext(world, settings, more, caFor),
-      isTrusted: askTrust(call, { ...options, user, server: origin }),
-      hide: call.hide,
-      tell: (text) => call.warn([{ message: text }]),
-      onRead: warnOfOpenFiles(call),
-    });
   const personsRoots = await withPublicRoots(persons);
-  const way = mayBeKube(options.host)
-    ? await (
-        await import("./kube.ts")
-      ).openKubeWay(
-        call,
-        options.host,
-        authContext(world, {}, more, () => personsRoots),
-        (origin, provider) =>
-          chainOf({ origin, bases: [] }, { providers: [provider], beside: [], wanted: null }, () => personsRoots),
-      )
-    : undefined;
+  const chainOf = chainMaker(call, options, user);
+  const way = await openWay(call, options.host, chainOf, personsRoots);
   const host = way?.host ?? options.host;
   const parsed = parseHost(host);
   const { origin } = parsed;
@@ -107,28 +80,13 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   // what a project names vouches for the project's host and for nobody else
   const caFor = (asked: string) => (persons !== undefined || asked === origin ? roots : undefined);
   const wanted = findWanted(world, options.kubeflow, user);
-  if (way !== undefined) tellUnused(call, way, options, user.auth !== null, authContext(world, {}, more));
+  if (way !== undefined) tellUnused(call, way, options, user.auth !== null, loginContext(call));
   if (way?.isOnly === false && way.providers.length > 0) refuseKubeSettings(wanted);
-  const chain = chainOf(
-    parsed,
-    way?.isOnly === true
-      ? { providers: way.providers, atServer: way.providers, beside: [], wanted: null }
-      : {
-          atServer: way?.providers ?? [],
-          providers: [...(way?.providers ?? []), ...SHIPPED],
-          beside: tls?.provider === undefined ? BESIDE : [tls.provider],
-          ca: tls?.ca && { file: tls.ca.file, isFree: options.isProjects },
-          hook: options.hooks?.has("auth") ? hookLogin(options.hooks) : undefined,
-          wanted,
-        },
-    caFor,
-  );
+  const chain = chainOf(parsed, waysTo(way, tls, options, wanted), caFor);
   let seen: Gate | undefined;
   const carried = transport({ ...call, world: way?.world ?? world }, chain, origin, roots, (gate) => {
     seen = gate;
   });
-  const isOpen = new URL(origin).protocol === "http:" && !mayBePlain(new URL(origin));
-  let isTold = false;
   return {
     chain,
     origin,
@@ -137,14 +95,7 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
     ui: way?.ui,
     world: carried,
     gate: () => seen,
-    login: async (_origin, again) => {
-      const headers = await chain.login(again);
-      if (headers === undefined || (Object.keys(headers).length === 0 && chain.tls() === undefined)) return headers;
-      if (isOpen && (world.env["KFK_ALLOW_HTTP"] ?? "") !== "1") throw plainHttp(origin);
-      if (!isTold) call.say(describeWay(chain));
-      isTold = true;
-      return headers;
-    },
+    login: headersOf(call, chain, origin),
     explain: (error) => explain(error, seen, chain),
   };
 }
@@ -171,6 +122,73 @@ export function loginContext(call: Call): AuthContext {
 }
 
 // --- internal ---
+
+type Roots = readonly string[] | undefined;
+type CaFor = (origin: string) => Roots;
+type Ways = Pick<Parameters<typeof buildChain>[0], "providers" | "atServer" | "beside" | "hook" | "wanted" | "ca">;
+type MakeChain = (server: Pick<ReturnType<typeof parseHost>, "origin" | "bases">, ways: Ways, caFor: CaFor) => Chain;
+
+/** Step one: what all chains of this command have in common. */
+function chainMaker(call: Call, options: LoginOptions, user: UserConfig): MakeChain {
+  const { world } = call;
+  const more = optionVariables(call);
+  return ({ origin, bases }, ways, caFor) =>
+    buildChain({
+      clock: world.clock,
+      origin,
+      bases,
+      place: pathOfServer(bases),
+      namespace: options.namespace,
+      ...ways,
+      context: (settings) => authContext(world, settings, more, caFor),
+      isTrusted: askTrust(call, { ...options, user, server: origin }),
+      hide: call.hide,
+      tell: (text) => call.warn([{ message: text }]),
+      onRead: warnOfOpenFiles(call),
+    });
+}
+
+/** Step two: a host that kubeconfig leads to is reached through Kubernetes, with a login of its own there. */
+async function openWay(call: Call, host: string, chainOf: MakeChain, roots: Roots): Promise<KubeWay | undefined> {
+  if (!mayBeKube(host)) return undefined;
+  const { openKubeWay } = await import("./kube.ts");
+  const context = authContext(call.world, {}, optionVariables(call), () => roots);
+  return await openKubeWay(call, host, context, (origin, provider) =>
+    chainOf({ origin, bases: [] }, { providers: [provider], beside: [], wanted: null }, () => roots),
+  );
+}
+
+/** Step three: the ways to log in to the server, those of kubeconfig first. */
+function waysTo(
+  way: KubeWay | undefined,
+  tls: ProjectTls | undefined,
+  { isProjects, hooks }: LoginOptions,
+  wanted: readonly WantedAuth[] | null,
+): Ways {
+  if (way?.isOnly === true) return { providers: way.providers, atServer: way.providers, beside: [], wanted: null };
+  return {
+    atServer: way?.providers ?? [],
+    providers: [...(way?.providers ?? []), ...SHIPPED],
+    beside: tls?.provider === undefined ? BESIDE : [tls.provider],
+    ca: tls?.ca && { file: tls.ca.file, isFree: isProjects },
+    hook: hooks?.has("auth") ? hookLogin(hooks) : undefined,
+    wanted,
+  };
+}
+
+/** Step four: headers for a request, none of them without TLS; says once by which way. */
+function headersOf(call: Call, chain: Chain, origin: string): LoginPlan["login"] {
+  const isOpen = new URL(origin).protocol === "http:" && !mayBePlain(new URL(origin));
+  let isTold = false;
+  return async (_origin, again) => {
+    const headers = await chain.login(again);
+    if (headers === undefined || (Object.keys(headers).length === 0 && chain.tls() === undefined)) return headers;
+    if (isOpen && (call.world.env["KFK_ALLOW_HTTP"] ?? "") !== "1") throw plainHttp(origin);
+    if (!isTold) call.say(describeWay(chain));
+    isTold = true;
+    return headers;
+  };
+}
 
 /** A file that says more, if it can be read. */
 function readQuietly(world: World, path: string): string | undefined {

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { OUTPUT_FILE } from "./output-options.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const model: Verb = {
@@ -8,13 +9,7 @@ export const model: Verb = {
     "Reads pipelines, catalog and parameters. Needs no kubeflow.yaml and no image. With --verify it is read twice, from " +
     "the sources and by the project's Python, and a difference ends with status 3.",
   options: {
-    output: {
-      type: "string",
-      alias: ["o"],
-      default: "-",
-      valueHint: "FILE",
-      description: "Where to write; - is stdout",
-    },
+    output: OUTPUT_FILE,
     verify: { type: "boolean", description: "Compare what the sources say with what Python says" },
     image: { type: "string", alias: ["i"], valueHint: "NAME:TAG", description: "Image for --from image" },
   },

@@ -8,7 +8,8 @@
 import type { Variable } from "../../hooks/contract.ts";
 import { buildKubeflow, type KubeflowConfig } from "../config/kubeflow.ts";
 import type { Plain } from "../config/plain.ts";
-import type { Configuration, KubeflowAnswers } from "../config/read.ts";
+import type { KubeflowAnswers } from "../config/read.ts";
+import type { ProjectConfiguration } from "../kedro/catalog.ts";
 import type { CustomResolver } from "../config/resolvers.ts";
 import { type MapNode, placeOf } from "../config/tree.ts";
 import { isKfkError, KfkError } from "../error.ts";
@@ -88,8 +89,8 @@ function readTimeout(text: string): number {
 }
 
 /** `hooks:` as the files have it, before anything is resolved: hooks may take part in resolving the rest. */
-function listedFiles(call: Call, configuration: Configuration): readonly ListedFile[] {
-  let layers: ReturnType<Configuration["kubeflowLayers"]>;
+function listedFiles(call: Call, configuration: ProjectConfiguration): readonly ListedFile[] {
+  let layers: ReturnType<ProjectConfiguration["kubeflowLayers"]>;
   try {
     layers = configuration.kubeflowLayers();
   } catch (error) {
@@ -128,7 +129,10 @@ function contextOf(call: Call, { facts, model }: ReadProject): ContextData {
  * The configuration with kubeflow.yaml read through the hooks. A file that is wrong is an error when it is asked for;
  * a hook that is wrong is one at once.
  */
-async function extendConfiguration(configuration: Configuration, hooks: ProjectHooks): Promise<Configuration> {
+async function extendConfiguration(
+  configuration: ProjectConfiguration,
+  hooks: ProjectHooks,
+): Promise<ProjectConfiguration> {
   if (!hooks.has("config") && !hooks.has("variable") && !hooks.has("resolvers")) return configuration;
   let tree: MapNode | undefined;
   try {
@@ -156,7 +160,7 @@ const MAX_ROUNDS = 20;
  * Resolving is synchronous and hooks are not: so what a round asks of them is written down, answered, and the next
  * round finds the answers.
  */
-async function resolveTree(configuration: Configuration, hooks: ProjectHooks): Promise<MapNode | undefined> {
+async function resolveTree(configuration: ProjectConfiguration, hooks: ProjectHooks): Promise<MapNode | undefined> {
   const variables = new Map<string, string | undefined>();
   const values = new Map<string, Plain>();
   for (let round = 0; round < MAX_ROUNDS; round++) {

@@ -3,11 +3,11 @@
  * and kubeflow.yaml are read here in every case, because they are no code.
  */
 import { resolve } from "node:path";
-import { readKubeflow, type Configuration, type KubeflowFiles } from "../config/read.ts";
+import { readKubeflow, type KubeflowFiles } from "../config/read.ts";
 import { buildParameters } from "../config/parameters.ts";
 import { KfkError, type Warning } from "../error.ts";
-import { type Asked, readAnswer } from "../kedro/asked.ts";
-import { buildCatalog, catalogRules } from "../kedro/catalog.ts";
+import { type Asked, readAsked } from "../kedro/asked.ts";
+import { buildCatalog, catalogRules, type ProjectConfiguration } from "../kedro/catalog.ts";
 import { eraOf } from "../kedro/era.ts";
 import { defaultLoader } from "../kedro/loader.ts";
 import { readSettings, type Settings } from "../kedro/settings.ts";
@@ -49,7 +49,7 @@ export async function readFromPython(call: Call, facts: ProjectFacts): Promise<R
   const env = namedEnv(call);
   const conf = confSourceOf(call, facts.root, facts.kedro.version)?.path;
   const text = await askPython(world, python, { project: facts.root, env, conf, shown: python });
-  return fromAnswer(call, facts, readAnswer(text, python), "python", warnings);
+  return fromAnswer(call, facts, readAsked(text, python), "python", warnings);
 }
 
 /** In the project's image. Errors: STEP_IMAGE, USAGE_VALUE for --image, LOCAL_PYTHON, PY_RAISED. */
@@ -70,7 +70,7 @@ export async function readFromImage(call: Call, facts: ProjectFacts): Promise<Re
     conf: undefined,
     shown: `the image ${image}`,
   });
-  return fromAnswer(call, facts, readAnswer(text, `the image ${image}`), "image", []);
+  return fromAnswer(call, facts, readAsked(text, `the image ${image}`), "image", []);
 }
 
 /** A saved model, or Kedro's snapshot. Errors: PROJECT_FILE. */
@@ -137,7 +137,7 @@ function fromAnswer(
     dependsOn: [],
     warnings: [...warnings, ...asked.warnings],
   });
-  const configuration: Configuration = {
+  const configuration: ProjectConfiguration = {
     env: asked.env,
     parameters: buildParameters(asked.parameterTree),
     catalog,

@@ -6,17 +6,11 @@ import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
-import {
-  readConfiguration,
-  readKubeflow,
-  type Configuration,
-  type ConfigurationRequest,
-  type KubeflowFiles,
-} from "../config/read.ts";
+import { readConfiguration, readKubeflow, type ConfigurationRequest, type KubeflowFiles } from "../config/read.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
-import { catalogRules } from "../kedro/catalog.ts";
+import { buildCatalog, catalogRules, type ProjectConfiguration } from "../kedro/catalog.ts";
 import { type ProjectIdentity, readRegistry } from "../kedro/registry.ts";
 import { readSettings, type Settings } from "../kedro/settings.ts";
 import { filterNodes } from "../pipeline/algebra.ts";
@@ -37,7 +31,7 @@ export interface ReadProject {
   readonly model: Model;
   /** The same before hooks of the project change it: what the image has. */
   readonly asRead: Model;
-  readonly configuration: Configuration;
+  readonly configuration: ProjectConfiguration;
   /** Environments that need no mention in names. */
   readonly plainEnvs: readonly string[];
   /** Hooks of the project may add datasets to the catalog, or it is not known whether there are any. */
@@ -124,10 +118,17 @@ export function configure(
   call: Call,
   facts: ProjectFacts,
   settings: Settings,
-): { readonly configuration: Configuration; readonly runEnv: string; readonly plainEnvs: readonly string[] } {
+): { readonly configuration: ProjectConfiguration; readonly runEnv: string; readonly plainEnvs: readonly string[] } {
   const { request, runEnv, plainEnvs } = requestFor(call, facts, settings);
   const { world } = call;
-  return { configuration: readConfiguration(request, world.files, (name) => world.env[name]), runEnv, plainEnvs };
+  const rules = catalogRules(facts.kedro.version);
+  const configuration = readConfiguration(
+    request,
+    world.files,
+    (name) => world.env[name],
+    (tree) => buildCatalog(tree, rules),
+  );
+  return { configuration, runEnv, plainEnvs };
 }
 
 /** What reading configuration takes, also when only kubeflow.yaml is wanted. */
@@ -164,7 +165,6 @@ export function requestFor(
       : {}),
     customResolvers: loader.customResolvers,
     runtimeParams: new Map(),
-    catalogRules: catalogRules(facts.kedro.version),
     variable: (name, known, env) => {
       const { kedroVersion } = identityOf(facts);
       const project = { name: facts.name, package: facts.package, kedroVersion, root: facts.root };
@@ -306,7 +306,7 @@ function splitNames(text: string): string[] {
     .filter((name) => name !== "");
 }
 
-function opaqueParameters(configuration: Configuration): Warning[] {
+function opaqueParameters(configuration: ProjectConfiguration): Warning[] {
   return [...configuration.parameters.opaque].map(([key, { reason, at }]) => ({
     message: `parameter "${key}" stays in the image's conf: ${reason}`,
     at,

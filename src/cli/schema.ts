@@ -1,3 +1,4 @@
+import { OUTPUT_FILE } from "./output-options.ts";
 import type { Verb } from "./verb.ts";
 
 export const schema: Verb = {
@@ -5,13 +6,7 @@ export const schema: Verb = {
   summary: "Print the form of kubeflow.yaml, as JSON Schema",
   details: "For editors and checks. kfk init puts it beside the environments and names it in kubeflow.yaml.",
   options: {
-    output: {
-      type: "string",
-      alias: ["o"],
-      default: "-",
-      valueHint: "FILE",
-      description: "Where to write; - is stdout",
-    },
+    output: OUTPUT_FILE,
   },
   examples: ["kfk schema", "kfk schema -o conf/kubeflow.schema.json"],
   run: async (call) => {

@@ -1,3 +1,4 @@
+import { TEXT_OR_JSON } from "./output-options.ts";
 import type { Verb } from "./verb.ts";
 
 export const version: Verb = {
@@ -5,13 +6,7 @@ export const version: Verb = {
   summary: "Print version and commit",
   details: "With -o json also the target, the version of Bun and the SHA-256 of the list of packages in the binary.",
   options: {
-    output: {
-      type: "enum",
-      alias: ["o"],
-      options: ["text", "json"],
-      default: "text",
-      description: "Form on stdout",
-    },
+    output: { ...TEXT_OR_JSON, description: "Form on stdout" },
   },
   examples: ["kfk version", "kfk version -o json"],
   run: async (call) => {

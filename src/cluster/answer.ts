@@ -8,6 +8,7 @@
  */
 import * as v from "valibot";
 import { errorSchema } from "../../schemas/kfp-api.ts";
+import { oneLine as lineOf } from "../terminal-text.ts";
 
 /** One answer, judged. */
 export type Answer =
@@ -217,9 +218,7 @@ function shortText(status: number, body: string): string {
 const MAX_MESSAGE = 600;
 
 function oneLine(text: string): string {
-  // what a server sends must not steer a terminal
-  // oxlint-disable-next-line no-control-regex
-  const line = text.replace(/[\s\u0000-\u001F\u007F-\u009F]+/g, " ").trim();
+  const line = lineOf(text);
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
 }
 

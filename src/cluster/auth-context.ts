@@ -11,7 +11,7 @@ import type { AuthContext, AuthRequest, ValueMap } from "../../hooks/contract.ts
 import { isKfkError, KfkError, stoppedBy } from "../error.ts";
 import { hideSecrets } from "../told-secrets.ts";
 import type { Child, Signal, World } from "../world.ts";
-import { mayBePlain } from "./host.ts";
+import { mayBePlain } from "../private-host.ts";
 
 /**
  * `more`: variables that go before the environment's, as options do. `caFor`: all roots for an origin, where a private

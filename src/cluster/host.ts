@@ -10,6 +10,7 @@
  * which one is true only the server knows, so both are named, the likelier first.
  */
 import { KfkError } from "../error.ts";
+import { isPrivateHost } from "../private-host.ts";
 
 export interface Host {
   /** Scheme, host and port. */
@@ -97,20 +98,6 @@ export function buildLink(ui: string, target: LinkTarget): string {
         ? `${base}/#/pipelines/details/${id}`
         : `${base}/#/pipelines/details/${id}/version/${encodeURIComponent(target.versionId)}`;
   }
-}
-
-/** True for names and addresses that only this machine or this cluster can mean; `.kubeflow` is no public domain. */
-export function isPrivateHost(host: string): boolean {
-  return /^(localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1\]|host\.docker\.internal|[^.:[\]]+|[^.:[\]]+\.kubeflow|.*\.(localhost|svc|svc\.cluster\.local))$/i.test(
-    host,
-  );
-}
-
-/** True for an address to which a credential may go without TLS. */
-export function mayBePlain(url: URL): boolean {
-  return (
-    url.hostname === "metadata.google.internal" || url.hostname === "169.254.169.254" || isPrivateHost(url.hostname)
-  );
 }
 
 // --- internal ---

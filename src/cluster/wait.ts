@@ -10,6 +10,7 @@
  */
 import { KfkError } from "../error.ts";
 import type { StepState } from "../steps/state.ts";
+import { oneLine } from "../terminal-text.ts";
 import { isMissing } from "./answer.ts";
 import { type Ask, failedRequest, request, type Result, retryAfterMs } from "./request.ts";
 import { readRun, type RunInfo, runPath } from "./runs.ts";
@@ -173,13 +174,13 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
     case "failed":
       return new KfkError(
         "RUN_FAILED",
-        `the run ${end.id} failed${end.message === null ? "" : `: ${inLine(end.message)}`}`,
+        `the run ${end.id} failed${end.message === null ? "" : `: ${oneLine(end.message)}`}`,
         {
           hint: `kfk retry ${end.id} goes on from what succeeded; kfk logs ${end.id} --failed shows all lines; ${link}`,
           notes: end.steps
             .filter((step) => step.phase === "failed")
             .map((step) => ({
-              message: inLine(`step ${step.id} failed${step.message === null ? "" : `: ${step.message}`}`),
+              message: oneLine(`step ${step.id} failed${step.message === null ? "" : `: ${step.message}`}`),
             })),
         },
       );
@@ -196,7 +197,7 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
     case "unknown":
       return new KfkError(
         "SERVER_OUTCOME",
-        `it is not known how the run ${end.id} ended: ${inLine(end.message ?? "no reason given")}`,
+        `it is not known how the run ${end.id} ended: ${oneLine(end.message ?? "no reason given")}`,
         { hint: next, notes: [{ message: `its page: ${link}` }] },
       );
     case "interrupted":
@@ -205,11 +206,6 @@ export function describeEnd(server: Server, end: RunEnd): KfkError | undefined {
 }
 
 // --- internal ---
-
-/** What a workflow says may hold anything; it begins no line and moves no cursor. */
-function inLine(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
-}
 
 const OUTAGE_MS = 600_000;
 const LEAST_TROUBLES = 3;

@@ -10,7 +10,7 @@
  * trial runs lose least. Refused: more than the limits hold (the caller knows what else could fit).
  * Limits: reference/compile-targets.md H, seen on real servers (Argo 4.0.8 with its full CRDs).
  */
-import { partName } from "./names.ts";
+import { partName } from "../steps/names.ts";
 
 /** What the partition looks at. */
 export interface NestableStep {

@@ -11,7 +11,7 @@
 import { isKfkError, KfkError, suggest, type Note, type Warning } from "../error.ts";
 import { GrammarError, parseElement, parseText, type Element, type Interpolation, type Part } from "./grammar.ts";
 import type { PlainKey } from "./plain.ts";
-import { pythonRepr, pythonStr } from "./python-text.ts";
+import { shownIn } from "./shown.ts";
 import type { Resolvers } from "./resolvers.ts";
 import {
   adopt,
@@ -41,7 +41,7 @@ export function interpolate(root: MapNode, resolvers: Resolvers): Interpolated<M
 }
 
 /** True when OmegaConf looks into the text at all: an escaped `\${` counts. */
-export function hasInterpolation(node: ConfigNode): node is ScalarNode & { readonly value: string } {
+function hasInterpolation(node: ConfigNode): node is ScalarNode & { readonly value: string } {
   return node.kind === "scalar" && typeof node.value === "string" && !node.literal && node.value.includes("${");
 }
 
@@ -108,7 +108,7 @@ class Evaluator {
         continue;
       }
       const value = this.interpolation(part, owner);
-      const shown = this.shown(value);
+      const shown = shownIn(value);
       if (shown === undefined) return opaquePart(value, owner);
       text += shown;
     }
@@ -179,7 +179,7 @@ class Evaluator {
         }
       },
       finish: (node) => this.finish(node),
-      show: (node) => this.shown(node),
+      show: (node) => shownIn(node),
       createFromText: (text) => createFromText(text, owner, part),
       warn: (message) => this.warnings.push({ message, at: placeOf(at) }),
       fail: (message, hint) => failure(owner, part, message, hint),
@@ -241,32 +241,6 @@ class Evaluator {
       container = value;
     }
     return undefined;
-  }
-
-  /** `str()` of a value; undefined when it is opaque. */
-  private shown(node: ConfigNode): string | undefined {
-    return node.kind === "scalar" ? pythonStr(node.value) : this.repr(node);
-  }
-
-  /** `repr()`; OmegaConf shows what is inside a container as it was written, unresolved. */
-  private repr(node: ConfigNode): string | undefined {
-    switch (node.kind) {
-      case "scalar":
-        return pythonRepr(node.value);
-      case "opaque":
-        return undefined;
-      case "list": {
-        const items = node.items.map((item) => this.repr(item));
-        return items.includes(undefined) ? undefined : `[${items.join(", ")}]`;
-      }
-      case "map": {
-        const items = [...node.entries].map(([key, item]) => {
-          const shown = this.repr(item);
-          return shown === undefined ? undefined : `${pythonRepr(key)}: ${shown}`;
-        });
-        return items.includes(undefined) ? undefined : `{${items.join(", ")}}`;
-      }
-    }
   }
 }
 

@@ -22,7 +22,7 @@ export function toKubernetes(node: ConfigNode): ConfigNode {
 }
 
 /** `secret_name` → `secretName`; what is no name of the Python client stays. */
-export function kubernetesKey(key: string): string {
+function kubernetesKey(key: string): string {
   if (!/^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/.test(key)) return key;
   return IRREGULAR[key] ?? key.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

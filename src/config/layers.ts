@@ -59,7 +59,7 @@ export interface Layer {
 }
 
 /** Kedro's patterns; `kubeflow` is the predecessor's, `mlflow` that of kedro-mlflow (0.11 to 2.0). */
-export const DEFAULT_PATTERNS: ReadonlyMap<string, readonly string[]> = new Map([
+const DEFAULT_PATTERNS: ReadonlyMap<string, readonly string[]> = new Map([
   ["catalog", ["catalog*", "catalog*/**", "**/catalog*"]],
   ["parameters", ["parameters*", "parameters*/**", "**/parameters*"]],
   ["credentials", ["credentials*", "credentials*/**", "**/credentials*"]],
@@ -106,7 +106,7 @@ export function findLayers(
 }
 
 /** Environments that the conf folder holds, sorted. */
-export function listEnvironments(settings: LoaderSettings, files: Files): readonly string[] {
+function listEnvironments(settings: LoaderSettings, files: Files): readonly string[] {
   return (files.list(settings.confRoot) ?? [])
     .filter((entry) => entry.kind === "folder" && !entry.name.startsWith("."))
     .map((entry) => entry.name);

@@ -1,14 +1,13 @@
 /**
  * All configuration of a project for one environment: the one entry to this folder.
  *
- * Comes in: the loader's settings, files and an environment look-up. Goes out: parameters, catalog, kubeflow settings,
- * warnings, and what the answers depend on (`file:…`, `env:…`). Each folder's files of a type are merged and resolved
+ * Comes in: the loader's settings, files, an environment look-up and what makes a catalog of its tree. Goes out:
+ * parameters, catalog, kubeflow settings, warnings, and what the answers depend on (`file:…`, `env:…`). Each folder's files of a type are merged and resolved
  * on their own, then the run environment is put over the base; only globals are visible from everywhere.
  * `ConfigLoader` (below 0.19) interpolates nothing; `TemplatedConfigLoader` takes its values from globals of its own.
  * Source: Kedro 0.16.6 to 0.18.14 `ConfigLoader` and `TemplatedConfigLoader`, 0.18.14 to 1.7.0 `OmegaConfigLoader`.
  */
 import { KfkError, type Warning } from "../error.ts";
-import { buildCatalog, type Catalog, type CatalogRules } from "../kedro/catalog.ts";
 import type { Files } from "../world.ts";
 import { interpolate } from "./interpolate.ts";
 import { buildKubeflow, type KubeflowConfig } from "./kubeflow.ts";
@@ -36,7 +35,6 @@ export interface ConfigurationRequest extends LoaderSettings {
   readonly customResolvers: ReadonlyMap<string, CustomResolver>;
   /** Values given for this run; usually none, as steps get them when they run. */
   readonly runtimeParams: PlainMap;
-  readonly catalogRules: CatalogRules;
   /** The project's loader knows `merge_strategy`; absent: it does not. */
   readonly hasMergeStrategy?: boolean;
   /** Text for `${name}` of the old grammar in kubeflow.yaml; absent: what globals say. */
@@ -69,7 +67,8 @@ export interface KubeflowFiles {
   readonly mlflow: () => { readonly tree: MapNode; readonly files: readonly ConfigFile[] } | undefined;
 }
 
-export interface Configuration extends KubeflowFiles {
+/** `Catalog`: what the reader makes of the catalog files; Kedro's is in `kedro/catalog.ts`. */
+export interface Configuration<Catalog> extends KubeflowFiles {
   /** The run environment. */
   readonly env: string;
   readonly parameters: Parameters;
@@ -93,11 +92,12 @@ export interface Configuration extends KubeflowFiles {
  *
  * Errors: CONFIG_* with places; see the modules of this folder.
  */
-export function readConfiguration(
+export function readConfiguration<Catalog>(
   request: ConfigurationRequest,
   files: Files,
   env: (name: string) => string | undefined,
-): Configuration {
+  buildCatalog: (tree: MapNode) => Catalog,
+): Configuration<Catalog> {
   const reader = new Reader(request, files, env);
   const parameters = reader.read("parameters");
   const asked = reader.runParams.length;
@@ -107,7 +107,7 @@ export function readConfiguration(
   return {
     env: request.runEnv,
     parameters: buildParameters(parameters.tree),
-    catalog: buildCatalog(catalog.tree, request.catalogRules),
+    catalog: buildCatalog(catalog.tree),
     ...kubeflowOf(reader, () => new Reader(request, files, env)),
     credentialFiles: findLayers("credentials", request, files).flatMap((layer) => layer.files),
     warnings: reader.warnings,
@@ -188,20 +188,18 @@ interface Resolved {
   readonly count: number;
 }
 
-type ReaderRequest = Omit<ConfigurationRequest, "catalogRules">;
-
 class Reader {
   readonly warnings: Warning[] = [];
   readonly runParams: RunParam[] = [];
   readonly references = new Map<string, ReadonlySet<string>>();
   readonly asked = new Set<string>();
-  private readonly request: ReaderRequest;
+  private readonly request: ConfigurationRequest;
   private readonly files: Files;
   private readonly env: EnvLookUp;
   private readonly runtimeParams: MapNode;
   private globals: MapNode | undefined;
 
-  constructor(request: ReaderRequest, files: Files, env: (name: string) => string | undefined) {
+  constructor(request: ConfigurationRequest, files: Files, env: (name: string) => string | undefined) {
     const isPlain = request.kind === "ConfigLoader" || request.kind === "TemplatedConfigLoader";
     this.request = isPlain ? { ...request, isPlain, hasJinja: request.kind === "TemplatedConfigLoader" } : request;
     this.files = files;
@@ -352,7 +350,7 @@ const KEDRO_CONFIG = "KEDRO_CONFIG_";
 
 const STRATEGIES = ["destructive", "soft"];
 
-function checkStrategies(request: ReaderRequest): void {
+function checkStrategies(request: ConfigurationRequest): void {
   for (const [type, strategy] of request.mergeStrategy) {
     if (!STRATEGIES.includes(strategy.toLowerCase())) {
       throw new KfkError("CONFIG_LOADER", `the merge strategy "${strategy}" of ${type} is not known`, {

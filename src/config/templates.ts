@@ -9,7 +9,7 @@
  */
 import { KfkError, suggest } from "../error.ts";
 import type { PlainKey } from "./plain.ts";
-import { pythonRepr, pythonStr } from "./python-text.ts";
+import { shownIn } from "./shown.ts";
 import { adopt, placeOf, type ConfigNode, type MapNode } from "./tree.ts";
 
 /** A new tree with the templates filled in. Errors: CONFIG_INTERPOLATION with the place of the text. */
@@ -89,29 +89,6 @@ function valueOf(
   if (node !== undefined && !(node.kind === "scalar" && node.value === null)) return node;
   if (otherwise === undefined) throw noValue(path, owner, globals);
   return otherwise;
-}
-
-/** What Python's `str()` shows; undefined: not known. */
-function shownIn(node: ConfigNode): string | undefined {
-  return node.kind === "scalar" ? pythonStr(node.value) : shownInside(node);
-}
-
-function shownInside(node: ConfigNode): string | undefined {
-  switch (node.kind) {
-    case "scalar":
-      return pythonRepr(node.value);
-    case "opaque":
-      return undefined;
-    case "list": {
-      const items = node.items.map(shownInside);
-      return items.includes(undefined) ? undefined : `[${items.join(", ")}]`;
-    }
-    case "map": {
-      const items = [...node.entries].map(([key, item]) => [pythonRepr(key), shownInside(item)] as const);
-      if (items.some(([, item]) => item === undefined)) return undefined;
-      return `{${items.map(([key, item]) => `${key}: ${item}`).join(", ")}}`;
-    }
-  }
 }
 
 function badName(path: string, owner: ConfigNode): KfkError {

@@ -147,7 +147,7 @@ export function adopt<T extends ContainerNode>(container: T): T {
 }
 
 /** The children of a container in order. */
-export function childrenOf(node: ContainerNode): Iterable<ConfigNode> {
+function childrenOf(node: ContainerNode): Iterable<ConfigNode> {
   return node.kind === "map" ? node.entries.values() : node.items;
 }
 

@@ -58,7 +58,7 @@ export function parseYaml(written: SourceText, dialect: Dialect = "omegaconf"): 
 }
 
 /** What a plain (unquoted) word means: PyYAML's implicit resolvers in their order. Errors: SyntaxError. */
-export function readPlainWord(word: string, dialect: Dialect = "omegaconf"): null | boolean | bigint | number | string {
+function readPlainWord(word: string, dialect: Dialect = "omegaconf"): null | boolean | bigint | number | string {
   const first = word.charCodeAt(0);
   // Only words that start like this can be anything but text.
   const digitLike = (first >= 0x30 && first <= 0x39) || first === 0x2b || first === 0x2d || first === 0x2e;

@@ -112,7 +112,7 @@ const OUTPUT = "/tmp/kfk-output";
 /** Cached, it would not run the second time. */
 const NO_CACHE = { annotations: { "pipelines.kubeflow.org/max_cache_staleness": "P0D" } };
 
-/** Names that no node's step can have (`compile/names.ts`) need no prefix. */
+/** Names that no node's step can have (`steps/names.ts`) need no prefix. */
 const KEPT_NAMES: ReadonlySet<string> = new Set(["mlflow-start-run", "mlflow-finish-run"]);
 
 function templateName({ id }: ExtraStep): string {

@@ -7,7 +7,7 @@ import { KfkError, suggest, type Place } from "../error.ts";
 import type { Files } from "../world.ts";
 
 /** The file that needs no mention. */
-export const ROOT_FILE = "kfk.hooks.ts";
+const ROOT_FILE = "kfk.hooks.ts";
 
 export interface HookFile {
   /** Absolute. */

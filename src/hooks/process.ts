@@ -10,7 +10,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { existsSync, readFileSync } from "node:fs";
 import { defineHooks } from "../../hooks/define.ts";
 import type { AuthContext, Value } from "../../hooks/contract.ts";
-import { mayBePlain } from "../cluster/host.ts";
+import { mayBePlain } from "../private-host.ts";
 import { hideSecrets, hideText } from "../told-secrets.ts";
 import type { ExportedHook, Owner, Problem, Reply, Request, Synced, Told } from "./message.ts";
 

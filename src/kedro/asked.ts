@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 /** Reads the answer. `python`: who gave it, for messages. Errors: PY_RAISED, LOCAL_PYTHON for an answer of another form. */
-export function readAnswer(text: string, python: string): Asked {
+export function readAsked(text: string, python: string): Asked {
   const answer = parseJson(text, `the answer of ${python}`) as Answer | Failure;
   if ("error" in answer) throw raised(answer, python);
   const fail = (what: string): KfkError => new KfkError("LOCAL_PYTHON", `the answer of ${python} ${what}`);

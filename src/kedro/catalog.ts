@@ -9,9 +9,10 @@
  */
 import { KfkError } from "../error.ts";
 import { pythonStr } from "../config/python-text.ts";
+import type { Configuration } from "../config/read.ts";
 import { placeOf, type ConfigNode, type MapNode } from "../config/tree.ts";
 import type { Dataset, DatasetPlace, Source } from "../pipeline/model.ts";
-import { isBefore } from "./era.ts";
+import { isBefore } from "./version.ts";
 
 /** How a Kedro version treats patterns without literal characters. */
 export interface CatalogRules {
@@ -31,6 +32,9 @@ export interface Catalog {
   /** Where a dataset lives. Errors: CONFIG_CATALOG for an entry or a pattern that Kedro refuses. */
   readonly classify: (dataset: string) => Dataset;
 }
+
+/** All configuration of a project for one environment. */
+export type ProjectConfiguration = Configuration<Catalog>;
 
 /** Rules for a Kedro version, like "0.19.9". */
 export function catalogRules(version: string): CatalogRules {

@@ -8,6 +8,7 @@ import { byCodePoint } from "../config/plain.ts";
 import { pythonRepr } from "../config/python-text.ts";
 import type { NodeRules } from "../pipeline/node.ts";
 import { type Signatures, signaturesOf } from "./signatures.ts";
+import { isBefore, type Triple } from "./version.ts";
 
 /** How Kedro calls a node without a name. */
 export interface FunctionIdentity {
@@ -97,19 +98,7 @@ export function hasConfSource(version: string): boolean {
   return !isBefore(version, [0, 18, 5]);
 }
 
-/** True for versions below a limit. */
-export function isBefore(version: string, limit: Triple): boolean {
-  const parts = version.split(".").map((part) => Number.parseInt(part, 10) || 0);
-  for (let index = 0; index < 3; index++) {
-    const difference = (parts[index] ?? 0) - (limit[index] as number);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
 // --- internal ---
-
-type Triple = readonly [number, number, number];
 
 type AutoName = Era["autoName"];
 

@@ -105,6 +105,7 @@ def open_context(project, env):
 
 
 def open_project(project, env, conf, version):
+    # begins as in steps/runner.py: each of the two runs alone, on a machine that has nothing else of kfk
     from kedro.framework import startup
 
     if hasattr(startup, "bootstrap_project"):

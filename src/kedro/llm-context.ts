@@ -4,16 +4,8 @@
  * Source: kedro-org/kedro 1.2.0 to 1.7.0, kedro/pipeline/llm_context.py.
  */
 import { iterate } from "../python/operators.ts";
-import {
-  dictFrom,
-  dictSet,
-  isObj,
-  list,
-  type Builtin,
-  type CallArguments,
-  type Site,
-  type Value,
-} from "../python/value.ts";
+import { isObj, list, type Builtin, type CallArguments, type Site, type Value } from "../python/value.ts";
+import { dictFrom, dictSet } from "../python/keys.ts";
 import { raise } from "../python/vm.ts";
 import type { Era } from "./era.ts";
 import { callNode, needKnown } from "./objects.ts";

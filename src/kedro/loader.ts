@@ -15,7 +15,6 @@ import {
   type Builtin,
   type CallArguments,
   type Custom,
-  dictFrom,
   isObj,
   placeOfSite,
   type PyDict,
@@ -24,6 +23,7 @@ import {
   unknownOf,
   type Value,
 } from "../python/value.ts";
+import { dictFrom } from "../python/keys.ts";
 import type { Era } from "./era.ts";
 import { needKnown } from "./objects.ts";
 

@@ -20,7 +20,7 @@ import {
 import { withoutTranscoding } from "../pipeline/model.ts";
 import { type BuiltNode, buildNode, type Datasets, tagNode } from "../pipeline/node.ts";
 import { readParameters } from "../python/index.ts";
-import { reprOf } from "../python/format.ts";
+import { reprOf } from "../python/repr.ts";
 import { specialMethod } from "../python/lineage.ts";
 import { iterate } from "../python/operators.ts";
 import {
@@ -31,13 +31,13 @@ import {
   list,
   notesOf,
   placeOfSite,
-  setFrom,
   type Site,
   typeName,
   unknown,
   unknownOf,
   type Value,
 } from "../python/value.ts";
+import { setFrom } from "../python/keys.ts";
 import { raise } from "../python/vm.ts";
 import type { Era, FunctionIdentity } from "./era.ts";
 import { copiesAsNode } from "./subclass.ts";

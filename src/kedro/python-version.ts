@@ -2,7 +2,7 @@
  * Which Python to build an image with: the newest minor version that every release of the Kedro line runs on.
  * Source: `python_requires` and classifiers of kedro 0.16.6 to 1.7.0.
  */
-import { isBefore } from "./era.ts";
+import { isBefore } from "./version.ts";
 
 /** `3.12` for a Kedro version. */
 export function pythonFor(kedroVersion: string): string {

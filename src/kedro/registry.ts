@@ -15,7 +15,6 @@ import { loadModule, moduleAttribute } from "../python/modules.ts";
 import { iterate, readWithSetOrder, truth } from "../python/operators.ts";
 import {
   type CallArguments,
-  dictFrom,
   isObj,
   notesOf,
   placeOfSite,
@@ -25,6 +24,7 @@ import {
   unknown,
   type Value,
 } from "../python/value.ts";
+import { dictFrom } from "../python/keys.ts";
 import { raise, type Vm } from "../python/vm.ts";
 import { type Era, eraOf } from "./era.ts";
 import { checkUnchanged, needKnown, pipelineIn, pipelineValue } from "./objects.ts";

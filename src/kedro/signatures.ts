@@ -6,7 +6,7 @@
 import type { Datasets } from "../pipeline/node.ts";
 import { readParameters } from "../python/index.ts";
 import { isObj, type FunctionValue, type Value } from "../python/value.ts";
-import { isBefore } from "./era.ts";
+import { isBefore } from "./version.ts";
 
 export interface Signatures {
   readonly node: readonly string[];

@@ -7,7 +7,7 @@ import { withoutTranscoding } from "./model.ts";
 import type { BuiltNode } from "./node.ts";
 
 /** Node → the nodes that make its inputs; transcoded names are one dataset. */
-export function findParents(nodes: readonly BuiltNode[]): Map<BuiltNode, Set<BuiltNode>> {
+function findParents(nodes: readonly BuiltNode[]): Map<BuiltNode, Set<BuiltNode>> {
   const producers = new Map<string, BuiltNode>();
   for (const node of nodes) for (const output of node.outputs) producers.set(withoutTranscoding(output), node);
   return new Map(

@@ -11,7 +11,6 @@ import { methodOf } from "./methods.ts";
 import { poisonValue } from "./poison.ts";
 import {
   derive,
-  dictFrom,
   isObj,
   placeOfSite,
   tuple,
@@ -25,6 +24,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictFrom } from "./keys.ts";
 import { raise, type ModuleValue, type Vm } from "./vm.ts";
 
 /** The value of an attribute. Raises AttributeError where it is certain; with `soft` undefined instead. */

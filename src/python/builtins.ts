@@ -1,43 +1,40 @@
 /**
- * Python's builtins, one row each. What is not here and exists in Python is an unknown (`UNFOLLOWED`).
- * Long, because it is a table: a row for each builtin.
+ * Python's builtins, one row each; those that go through sequences are in sequences.ts. What is not here and exists in
+ * Python is an unknown (`UNFOLLOWED`).
  */
 import { KfkError } from "../error.ts";
 import { attributeOf, changeAttribute, setAttribute } from "./attributes.ts";
-import { callValue } from "./call.ts";
 import { pathOf } from "./conf.ts";
-import { openFile } from "./library.ts";
-import { findInClass, knownBase, lineage, unknownBase } from "./lineage.ts";
-import { formatSpec, reprOf, textOf } from "./format.ts";
-import { sortValues } from "./methods.ts";
-import { binary, compare, isNumber, iterate, truth, unary } from "./operators.ts";
+import { openFile } from "./library-files.ts";
+import { ownText } from "./call.ts";
+import { firstOf, type AddBuiltin } from "./rows.ts";
+import { addSequences } from "./sequences.ts";
+import { knownBase, lineage, unknownBase } from "./lineage.ts";
+import { formatSpec } from "./format.ts";
+import { reprOf } from "./repr.ts";
+import { binary, isNumber, iterate, truth, unary } from "./operators.ts";
 import {
   derive,
-  dictSet,
   emptyDict,
   isObj,
   list,
-  setFrom,
   tuple,
   placeOfSite,
   typeName,
   unknown,
   unknownOf,
-  type PyIterator,
-  type CallArguments,
   type ClassValue,
   type Site,
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictSet, setFrom } from "./keys.ts";
 import { limit, MAX_ITEMS, raise, type Vm } from "./vm.ts";
-
-type Row = (args: CallArguments, site: Site) => Value;
 
 /** Name → value; `vm` is asked when they are called. */
 export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   const table = new Map<string, Value>();
-  const add = (name: string, call: Row, type?: string): void => {
+  const add: AddBuiltin = (name, call, type) => {
     table.set(
       name,
       type === undefined
@@ -45,12 +42,45 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
         : { kind: "builtin", name, call, type, moduleName: "builtins" },
     );
   };
-  const first = (args: CallArguments): Value => args.positional[0] ?? null;
-  const all = (args: CallArguments, site: Site) => iterate(first(args), site);
+  addTypes(add, vm);
+  addSequences(add, vm);
+  addNumbers(add);
+  addObjects(add, vm, table);
+  for (const name of EXCEPTIONS) {
+    const cls: ClassValue = {
+      kind: "class",
+      name,
+      moduleName: "builtins",
+      bases: [],
+      attributes: new Map(),
+      annotated: [],
+      line: 0,
+      isException: true,
+      site: { source: { file: "", text: "" }, node: {} },
+    };
+    table.set(name, cls);
+  }
+  for (const name of UNFOLLOWED) {
+    add(name, (args, site) => {
+      vm().unknownCalls++;
+      const [value = null, attribute = null] = args.positional;
+      if (name === "delattr") changeAttribute(vm(), value, String(attribute), unknown("an attribute is deleted", site));
+      if (name === "exec" || name === "eval" || name === "globals") throw rewrites(name, site);
+      return unknown(`"${name}()" is not followed`, site);
+    });
+  }
+  table.set("NotImplemented", unknown("it is NotImplemented", undefined));
+  table.set("__debug__", true);
+  return table;
+}
 
+// --- internal ---
+
+/** Types of values, which make values of others; `print` and `len` besides. */
+function addTypes(add: AddBuiltin, vm: () => Vm): void {
   add("print", () => null);
   add("len", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     const bad = unknownOf(value);
     if (bad) return derive(bad, site);
     if (typeof value === "string") return BigInt([...value].length);
@@ -70,7 +100,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     "list",
     (args, site) => {
       if (args.positional.length === 0) return list([]);
-      const found = all(args, site);
+      const found = iterate(firstOf(args), site);
       return "kind" in found ? { kind: "list", items: [], poison: found } : list([...found.items], found.unordered);
     },
     "list",
@@ -79,7 +109,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     "tuple",
     (args, site) => {
       if (args.positional.length === 0) return tuple([]);
-      const found = all(args, site);
+      const found = iterate(firstOf(args), site);
       return "kind" in found
         ? found
         : found.unordered
@@ -92,7 +122,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     add(
       name,
       (args, site) => {
-        const found = args.positional.length === 0 ? { items: [] } : all(args, site);
+        const found = args.positional.length === 0 ? { items: [] } : iterate(firstOf(args), site);
         if ("kind" in found) return { kind: "set", map: new Map(), poison: found };
         const set = setFrom(found.items);
         return name === "set" ? set : { ...set, frozen: true };
@@ -129,15 +159,15 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     "dict",
   );
-  add("str", (args, site) => (args.positional.length === 0 ? "" : ownText(vm(), first(args), site)), "str");
+  add("str", (args, site) => (args.positional.length === 0 ? "" : ownText(vm(), firstOf(args), site)), "str");
   add(
     "repr",
-    (args, site) => reprOf(first(args)) ?? unknownOf(first(args)) ?? unknown("its repr is not followed", site),
+    (args, site) => reprOf(firstOf(args)) ?? unknownOf(firstOf(args)) ?? unknown("its repr is not followed", site),
   );
   add(
     "int",
     (args, site) => {
-      const value = first(args);
+      const value = firstOf(args);
       const bad = unknownOf(value);
       if (bad) return derive(bad, site);
       if (args.positional.length === 0) return 0n;
@@ -154,7 +184,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   add(
     "float",
     (args, site) => {
-      const value = first(args);
+      const value = firstOf(args);
       const bad = unknownOf(value);
       if (bad) return derive(bad, site);
       if (args.positional.length === 0) return 0;
@@ -165,7 +195,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     "float",
   );
-  add("bool", (args, site) => truth(first(args), site), "bool");
+  add("bool", (args, site) => truth(firstOf(args), site), "bool");
   add("object", () => unknown("it is a bare object", undefined), "object");
   add(
     "range",
@@ -185,164 +215,12 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     },
     "range",
   );
-  add("enumerate", (args, site) =>
-    deferred(() => {
-      const found = all(args, site);
-      if ("kind" in found) return found;
-      const start = args.positional[1] ?? args.keywords.get("start") ?? 0n;
-      const doubt = found.unordered
-        ? unknown("it counts in the order of a set, which differs between runs", site)
-        : unknownOf(start);
-      return iteratorOf(
-        found.items.map((item, index) => tuple([doubt ?? BigInt(index) + (start as bigint), item])),
-        found.unordered,
-      );
-    }),
-  );
-  add("zip", (args, site) => {
-    const lists: (readonly Value[])[] = [];
-    for (const value of args.positional) {
-      if (isObj(value) && value.kind === "iterator" && args.positional.length > 1 && lists.length > 0) {
-        const size = Math.min(...lists.map((items) => items.length));
-        const items: Value[] = [];
-        if (value.poison) return value.poison;
-        for (
-          let item = size > 0 ? value.next() : undefined;
-          item !== undefined;
-          item = items.length < size ? value.next() : undefined
-        )
-          items.push(item);
-        lists.push(items);
-        continue;
-      }
-      const found = iterate(value, site);
-      if ("kind" in found) return found;
-      if (found.unordered) return unknown("it pairs items in the order of a set, which differs between runs", site);
-      lists.push(found.items);
-    }
-    const size = lists.length === 0 ? 0 : Math.min(...lists.map((items) => items.length));
-    if (args.keywords.get("strict") === true && lists.some((items) => items.length !== size))
-      throw raise("ValueError", "zip() arguments have different lengths", site);
-    return iteratorOf(
-      Array.from({ length: size }, (_, index) => tuple(lists.map((items) => items[index] ?? null))),
-      false,
-    );
-  });
-  add("reversed", (args, site) =>
-    deferred(() => {
-      const found = all(args, site);
-      return "kind" in found ? found : iteratorOf(found.items.toReversed(), found.unordered);
-    }),
-  );
-  add("sorted", (args, site) => {
-    const found = all(args, site);
-    if ("kind" in found) return found;
-    const sorted = sortValues(vm(), found.items, args, site);
-    return "kind" in sorted
-      ? sorted
-      : list([...sorted], found.unordered && (args.keywords.get("key") ?? null) !== null);
-  });
-  add("iter", (args, site) =>
-    deferred(() => {
-      const found = all(args, site);
-      return "kind" in found ? found : iteratorOf(found.items, found.unordered);
-    }),
-  );
-  add("next", (args, site) => {
-    const value = first(args);
-    const bad = unknownOf(value);
-    if (bad) return derive(bad, site);
-    if (!isObj(value) || value.kind !== "iterator") return unknown("this next() is not followed", site);
-    if (value.unordered) return unknown("it is the first of a set, whose order differs between runs", site);
-    const item = value.next() ?? args.positional[1];
-    if (item === undefined) throw raise("StopIteration", "", site);
-    return item;
-  });
-  add("map", (args, site) =>
-    deferred(() => {
-      const [func = null, ...sources] = args.positional;
-      const lists: (readonly Value[])[] = [];
-      let unordered = false;
-      for (const value of sources) {
-        const found = iterate(value, site);
-        if ("kind" in found) return found;
-        unordered ||= found.unordered;
-        lists.push(found.items);
-      }
-      const size = Math.min(...lists.map((items) => items.length));
-      return iteratorOf(
-        Array.from({ length: size }, (_, index) =>
-          callValue(vm(), func, { positional: lists.map((items) => items[index] ?? null), keywords: new Map() }, site),
-        ),
-        unordered,
-      );
-    }),
-  );
-  add("filter", (args, site) =>
-    deferred(() => {
-      const [func = null, source = null] = args.positional;
-      const found = iterate(source, site);
-      if ("kind" in found) return found;
-      const kept: Value[] = [];
-      for (const item of found.items) {
-        const is = truth(
-          func === null ? item : callValue(vm(), func, { positional: [item], keywords: new Map() }, site),
-          site,
-        );
-        if (typeof is !== "boolean") return is;
-        if (is) kept.push(item);
-      }
-      return iteratorOf(kept, found.unordered);
-    }),
-  );
-  add("sum", (args, site) => {
-    const found = all(args, site);
-    if ("kind" in found) return found;
-    let total: Value = args.positional[1] ?? args.keywords.get("start") ?? 0n;
-    for (const item of found.items) total = binary("Add", total, item, site);
-    return total;
-  });
-  for (const [name, op] of [
-    ["min", "Lt"],
-    ["max", "Gt"],
-  ] as const) {
-    add(name, (args, site) => {
-      const found = args.positional.length === 1 ? all(args, site) : { items: args.positional };
-      if ("kind" in found) return found;
-      const key = args.keywords.get("key") ?? null;
-      let best: Value | undefined;
-      let bestKey: Value = null;
-      for (const item of found.items) {
-        const itemKey = key === null ? item : callValue(vm(), key, { positional: [item], keywords: new Map() }, site);
-        const is = best === undefined ? true : compare(op, itemKey, bestKey, site);
-        if (typeof is !== "boolean") return is;
-        if (is) [best, bestKey] = [item, itemKey];
-      }
-      if (best === undefined) {
-        if (args.keywords.has("default")) return args.keywords.get("default") ?? null;
-        throw raise("ValueError", `${name}() iterable argument is empty`, site);
-      }
-      return best;
-    });
-  }
-  for (const [name, stop] of [
-    ["any", true],
-    ["all", false],
-  ] as const) {
-    add(name, (args, site) => {
-      const found = all(args, site);
-      if ("kind" in found) return found;
-      let doubt: Unknown | undefined;
-      for (const item of found.items) {
-        const is = truth(item, site);
-        if (is === stop) return stop;
-        if (typeof is !== "boolean") doubt ??= is;
-      }
-      return doubt ?? !stop;
-    });
-  }
+}
+
+/** Numbers and letters. */
+function addNumbers(add: AddBuiltin): void {
   add("abs", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     const bad = unknownOf(value);
     if (bad) return derive(bad, site);
     if (!isNumber(value)) throw raise("TypeError", `bad operand type for abs(): '${typeName(value)}'`, site);
@@ -350,36 +228,40 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     return Number(value) < 0 || Object.is(value, -0) ? unary("USub", value, site) : value;
   });
   add("round", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     if (typeof value === "bigint" && args.positional.length === 1) return value;
     return unknownOf(value) ?? unknown("round() is not followed", site);
   });
   add("divmod", (args, site) =>
     tuple([
-      binary("FloorDiv", first(args), args.positional[1] ?? null, site),
-      binary("Mod", first(args), args.positional[1] ?? null, site),
+      binary("FloorDiv", firstOf(args), args.positional[1] ?? null, site),
+      binary("Mod", firstOf(args), args.positional[1] ?? null, site),
     ]),
   );
   add("ord", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     if (typeof value !== "string" || [...value].length !== 1)
       return unknownOf(value) ?? unknown("this ord() is not followed", site);
     return BigInt(value.codePointAt(0) ?? 0);
   });
   add("chr", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     if (typeof value !== "bigint" || value < 0n || value > 0x10ffffn)
       return unknownOf(value) ?? unknown("this chr() is not followed", site);
     return String.fromCodePoint(Number(value));
   });
-  add("format", (args, site) => formatSpec(first(args), String(args.positional[1] ?? ""), site));
+  add("format", (args, site) => formatSpec(firstOf(args), String(args.positional[1] ?? ""), site));
+}
+
+/** Classes, attributes, files and whatever looks at a value from outside. */
+function addObjects(add: AddBuiltin, vm: () => Vm, table: ReadonlyMap<string, Value>): void {
   add("callable", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     const bad = unknownOf(value);
     if (bad) return derive(bad, site);
     return isObj(value) && ["function", "builtin", "method", "partial", "class"].includes(value.kind);
   });
-  add("isinstance", (args, site) => isInstance(first(args), args.positional[1] ?? null, site));
+  add("isinstance", (args, site) => isInstance(firstOf(args), args.positional[1] ?? null, site));
   add("issubclass", (args, site) => {
     const [cls = null, wanted = null] = args.positional;
     if (isObj(cls) && isObj(wanted) && cls.kind === "class" && wanted.kind === "class")
@@ -389,7 +271,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   add(
     "type",
     (args, site) => {
-      const value = first(args);
+      const value = firstOf(args);
       if (isObj(value) && value.kind === "instance") return value.cls;
       const name = typeName(value);
       return unknownOf(value) ?? table.get(name) ?? unknown("type() is not followed here", site);
@@ -433,7 +315,7 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
     return bad ? derive(bad, site) : unknown("this open() is not followed", site);
   });
   add("vars", (args, site) => {
-    const value = first(args);
+    const value = firstOf(args);
     if (isObj(value) && (value.kind === "instance" || value.kind === "class"))
       value.poison ??= unknown("vars() is not followed", site);
     if (args.positional.length === 0 || (isObj(value) && value.kind === "module")) throw rewrites("vars", site);
@@ -441,71 +323,10 @@ export function builtinsFor(vm: () => Vm): ReadonlyMap<string, Value> {
   });
   add("id", (_args, site) => unknown("id() differs between runs", site));
   add("hash", (_args, site) => unknown("hash() differs between runs", site));
-  add("property", (args) => ({ kind: "property", getter: first(args), role: "property" }));
-  add("staticmethod", (args) => ({ kind: "property", getter: first(args), role: "static" }));
-  add("classmethod", (args) => ({ kind: "property", getter: first(args), role: "classmethod" }));
-  for (const name of EXCEPTIONS) {
-    const cls: ClassValue = {
-      kind: "class",
-      name,
-      moduleName: "builtins",
-      bases: [],
-      attributes: new Map(),
-      annotated: [],
-      line: 0,
-      isException: true,
-      site: { source: { file: "", text: "" }, node: {} },
-    };
-    table.set(name, cls);
-  }
-  for (const name of UNFOLLOWED) {
-    add(name, (args, site) => {
-      vm().unknownCalls++;
-      const [value = null, attribute = null] = args.positional;
-      if (name === "delattr") changeAttribute(vm(), value, String(attribute), unknown("an attribute is deleted", site));
-      if (name === "exec" || name === "eval" || name === "globals") throw rewrites(name, site);
-      return unknown(`"${name}()" is not followed`, site);
-    });
-  }
-  table.set("NotImplemented", unknown("it is NotImplemented", undefined));
-  table.set("__debug__", true);
-  return table;
+  add("property", (args) => ({ kind: "property", getter: firstOf(args), role: "property" }));
+  add("staticmethod", (args) => ({ kind: "property", getter: firstOf(args), role: "static" }));
+  add("classmethod", (args) => ({ kind: "property", getter: firstOf(args), role: "classmethod" }));
 }
-
-/** An iterator whose items are worked out when somebody asks for the first. */
-export function deferred(work: () => Value): Value {
-  let inner: Value = null;
-  const iterator: PyIterator = {
-    kind: "iterator",
-    next: () => {
-      unknownOf(iterator);
-      return isObj(inner) && inner.kind === "iterator" ? inner.next() : undefined;
-    },
-    start: () => {
-      inner = work();
-      const bad = unknownOf(inner);
-      if (bad) iterator.poison = bad;
-      if (isObj(inner) && inner.kind === "iterator" && inner.unordered) iterator.unordered = true;
-    },
-  };
-  return iterator;
-}
-
-export function iteratorOf(items: readonly Value[], unordered: boolean): Value {
-  let at = 0;
-  return { kind: "iterator", next: () => items[at++], unordered };
-}
-
-/** `str(value)`, with the project's own `__str__`. */
-export function ownText(vm: Vm, value: Value, site: Site): Value {
-  if (isObj(value) && value.kind === "instance" && !value.poison && !value.cls.isException) {
-    const method = findInClass(value.cls, "__str__");
-    if (method !== undefined) return callValue(vm, method, { positional: [value], keywords: new Map() }, site);
-  }
-  return textOf(value, site);
-}
-
-// --- internal ---
 
 const EXCEPTIONS = [
   "Exception",

@@ -5,6 +5,7 @@
 import { KfkError } from "../error.ts";
 import { construct } from "./classes.ts";
 import { evaluate } from "./evaluate.ts";
+import { textOf } from "./format.ts";
 import { findInClass } from "./lineage.ts";
 import { executeBlock } from "./execute.ts";
 import { ensureBody } from "./modules.ts";
@@ -12,8 +13,6 @@ import type { Arguments, ExprNode, StmtNode } from "./parse.ts";
 import { giveAway, poisonNames } from "./poison.ts";
 import {
   derive,
-  dictFrom,
-  hashOf,
   placeOfSite,
   isObj,
   tuple,
@@ -29,6 +28,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictFrom, hashOf } from "./keys.ts";
 import { limit, MAX_DEPTH, newFrame, raise, type Frame, type Vm } from "./vm.ts";
 
 export const NO_ARGUMENTS: CallArguments = { positional: [], keywords: new Map() };
@@ -146,6 +146,15 @@ export function callUnknown(vm: Vm, func: Unknown, args: CallArguments, site: Si
       : unknown(`it is a result of "${func.external}", which kfk does not read`, site);
   for (const value of [...args.positional, ...args.keywords.values()]) giveAway(vm, value, result);
   return result;
+}
+
+/** `str(value)`, with the project's own `__str__`. */
+export function ownText(vm: Vm, value: Value, site: Site): Value {
+  if (isObj(value) && value.kind === "instance" && !value.poison && !value.cls.isException) {
+    const method = findInClass(value.cls, "__str__");
+    if (method !== undefined) return callValue(vm, method, { positional: [value], keywords: new Map() }, site);
+  }
+  return textOf(value, site);
 }
 
 // --- internal ---

@@ -10,11 +10,11 @@ import { isPlainList, isPlainMap, type Plain } from "../config/plain.ts";
 import { toPlain } from "../config/tree.ts";
 import { parseYaml } from "../config/yaml.ts";
 import { KfkError } from "../error.ts";
-import { openFile } from "./library.ts";
-import { getItem, iterate } from "./operators.ts";
+import { openFile } from "./library-files.ts";
+import { iterate } from "./operators.ts";
+import { getItem } from "./items.ts";
 import {
   derive,
-  dictFrom,
   isObj,
   list,
   unknown,
@@ -25,6 +25,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictFrom } from "./keys.ts";
 import { raise, type Vm } from "./vm.ts";
 
 type Call = (args: CallArguments, site: Site) => Value;

@@ -4,26 +4,25 @@
  * Long, because each kind of expression is one case of one switch.
  */
 import { attributeOf, boundTo, setOwnAttribute } from "./attributes.ts";
-import { callUnknown, callValue, makeFunction } from "./call.ts";
-import { ownText } from "./builtins.ts";
+import { callUnknown, callValue, makeFunction, ownText } from "./call.ts";
 import { runInit } from "./classes.ts";
-import { formatSpec, reprOf } from "./format.ts";
+import { formatSpec } from "./format.ts";
+import { reprOf } from "./repr.ts";
 import { isUnboundLocal } from "./locals.ts";
 import { findInClass, knownBase, mangled, unknownBase } from "./lineage.ts";
 import { moduleAttribute, resolveLazy } from "./modules.ts";
-import { binary, compare, getItem, iterate, slice, truth, unary } from "./operators.ts";
+import { binary, compare, iterate, truth, unary } from "./operators.ts";
+import { getItem, slice } from "./items.ts";
 import { isFloatLiteral, type Comprehension, type ExprNode } from "./parse.ts";
 import { poisonNames } from "./poison.ts";
 import { assign } from "./execute.ts";
 import {
   derive,
-  dictSet,
   ELLIPSIS,
   emptyDict,
   emptySet,
   isObj,
   list,
-  setAdd,
   tuple,
   unknown,
   unknownOf,
@@ -32,6 +31,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictSet, setAdd } from "./keys.ts";
 import { newFrame, raise, step, type Frame, type Vm } from "./vm.ts";
 
 /** The value of an expression in a frame. Raises what Python raises. */
@@ -155,7 +155,7 @@ export function evaluate(vm: Vm, frame: Frame, node: ExprNode): Value {
 }
 
 /** A name's value: locals, enclosing functions, module, builtins. Raises NameError. */
-export function lookUpName(vm: Vm, frame: Frame, name: string, site: Site): Value {
+function lookUpName(vm: Vm, frame: Frame, name: string, site: Site): Value {
   for (let at: Frame | undefined = frame; at && !at.isModule && !at.names.has(name); at = at.parent) {
     if (at.globals?.has(name) || at.nonlocals?.has(name)) break;
     if (isUnboundLocal(at, name))
@@ -254,11 +254,7 @@ function lineOf(text: string, line: number): string {
 }
 
 /** Items of a display or positional arguments, stars expanded. */
-export function collect(
-  vm: Vm,
-  frame: Frame,
-  nodes: readonly ExprNode[],
-): { items: Value[]; unordered: boolean } | Unknown {
+function collect(vm: Vm, frame: Frame, nodes: readonly ExprNode[]): { items: Value[]; unordered: boolean } | Unknown {
   const items: Value[] = [];
   let unordered = false;
   for (const node of nodes) {

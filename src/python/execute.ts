@@ -22,7 +22,8 @@ import {
   publicNames,
   attributeOfImport,
 } from "./modules.ts";
-import { binary, deleteItem, equal, isUnknown, iterate, setItem, truth } from "./operators.ts";
+import { binary, equal, isUnknown, iterate, truth } from "./operators.ts";
+import { deleteItem, setItem } from "./items.ts";
 import { parseModule, type ExprNode, type PatternNode, type StmtNode } from "./parse.ts";
 import { hasJump, poisonNames, poisonRegion } from "./poison.ts";
 import {
@@ -540,7 +541,11 @@ function executeTry(
         const jumped = skipRegion(vm, frame, [...node.body, ...handlers], doubt, rest);
         if (ending || jumped) ending = { kind: "return", value: doubt };
       }
-    } else if (node.handlers.length > 0 && mayBeMissing(vm, frame, node)) isOpen = true;
+    } else if (node.handlers.length > 0) {
+      const doubt = importDoubt(vm, frame, node);
+      if (doubt === "open") isOpen = true;
+      else if (doubt === "assumed") warnOfAssumed(vm, frame, node);
+    }
   } catch (error) {
     const problem = error instanceof PyRaise ? error : undefined;
     if (!problem) throw error;
@@ -602,11 +607,13 @@ function importedBy(
   return [{ path: (item.level ?? 0) > 0 ? frame.module.name : path, names }];
 }
 
+type TryNode = Extract<StmtNode, { nodeType: "Try" | "TryStar" }>;
+
 /**
- * Whether an import of a `try` body may fail: of a library that kfk does not know and the project does not ask for, or
- * of a name that Kedro lacks. The project's own modules count as there, as everywhere; a warning says so.
+ * `open`: an import of a `try` body may fail, of a library that kfk does not know and the project does not ask for, or
+ * of a name that Kedro lacks. `assumed`: the project's own modules count as there, as everywhere.
  */
-function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: "Try" | "TryStar" }>): boolean {
+function importDoubt(vm: Vm, frame: Frame, node: TryNode): "open" | "assumed" | undefined {
   let isOfOwn = false;
   for (const item of node.body) {
     if (!isImport(item)) continue;
@@ -615,21 +622,22 @@ function mayBeMissing(vm: Vm, frame: Frame, node: Extract<StmtNode, { nodeType: 
         isOfOwn = true;
         continue;
       }
-      if (!isKnown(vm, path) && !isDeclared(vm, path)) return true;
+      if (!isKnown(vm, path) && !isDeclared(vm, path)) return "open";
       const library = vm.library(path);
       if (!/^kedro(?:\.|$)/.test(path) || !isObj(library ?? null)) continue;
       const { attributes } = library as LibraryModule;
-      if (names.some((name) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))) return true;
+      if (names.some((name) => name !== "*" && !attributes.has(name) && !isKnown(vm, `${path}.${name}`))) return "open";
     }
   }
-  if (isOfOwn && !node.body.every(isImport)) {
-    vm.warnings.push({
-      message: "this try block is read as if what it imports could be imported",
-      at: placeOfSite({ source: frame.module.source, node }),
-      hint: "kfk model --verify compares with what Python says",
-    });
-  }
-  return false;
+  return isOfOwn && !node.body.every(isImport) ? "assumed" : undefined;
+}
+
+function warnOfAssumed(vm: Vm, frame: Frame, node: TryNode): void {
+  vm.warnings.push({
+    message: "this try block is read as if what it imports could be imported",
+    at: placeOfSite({ source: frame.module.source, node }),
+    hint: "kfk model --verify compares with what Python says",
+  });
 }
 
 /** What is imported under another name than it is installed by. */

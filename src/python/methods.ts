@@ -5,17 +5,15 @@
  */
 import { attributeOf } from "./attributes.ts";
 import { callValue } from "./call.ts";
-import { formatBraces, reprOf } from "./format.ts";
-import { combineSets, contains, deleteItem, equal, iterate, orderOf, setItem, truth } from "./operators.ts";
+import { formatBraces } from "./format.ts";
+import { reprOf } from "./repr.ts";
+import { combineSets, contains, equal, iterate, orderOf, truth } from "./operators.ts";
+import { deleteItem, setItem } from "./items.ts";
 import {
   deepUnknown,
   derive,
-  dictSet,
-  hashOf,
   isObj,
   list,
-  setAdd,
-  setFrom,
   tuple,
   typeName,
   unknown,
@@ -29,6 +27,7 @@ import {
   type Unknown,
   type Value,
 } from "./value.ts";
+import { dictSet, hashOf, setAdd, setFrom } from "./keys.ts";
 import { raise, type Vm } from "./vm.ts";
 
 type Method<T> = (self: T, args: CallArguments, site: Site, vm: Vm) => Value;
@@ -202,6 +201,16 @@ function split(self: string, separator: Value | undefined, count: Value | undefi
   return list(parts);
 }
 
+/** `split` and `rsplit`. */
+const splitting = (fromRight: boolean): Method<string> =>
+  plainly(
+    2,
+    (self, part) => part !== "" && ((part !== undefined && part !== null) || ascii(self)),
+    textMethod((self, [separator, count], _site, keywords) =>
+      split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), fromRight),
+    ),
+  );
+
 const affix = (at: "startsWith" | "endsWith"): Method<string> =>
   textMethod((self, [wanted], site) => {
     if (isObj(wanted ?? null) && (wanted as { kind: string }).kind === "tuple")
@@ -269,28 +278,8 @@ const TEXT: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>
       text(part, site) !== "" && self.endsWith(text(part, site)) ? self.slice(0, -text(part, site).length) : self,
     ),
   ],
-  [
-    "split",
-    plainly(
-      2,
-      (self, part) => part !== "" && ((part !== undefined && part !== null) || ascii(self)),
-      textMethod((self, [separator, count], site, keywords) => {
-        void site;
-        return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), false);
-      }),
-    ),
-  ],
-  [
-    "rsplit",
-    plainly(
-      2,
-      (self, part) => part !== "" && ((part !== undefined && part !== null) || ascii(self)),
-      textMethod((self, [separator, count], site, keywords) => {
-        void site;
-        return split(self, separator ?? keywords.get("sep"), count ?? keywords.get("maxsplit"), true);
-      }),
-    ),
-  ],
+  ["split", splitting(false)],
+  ["rsplit", splitting(true)],
   [
     "splitlines",
     plainly(

@@ -292,7 +292,7 @@ function executed(vm: Vm, module: ModuleValue, name: string): Value | undefined 
 }
 
 /** `from a import b`: the value. Raises ImportError. */
-export function importFrom(vm: Vm, module: ModuleValue, statement: FromImport, name: string, site: Site): Value {
+function importFrom(vm: Vm, module: ModuleValue, statement: FromImport, name: string, site: Site): Value {
   const path = absoluteName(module, statement, site);
   const target = importModule(vm, path, site);
   return attributeOfImport(vm, target, path, name, site);

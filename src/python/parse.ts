@@ -5,7 +5,7 @@
  *
  * Refuses with PY_SYNTAX and a place; a text that nests deeper than the parser can go is PY_LIMIT.
  */
-import { parse, type ExprNode, type StmtNode } from "py-ast";
+import { parse, type StmtNode } from "py-ast";
 import { KfkError, type Place } from "../error.ts";
 
 export type { Arguments, Comprehension, ExprNode, Keyword, StmtNode } from "py-ast";
@@ -65,7 +65,7 @@ export function parseModule(source: SourceFile): readonly StmtNode[] {
 }
 
 /** The place of a node of the tree. */
-export function placeOf(source: SourceFile, node: Located): Place {
+export function placeOfNode(source: SourceFile, node: Located): Place {
   const line = node.lineno ?? 1;
   const column = (node.col_offset ?? 0) + 1;
   const end = node.end_col_offset;
@@ -77,29 +77,6 @@ export function placeOf(source: SourceFile, node: Located): Place {
 /** True when the number of a constant is written as a float; the tree alone does not tell `1` from `1.0`. */
 export function isFloatLiteral(segment: string): boolean {
   return /^[\d_]*\.?[\d_]*(?:[eE][-+]?[\d_]+)?$/.test(segment) && /[.eE]/.test(segment);
-}
-
-/** The kind of expression in words for people: `this comprehension`, `this call`. */
-export function describeExpression(node: ExprNode): string {
-  switch (node.nodeType) {
-    case "Call":
-      return "this call";
-    case "Name":
-      return `"${node.id}"`;
-    case "Attribute":
-      return `".${node.attr}"`;
-    case "Subscript":
-      return "this subscript";
-    case "JoinedStr":
-      return "this f-string";
-    case "ListComp":
-    case "SetComp":
-    case "DictComp":
-    case "GeneratorExp":
-      return "this comprehension";
-    default:
-      return "this expression";
-  }
 }
 
 // --- internal ---

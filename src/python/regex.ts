@@ -5,7 +5,6 @@
 import {
   deepUnknown,
   derive,
-  dictFrom,
   isObj,
   list,
   tuple,
@@ -15,6 +14,7 @@ import {
   type Site,
   type Value,
 } from "./value.ts";
+import { dictFrom } from "./keys.ts";
 import { raise } from "./vm.ts";
 
 type Call = (args: CallArguments, site: Site) => Value;

@@ -5,7 +5,7 @@
 import { KfkError, type Warning } from "../error.ts";
 import type { Host } from "./host.ts";
 import type { ModuleIndex } from "./index.ts";
-import type { Located, SourceFile, StmtNode } from "./parse.ts";
+import type { Located, SourceFile } from "./parse.ts";
 import {
   placeOfSite,
   PyRaise,
@@ -75,7 +75,7 @@ export interface Frame {
  * Statements and expressions in one reading. The largest of 209 public projects (1,995 nodes) takes 400,000; ten
  * million take about two seconds.
  */
-export const MAX_STEPS = 10_000_000;
+const MAX_STEPS = 10_000_000;
 /** Calls inside calls; Python's own limit is 1000, and pipeline code stays below 30. */
 export const MAX_DEPTH = 150;
 /** Items of one collection: `range(10**9)` would fill the memory. */
@@ -100,5 +100,3 @@ export function newFrame(module: ModuleValue, parent: Frame | undefined, more: P
 export function raise(type: string, message: string, site: Site | undefined): PyRaise {
   return new PyRaise(type, message, site);
 }
-
-export type Statements = readonly StmtNode[];

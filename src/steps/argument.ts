@@ -5,7 +5,7 @@
  * twice. A step of very many nodes would be longer than an argument may be, so its nodes are then packed: zlib, base64.
  */
 import { deflateSync } from "node:zlib";
-import { stepId } from "../compile/names.ts";
+import { stepId } from "./names.ts";
 import { byCodePoint, type Plain } from "../config/plain.ts";
 import type { Node } from "../pipeline/model.ts";
 import type { Step } from "./step.ts";

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { byCodePoint, isPlainList, isPlainMap, type Plain, type PlainMap } from "../config/plain.ts";
 import { KfkError, type Place, suggest, type Warning } from "../error.ts";
-import { parameterName } from "../compile/names.ts";
+import { parameterName } from "./names.ts";
 import { isSecretKey } from "../secrets.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { groupNodes, type MergeMode, type NodeGroup } from "./merge.ts";

@@ -8,7 +8,7 @@
  * or a set of tags is split into several steps, so that every step keeps to its own pod settings; groups of `memory` are
  * joined with what stands between, because what they share may not be picklable.
  */
-import { stepId } from "../compile/names.ts";
+import { stepId } from "./names.ts";
 import { KfkError, type Warning } from "../error.ts";
 import { isParameter, type Node, withoutTranscoding } from "../pipeline/model.ts";
 

@@ -80,7 +80,7 @@ function maskValue(path: readonly PlainKey[], value: Plain, redact: (text: strin
     return new Map([...value].map(([key, item]) => [key, maskValue([...path, key], item, redact)]));
   }
   if (isPlainList(value)) return value.map((item) => maskValue(path, item, redact));
-  if (value !== null && isSecretKey(path)) return MASK;
+  if (value !== null && holdsSecret(path)) return MASK;
   if (typeof value !== "string") return value;
   const shown = redact(value).replace(USER_INFO, `$1${MASK}@`);
   return hasSecretForm(shown) ? MASK : shown;
@@ -90,7 +90,7 @@ function maskValue(path: readonly PlainKey[], value: Plain, redact: (text: strin
 const USER_INFO = /^(\w+:\/\/)[^/@\s]+@/;
 
 /** Names of Kubernetes secrets are no secrets; what a key like `token` or `password` holds is one. */
-function isSecretKey(path: readonly PlainKey[]): boolean {
+function holdsSecret(path: readonly PlainKey[]): boolean {
   const name = pathText(path.at(-1));
   if (path.some((key) => pathText(key) === "secret") || name === "image_pull_secrets") return false;
   if (/_?(?:file|path|url|name)$/i.test(name)) return false;

@@ -3,6 +3,10 @@
  * Pure. Log lines are marked in front, so that nothing in them is taken for a command of a build system.
  */
 import type { StepState } from "../steps/state.ts";
+import { printable } from "../terminal-text.ts";
+
+// for verbs, beside what else they show of a run
+export { printable };
 
 /** What is shown of one failed step; a part of `FailedStep`. */
 export interface ShownStep {
@@ -68,11 +72,6 @@ export function renderCounts(steps: readonly StepState[]): string {
   const stuck = steps.find(({ phase, message }) => phase === "waiting" && message !== null);
   const why = stuck === undefined ? "" : `, waiting: ${printable(stuck.id)} (${shown(stuck.message)})`;
   return `${ended} of ${steps.length} begun steps done${names === "" ? "" : `, running: ${names}`}${why}`;
-}
-
-/** Nothing that comes from a server or a pod may move the cursor, begin a line or turn its direction; tabs stay. */
-export function printable(text: string): string {
-  return text.replace(/(?!\t)\p{Cc}|[\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu, "?");
 }
 
 // --- internal ---

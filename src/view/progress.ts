@@ -6,6 +6,7 @@
  * Rules: reference/bun.md 11, bun-addendum.md 5.
  */
 import type { StepState } from "../steps/state.ts";
+import { printable } from "../terminal-text.ts";
 import type { World } from "../world.ts";
 
 export interface ProgressView {
@@ -37,9 +38,9 @@ export function renderProgress(states: readonly StepState[], view: ProgressView)
   const shown = states.length <= places ? states : mostInteresting(states, places - 1);
   const marks = view.unicode === false ? ASCII_MARKS : MARKS;
   const room = Math.max(1, view.columns - MARK_COLUMNS - TIME_COLUMNS);
-  const nameColumns = Math.min(room, Math.max(0, ...shown.map(({ id }) => textColumns(printable(id)))));
+  const nameColumns = Math.min(room, Math.max(0, ...shown.map(({ id }) => textColumns(inColumns(id)))));
   const lines = shown.map((state) => {
-    const name = fit(printable(state.id), nameColumns, view.unicode !== false);
+    const name = fit(inColumns(state.id), nameColumns, view.unicode !== false);
     const time = timeOf(state, view.nowMs);
     const text = `${marks[state.phase]} ${name}  ${time}`.trimEnd();
     return paint(cut(text, view.columns), COLOURS[state.phase], view.colour);
@@ -134,9 +135,9 @@ function paint(text: string, colour: string, on: boolean): string {
   return on ? `${ESC}[${colour}m${text}${ESC}[0m` : text;
 }
 
-/** A name may come from a server: nothing in it may move the cursor. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, "?");
+/** A name may come from a server, and must take the columns that are counted: no tab, nothing without a width. */
+function inColumns(text: string): string {
+  return printable(text).replace(/\p{C}/gu, "?");
 }
 
 /** Exactly `columns` wide: filled with blanks, or its end cut off. */
@@ -189,7 +190,7 @@ function plainProgress(world: World): Progress {
         if ((seen.get(id) ?? "waiting") === phase) continue;
         seen.set(id, phase);
         const time = startedMs !== null && endedMs !== null ? `  ${renderDuration(endedMs - startedMs)}` : "";
-        world.err.write(`${printable(id)}  ${phase}${time}\n`);
+        world.err.write(`${inColumns(id)}  ${phase}${time}\n`);
       }
     },
     isLive: false,

@@ -3,6 +3,8 @@
  * printed as it comes.
  */
 
+import { printable } from "../terminal-text.ts";
+
 export interface Column {
   readonly title: string;
   /** Shorter text is filled up; longer text keeps its end and pushes what follows. */
@@ -20,7 +22,7 @@ export function renderTitles(columns: readonly Column[]): string {
 /** One line, without blanks at its end. */
 export function renderRow(columns: readonly Column[], cells: readonly string[]): string {
   return cells
-    .map((cell, index) => (cell.replace(/\p{Cc}/gu, "?") || "-").padEnd(columns[index]?.width ?? 0))
+    .map((cell, index) => (printable(cell).replaceAll("\t", "?") || "-").padEnd(columns[index]?.width ?? 0))
     .join("  ")
     .trimEnd();
 }

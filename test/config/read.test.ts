@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readConfiguration, type Configuration, type ConfigurationRequest } from "../../src/config/read.ts";
+import { readConfiguration, type ConfigurationRequest } from "../../src/config/read.ts";
 import { isPlainList, isPlainMap, type Plain, type PlainMap } from "../../src/config/plain.ts";
 import { KfkError } from "../../src/error.ts";
-import { catalogRules } from "../../src/kedro/catalog.ts";
+import { buildCatalog, catalogRules, type ProjectConfiguration } from "../../src/kedro/catalog.ts";
 import cases from "../cases/config/files.json";
 import { fakeWorld } from "../fake-world.ts";
 import { plainOf } from "./tree-text.ts";
@@ -21,17 +21,21 @@ const STANDARD: ConfigurationRequest = {
   hasLeafDuplicates: true,
   customResolvers: new Map(),
   runtimeParams: new Map(),
-  catalogRules: catalogRules("1.7.0"),
 };
 
 function read(
   files: Readonly<Record<string, string>>,
   change: Partial<ConfigurationRequest> = {},
   env: Readonly<Record<string, string>> = {},
-): Configuration {
+): ProjectConfiguration {
   const placed = Object.fromEntries(Object.entries(files).map(([path, text]) => [`/project/${path}`, text]));
   const world = fakeWorld({ files: placed });
-  return readConfiguration({ ...STANDARD, ...change }, world.files, (name) => env[name]);
+  return readConfiguration(
+    { ...STANDARD, ...change },
+    world.files,
+    (name) => env[name],
+    (tree) => buildCatalog(tree, catalogRules("1.7.0")),
+  );
 }
 
 function problem(run: () => unknown): KfkError {
@@ -78,7 +82,7 @@ describe("readConfiguration", () => {
             ])
           : new Map(),
       };
-      let got: Configuration | undefined;
+      let got: ProjectConfiguration | undefined;
       try {
         const all = read(row.files, request);
         if (!all.runParams.some(({ isMissing }) => isMissing)) got = all;

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { KfkError } from "../../src/error.ts";
 import { readConfiguration } from "../../src/config/read.ts";
-import { catalogRules } from "../../src/kedro/catalog.ts";
+import { buildCatalog, catalogRules } from "../../src/kedro/catalog.ts";
 import { hasLeafDuplicates } from "../../src/kedro/era.ts";
 import { readRegistry } from "../../src/kedro/registry.ts";
 import { readSettings } from "../../src/kedro/settings.ts";
@@ -56,10 +56,10 @@ function read(version: string, files: Readonly<Record<string, string>>) {
       hasLeafDuplicates: hasLeafDuplicates(facts.kedro.version),
       customResolvers: loader.customResolvers,
       runtimeParams: new Map(),
-      catalogRules: catalogRules(facts.kedro.version),
     },
     world.files,
     () => undefined,
+    (tree) => buildCatalog(tree, catalogRules(facts.kedro.version)),
   );
   return {
     facts,

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { KfkError } from "../../src/error.ts";
-import { type Asked, readAnswer } from "../../src/kedro/asked.ts";
+import { type Asked, readAsked } from "../../src/kedro/asked.ts";
 import { askPython } from "../../src/local/introspect.ts";
 import { realWorld } from "../../src/world.ts";
 
@@ -91,7 +91,7 @@ function pythonOf(minor: number): string | undefined {
 async function ask(python: string, mode = ""): Promise<Asked> {
   const world = { ...realWorld(), env: { ...process.env, PYTHONPATH: top, MODE: mode } };
   const text = await askPython(world, python, { project: top, env: undefined, conf: undefined, shown: "python" });
-  return readAnswer(text, "python");
+  return readAsked(text, "python");
 }
 
 async function refused(python: string, mode: string): Promise<KfkError> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { array, assert, constantFrom, nat, property, record } from "fast-check";
-import { shortHash } from "../../src/compile/names.ts";
+import { shortHash } from "../../src/steps/names.ts";
 import { KfkError } from "../../src/error.ts";
 import type { Node } from "../../src/pipeline/model.ts";
 import { groupNodes, largestAmounts, MERGE_MODES, type MergeMode } from "../../src/steps/merge.ts";

@@ -2,7 +2,7 @@
  * Random node names of every kind that Kedro takes, and a check of their step ids; for the tests with a few thousand, for
  * `scripts/bench` with a million. Same count, same names.
  */
-import { stepId } from "../../src/compile/names.ts";
+import { stepId } from "../../src/steps/names.ts";
 
 /**
  * Makes `count` different names and throws at the first id that is not legal, is another name's, or is another one when
