@@ -34,6 +34,8 @@ export const versionSchema = looseObject({
   name: text,
   description: text,
   created_at: text,
+  /** Of an Argo document; a store in Kubernetes may tell none. */
+  parameters: v.optional(v.array(looseObject({ name: text })), []),
 });
 
 export const pipelineSchema = looseObject({

@@ -7,7 +7,7 @@ export const listPipelines: Verb = {
   details: "All pages, those of the namespace on a server with several users.",
   options: {
     ...RESULT_OPTION,
-    limit: { type: "string", valueHint: "NUMBER", description: "At most so many" },
+    limit: { type: "string", valueHint: "NUMBER", description: "At most so many (default all)" },
   },
   examples: ["kfk list-pipelines", "kfk list-pipelines -o name"],
   run: async (call) => {

@@ -4,14 +4,14 @@
  * The project is compiled as for an upload, with the defaults of its parameters, to find which uploaded version it is;
  * `--param` then gives values, typed as the defaults are. Refuses when nothing was uploaded.
  */
-import { ensureExperiment } from "../cluster/experiments.ts";
+import { checkExperimentName, ensureExperiment } from "../cluster/experiments.ts";
 import { type Schedule, scheduleApi } from "../cluster/schedule-api.ts";
-import { isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
+import { checkSettings, isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
 import { type Applied, applySchedule, describeStage, type Stage } from "../cluster/schedules.ts";
 import type { Cron } from "../cluster/cron.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded, type UploadedPipeline } from "../cluster/uploaded.ts";
-import { isKfkError, isStop, KfkError } from "../error.ts";
+import { isKfkError, isStop, KfkError, suggest } from "../error.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
@@ -43,6 +43,10 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const parameters = runParameters(call, read, plan);
   call.warn([...read.model.warnings, ...plan.warnings]);
   const kubeflow = read.configuration.kubeflow();
+  const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
+  const name = kubeflow?.run.scheduledRunName ?? plan.name;
+  checkExperimentName(experimentName);
+  checkSettings({ name, settings: { parameters } });
   const soFar = async <T>(work: Promise<T>): Promise<T> =>
     await interrupt.during(work, "stopped; no schedule was changed", AGAIN);
   const server = await soFar(connectServer(call, kubeflow, read.hooks));
@@ -50,10 +54,9 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const uploaded = await soFar(findUploaded(server, names, document.text));
   if (uploaded === undefined) throw nothingUploaded(plan.name, call);
   tellVersion(call, uploaded);
-  const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
+  checkDeclared(parameters, uploaded);
   const experiment = await soFar(ensureExperiment(server, experimentName));
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
-  const name = kubeflow?.run.scheduledRunName ?? plan.name;
   const wanted: WantedSchedule = {
     name,
     experimentId: experiment.id,
@@ -122,6 +125,21 @@ function readConcurrency(text: string): number {
   if (/^([1-9]|10)$/.test(text)) return Number(text);
   throw new KfkError("USAGE_VALUE", `--concurrency is 1 to 10, and this is "${text}"`, {
     hint: "servers take no other number",
+  });
+}
+
+/** Servers refuse what the version does not declare, in words that name nothing. Errors: STEP_PARAMETER. */
+function checkDeclared(parameters: readonly { readonly name: string }[], uploaded: UploadedPipeline): void {
+  const { declared, isSame, versionName } = uploaded;
+  // what was compiled here was looked at; of a version that tells none nothing is known
+  if (isSame || declared.length === 0) return;
+  const open = parameters.find(({ name }) => !declared.includes(name));
+  if (open === undefined) return;
+  const near = suggest(open.name, declared);
+  const message = `the version ${versionName}, which is scheduled, has no parameter "${open.name}"`;
+  const has = near === undefined ? `it has ${declared.join(", ")}` : `did you mean ${near}?`;
+  throw new KfkError("STEP_PARAMETER", message, {
+    hint: `${has}; to schedule the project as it is here, give kfk upload-pipeline first`,
   });
 }
 

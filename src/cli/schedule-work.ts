@@ -10,12 +10,12 @@ import { mayHaveFired } from "../cluster/schedules.ts";
 import type { Server } from "../cluster/server.ts";
 import { findUploaded } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
-import { findAround } from "./around.ts";
+import { type AroundProject, findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
-import type { OpenProject } from "./open.ts";
+import { findHooks, wantsHooks } from "./open.ts";
 import { writeJson } from "./output.ts";
-import { serverName } from "./read.ts";
+import { type ProjectNames, readNames, serverName } from "./read.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
 import type { Call } from "./verb.ts";
@@ -105,17 +105,17 @@ type Change = "pause" | "resume" | "rm";
 
 interface Reached {
   readonly server: Server;
-  readonly read: OpenProject | undefined;
+  readonly around: AroundProject;
 }
 
 /** The server that options or the project around name. */
 async function reach(call: Call): Promise<Reached> {
-  const { kubeflow, hooks, read } = await findAround(call);
-  return { server: await connectServer(call, kubeflow, hooks), read };
+  const around = await findAround(call);
+  return { server: await connectServer(call, around.kubeflow, around.hooks), around };
 }
 
 async function findMeant(call: Call, id: string | undefined) {
-  const { server, read } = await reach(call);
+  const { server, around } = await reach(call);
   const all = await scheduleApi(server).list(server);
   if (id !== undefined) {
     const wanted = /#\/recurringruns?\/details\/([^/?]+)/.exec(id)?.[1] ?? id;
@@ -125,11 +125,7 @@ async function findMeant(call: Call, id: string | undefined) {
       hint: "look at those it has with kfk schedule list",
     });
   }
-  if (read === undefined) {
-    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
-      hint: "look at those there are with kfk schedule list",
-    });
-  }
+  const read = around.read ?? namesOf(call, around);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
   const name = read.configuration.kubeflow()?.run.scheduledRunName ?? pipelineName;
@@ -139,6 +135,20 @@ async function findMeant(call: Call, id: string | undefined) {
   throw new KfkError("SCHEDULE_UNKNOWN", `the server has no schedule "${name}" of the pipeline ${pipelineName}`, {
     hint: 'make one with kfk schedule -c "0 0 4 * * *"',
   });
+}
+
+/** Names are all that is needed, so pipelines that cannot be read are forgiven. Errors: USAGE_ARGUMENT; those of the project. */
+function namesOf(call: Call, { error }: AroundProject): ProjectNames {
+  if (error === null) {
+    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
+      hint: "look at those there are with kfk schedule list",
+    });
+  }
+  if (error.code.startsWith("PROJECT_")) throw error;
+  const names = readNames(call);
+  // hooks may change the names, and cannot be asked without the project
+  if (wantsHooks(call) && findHooks(call, names).length > 0) throw error;
+  return names;
 }
 
 async function cronOnServer(call: Call, id: string | undefined): Promise<string> {

@@ -19,6 +19,8 @@ export interface UploadedPipeline {
   /** The one that counts. */
   readonly versionId: string;
   readonly versionName: string;
+  /** Names of its parameters. */
+  readonly declared: readonly string[];
   /** True when it has the content that was asked for. */
   readonly isSame: boolean;
   /** Name of the newest, when that is another one. */
@@ -81,6 +83,7 @@ async function findVersion(
     versionIds: versions.map(({ id }) => id),
     versionId: version.id,
     versionName: version.name,
+    declared: version.parameters.map(({ name }) => name),
     isSame: same !== undefined,
     newer: newest.id === version.id ? null : newest.name,
   };
