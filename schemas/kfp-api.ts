@@ -37,6 +37,8 @@ export const versionSchema = looseObject({
   description: text,
   created_at: text,
   resource_references: v.optional(v.array(resourceReference), []),
+  /** Of an Argo document; a store in Kubernetes may tell none. */
+  parameters: v.optional(v.array(looseObject({ name: text })), []),
 });
 
 export const pipelineSchema = looseObject({

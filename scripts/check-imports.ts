@@ -122,15 +122,9 @@ const KNOWN = {
       why: "an expression calls a function, whose statements evaluate expressions",
     },
   ],
-  files: new Map([
-    ["src/main.ts", "the program begins here"],
-    ["src/config/run-name.ts", "not wired yet"],
-  ]),
+  files: new Map([["src/main.ts", "the program begins here"]]),
   /** `file name` → why. */
-  exports: new Map([
-    ["src/steps/step.ts RunnerStep", "says what runner.py reads"],
-    ["src/config/run-name.ts formatRunName", "not wired yet"],
-  ]),
+  exports: new Map([["src/steps/step.ts RunnerStep", "says what runner.py reads"]]),
 };
 
 interface Source {

@@ -43,7 +43,7 @@ export async function lookAround(call: Call): Promise<AroundProject> {
 export async function findAround(call: Call): Promise<AroundProject> {
   const around = await lookAround(call);
   if (around.error === null || namedHost(call) !== undefined) return around;
-  if (around.read !== undefined || !/^(?:PY|PIPELINE)_/.test(around.error.code)) throw around.error;
+  if (around.read !== undefined || around.error.code.startsWith("PROJECT_")) throw around.error;
   const { readKubeflowOf } = await import("./read.ts");
   return { ...around, kubeflow: readKubeflowOf(call) };
 }

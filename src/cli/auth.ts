@@ -12,7 +12,7 @@ export const auth: Verb = {
   options: {
     output: { ...TEXT_OR_JSON, description: "Form of the result" },
   },
-  positionals: ["WHAT"],
+  positionals: ["status|list"],
   examples: ["kfk auth status", "kfk auth list", "kfk auth status --host https://kubeflow.example.org -o json"],
   run: async (call) => {
     const [what = ""] = call.positionals;

@@ -1,10 +1,15 @@
+import type { Server } from "../cluster/server.ts";
+import { isKfkError, isStop } from "../error.ts";
 import { listen } from "./interrupt.ts";
+import { RUN_WORDS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const cancel: Verb = {
   name: "cancel",
   summary: "Stop a run",
-  details: "The run ends within seconds; kfk wait then ends with status 7. A run that has ended stays as it is.",
+  details:
+    `${RUN_WORDS} The run ends within seconds; kfk wait then ends with status 7. A run that has ended stays as it is, ` +
+    "and is no error.",
   options: {},
   positionals: ["RUN"],
   examples: ["kfk cancel @latest", "kfk cancel 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70"],
@@ -24,7 +29,9 @@ export const cancel: Verb = {
         () => `stopped; the run ${id} may have been asked to stop`,
         `kfk cancel ${id}`,
       );
-      const done = ended ? `the run ${id} has ended or is stopping already` : `asked the run ${id} to stop`;
+      const done = ended
+        ? await interrupt.during(describeState(server, id), `stopped; the run ${id} has ended or is stopping already`)
+        : `asked the run ${id} to stop`;
       call.world.out.write(`${id}\n`);
       if (interrupt.came()) throw interrupt.error(`stopped; ${done}`);
       call.say(done);
@@ -34,3 +41,21 @@ export const cancel: Verb = {
     }
   },
 };
+
+// --- internal ---
+
+/** A run that could not be stopped any more; what cannot be read now is said less precisely. */
+async function describeState(server: Server, id: string): Promise<string> {
+  const [{ fetchRun }, { verdictOf }] = await Promise.all([
+    import("../cluster/runs.ts"),
+    import("../cluster/verdict.ts"),
+  ]);
+  try {
+    const verdict = verdictOf(await fetchRun(server, id));
+    if (verdict === "cancelled") return `the run ${id} was cancelled already`;
+    if (verdict === "succeeded" || verdict === "failed") return `the run ${id} has ${verdict} already, and stays so`;
+  } catch (error) {
+    if (!isKfkError(error) || isStop(error)) throw error;
+  }
+  return `the run ${id} has ended or is stopping already`;
+}

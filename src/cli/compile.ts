@@ -1,4 +1,4 @@
-import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { DEFAULT_OPTION, MERGE_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const compile: Verb = {
@@ -22,7 +22,7 @@ export const compile: Verb = {
     },
     "kfp-version": { type: "string", valueHint: "VERSION", description: "Version of the server, such as 2.14" },
     ...MERGE_OPTION,
-    ...PARAM_OPTION,
+    ...DEFAULT_OPTION,
     ...PARAMS_FILE_OPTION,
   },
   examples: ["kfk compile", "kfk compile --pipeline data_science --image registry/project:1.4 -o -"],

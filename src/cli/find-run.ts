@@ -6,18 +6,40 @@ import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
-import type { ReadProject } from "./read.ts";
+import type { ProjectNames, ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
-/** Finds the id. Errors: RUN_UNKNOWN; PROJECT_* for `@latest` outside of a project; USAGE_ARGUMENT for no id. */
+/**
+ * Finds the id. Errors: RUN_UNKNOWN; PROJECT_* for `@latest` outside of a project; USAGE_ARGUMENT for no id. A word that
+ * does not look like a whole id is asked for, and where there is no such run, the one that may be meant is named.
+ */
 export async function findRunId(call: Call, server: Server, word: string): Promise<string> {
   const text = word.trim();
   if (text === "@latest") return await latest(call, server);
   const id = /#\/runs\/details\/([^/?]+)/.exec(text)?.[1] ?? text;
-  if (/^[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/.test(id)) return id;
-  throw new KfkError("USAGE_ARGUMENT", `"${text}" is no id of a run`, {
-    hint: "give the id, the address of its page, or @latest",
-  });
+  if (UUID.test(id)) return id;
+  const isId = /^[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/.test(id);
+  if (isId) {
+    const { fetchRun } = await import("../cluster/runs.ts");
+    try {
+      await fetchRun(server, id);
+      return id;
+    } catch (error) {
+      if (!isKfkError(error, "RUN_UNKNOWN")) throw error;
+    }
+  }
+  const meant = await meantRun(call, server, id);
+  const what = meant === undefined ? "" : `; the run ${meant.name} of this project is ${meant.id}`;
+  throw new KfkError(
+    isId ? "RUN_UNKNOWN" : "USAGE_ARGUMENT",
+    `"${text}" is no whole id of a run on this server${what}`,
+    {
+      hint:
+        meant === undefined
+          ? "give the whole id from kfk list-runs, the address of its page, or @latest"
+          : `kfk ${call.verb} ${meant.id}`,
+    },
+  );
 }
 
 /** Connects with what options, environment or, when neither names a host, the project around say. */
@@ -47,7 +69,7 @@ export function sourcesOf(read: ReadProject): Sources {
 }
 
 /** Names that kedro-kubeflow gave the pipeline (0.3.0; 0.11.0, cut at 100); none when the project names its own. */
-export function formerNames(read: ReadProject, pipeline: string): readonly string[] {
+export function formerNames(read: ProjectNames, pipeline: string): readonly string[] {
   if (read.configuration.kubeflow()?.run.pipelineName) return [];
   const { name, env } = read.model.project;
   const bracketed = `[${name}] ${pipeline} (env: ${env})`.slice(0, 100);
@@ -56,12 +78,37 @@ export function formerNames(read: ReadProject, pipeline: string): readonly strin
 
 // --- internal ---
 
+/** What servers give to runs. */
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+/** The one run of this project that a word begins or names; only for a hint, so nothing that is wrong here is an error. */
+async function meantRun(
+  call: Call,
+  server: Server,
+  word: string,
+): Promise<{ readonly id: string; readonly name: string } | undefined> {
+  const [{ readOriginOf }, { findRunsLike }, { printable }] = await Promise.all([
+    import("./read.ts"),
+    import("../cluster/runs.ts"),
+    import("../view/failure.ts"),
+  ]);
+  try {
+    const found = await findRunsLike({ ...server, budgetMs: 1 }, readOriginOf(call), word);
+    const [only] = found;
+    return only === undefined || found.length > 1 ? undefined : { id: only.id, name: printable(only.name) };
+  } catch (error) {
+    if (isKfkError(error)) return undefined;
+    throw error;
+  }
+}
+
 async function latest(call: Call, server: Server): Promise<string> {
-  const [{ readProject }, { findLatestRun }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
-  const { project } = (await readProject(call)).model;
-  const found = await findLatestRun(server, { project: project.name, env: project.env });
+  const [{ readOriginOf }, { findLatestRun }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
+  // pipelines that cannot be read now keep nobody from a run that is there
+  const origin = readOriginOf(call);
+  const found = await findLatestRun(server, origin);
   if (found !== undefined) return found.id;
-  throw new KfkError("RUN_UNKNOWN", `the server has no run that ${project.name} (${project.env}) started`, {
+  throw new KfkError("RUN_UNKNOWN", `the server has no run that ${origin.project} (${origin.env}) started`, {
     hint: "start one with kfk run-once, or give an id from kfk list-runs",
   });
 }

@@ -12,6 +12,7 @@ import { parseYaml } from "../config/yaml.ts";
 import { KfkError, type Place, suggest } from "../error.ts";
 import type { ParameterTag } from "../steps/step.ts";
 import { encodeParameter, isEncodable, parseTyped } from "../steps/transport.ts";
+import { noDefault, putNested } from "./nested-param.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
@@ -23,12 +24,15 @@ interface Default {
   readonly text: string;
 }
 
-/** A `--param` with the parameter that it means. */
-interface GivenText {
+/** A parameter that `--param` gives. */
+interface Given {
   readonly key: string;
   /** Name on the server. */
   readonly name: string;
+  readonly value: Plain;
+  /** As it was typed; of a value given in parts, the whole. */
   readonly text: string;
+  /** Of its default. */
   readonly tag: ParameterTag;
 }
 
@@ -43,14 +47,19 @@ export function givenParameters(call: Call, read: ReadProject): Map<string, Plai
   };
   const values = new Map<string, Plain>();
   for (const { parameter, value } of readParamsFiles(call, find, [...known.keys()])) values.set(parameter.key, value);
-  for (const { key, name, text, tag } of readGiven(call, read)) values.set(key, parseTyped(name, text, tag));
+  for (const { key, value } of readGiven(call, read, values)) values.set(key, value);
   return values;
 }
 
-/** `--param name=value` (also `name:value`): the parameter that is meant, and how its text is read. */
-export function readGiven(call: Call, read: ReadProject): readonly GivenText[] {
+/**
+ * `--param name=value` (also `name:value`, and `a.b=value` for a part): each parameter once, its value held against the
+ * type of its default. `before`: values that others gave, into which parts are put. Errors: USAGE_VALUE, STEP_PARAMETER.
+ */
+export function readGiven(call: Call, read: ReadProject, before: ReadonlyMap<string, Plain>): readonly Given[] {
   const known = knownParameters(read);
-  return call.options.list("param").map((typed) => {
+  const values = new Map<string, Plain>();
+  const texts = new Map<string, string>();
+  for (const typed of call.options.list("param")) {
     const match = /^([^=:]+)[=:]([\s\S]*)$/.exec(typed);
     if (match?.[1] === undefined) {
       throw new KfkError("USAGE_VALUE", `--param wants NAME=VALUE, and this is "${typed}"`, {
@@ -58,10 +67,30 @@ export function readGiven(call: Call, read: ReadProject): readonly GivenText[] {
       });
     }
     const name = match[1].trim();
-    const key = findKey(name, known);
-    if (key === undefined) throw unknownParameter(name, [...known.keys()]);
-    const { tag } = encodeParameter(known.get(key) as Plain);
-    return { key, name: parameterName(key), text: match[2] ?? "", tag };
+    const { key, path } = findMeant(name, known, read);
+    const fallback = known.get(key) as Plain;
+    const parse = (as: Plain): Plain => parseAs(name, match[2] ?? "", as);
+    if (path.length === 0) {
+      values.set(key, parse(fallback));
+      texts.set(key, match[2] ?? "");
+      continue;
+    }
+    const nested = { name, key, path, parse };
+    const value = values.get(key) ?? before.get(key) ?? fallback;
+    if (value === null && runOnlyKeys(read).includes(key)) throw noDefault(nested);
+    const whole = putNested(call, read, nested, value);
+    values.set(key, whole);
+    texts.set(key, encodeParameter(whole).text);
+  }
+  return [...values].map(([key, value]) => {
+    return { key, name: parameterName(key), value, text: texts.get(key) ?? "", tag: tagOf(known.get(key)) };
+  });
+}
+
+/** A parameter that no document carries cannot be changed from outside. */
+export function staysInImage(key: string): KfkError {
+  return new KfkError("STEP_PARAMETER", `parameter "${key}" stays in the image's conf, so a run cannot change it`, {
+    hint: "change it in conf and build the image again",
   });
 }
 
@@ -95,7 +124,7 @@ export function readParamsFiles<T extends Default>(
 }
 
 /** Errors: STEP_PARAMETER for a value of another type than the default's. */
-export function checkKind(parameter: Default, value: Plain, at: Place | undefined): void {
+export function checkKind(parameter: Default, value: Plain, at?: Place | undefined): void {
   const wanted = kindOf(parameter.value);
   const given = kindOf(value);
   // no default says nothing about the type; null takes a value away
@@ -128,6 +157,34 @@ function knownParameters(read: ReadProject): ReadonlyMap<string, Plain> {
 
 function findKey(name: string, known: ReadonlyMap<string, Plain>): string | undefined {
   return known.has(name) ? name : [...known.keys()].find((candidate) => parameterName(candidate) === name);
+}
+
+/** The parameter of a name, as Kedro or as the server calls it, and the keys below it. */
+function findMeant(
+  name: string,
+  known: ReadonlyMap<string, Plain>,
+  read: ReadProject,
+): { readonly key: string; readonly path: readonly string[] } {
+  // a literal key "a.b" goes before a nested one
+  for (let end = name.length; end > 0; end = name.lastIndexOf(".", end - 1)) {
+    const head = name.slice(0, end);
+    const key = findKey(head, known);
+    if (key !== undefined) return { key, path: end === name.length ? [] : name.slice(end + 1).split(".") };
+    if (read.configuration.parameters.opaque.has(head)) throw staysInImage(head);
+  }
+  throw unknownParameter(name, [...known.keys()]);
+}
+
+/** Text as typed → a value of the kind of a default. */
+function parseAs(name: string, text: string, fallback: Plain): Plain {
+  if (!isEncodable(fallback)) throw staysInImage(name);
+  const value = parseTyped(name, text, tagOf(fallback));
+  checkKind({ key: name, value: fallback, text: encodeParameter(fallback).text }, value);
+  return value;
+}
+
+function tagOf(value: Plain | undefined): ParameterTag {
+  return encodeParameter(value ?? null).tag;
 }
 
 function kindOf(value: Plain): "null" | "true or false" | "a number" | "text" | "a list" | "a mapping" {
@@ -174,8 +231,8 @@ function unknownInFile(name: string, known: readonly string[], at: Place | undef
 }
 
 function unknownParameter(name: string, known: readonly string[]): KfkError {
-  const near = suggest(name, known);
+  const near = suggest(name, known) ?? suggest(name.split(".", 1)[0] as string, known);
   return new KfkError("STEP_PARAMETER", `the project has no parameter "${name}"`, {
-    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}; give whole top-level values`,
+    hint: near ? `did you mean ${near}?` : `it has ${known.join(", ") || "none"}`,
   });
 }

@@ -9,7 +9,7 @@ export const listPipelines: Verb = {
     "run_config.pipeline_name takes. The version is the newest; one that run-once made counts here as well.",
   options: {
     ...RESULT_OPTION,
-    limit: { type: "string", valueHint: "NUMBER", description: "At most so many" },
+    limit: { type: "string", valueHint: "NUMBER", description: "At most so many (default all)" },
   },
   examples: ["kfk list-pipelines", "kfk list-pipelines -o name"],
   run: async (call) => {

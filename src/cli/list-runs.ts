@@ -2,16 +2,18 @@ import { isKfkError } from "../error.ts";
 import { RESULT_OPTION } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 
+/** Lists carry whole documents, and nobody reads on for long. */
+const MOST = 100;
+
 export const listRuns: Verb = {
   name: "list-runs",
   summary: "List runs, newest first",
   details:
-    "All pages of the namespace, or of one experiment. -o name prints the ids, which status, wait, logs, cancel and retry " +
-    "take.",
+    "Of the namespace, or of one experiment. -o name prints the ids, which status, wait, logs, cancel and retry take.",
   options: {
     ...RESULT_OPTION,
     "experiment-name": { type: "string", alias: ["x"], valueHint: "NAME", description: "Only runs of this experiment" },
-    limit: { type: "string", valueHint: "NUMBER", description: "At most so many" },
+    limit: { type: "string", valueHint: "NUMBER", description: `At most so many, or all (default ${MOST})` },
     archived: { type: "boolean", description: "Archived ones too" },
   },
   examples: ["kfk list-runs --limit 20", "kfk list-runs -x nightly -o json"],
@@ -31,7 +33,7 @@ export const listRuns: Verb = {
       import("../view/table.ts"),
       import("./write-list.ts"),
     ]);
-    const limit = readLimit(call);
+    const limit = readLimit(call, MOST);
     const server = await connectAnywhere(call);
     const experiment = call.options.text("experiment-name");
     const id = experiment === undefined ? undefined : await getExperimentId(server, experiment);
@@ -49,6 +51,10 @@ export const listRuns: Verb = {
     const nameOf = isNamed ? askQuietly(call, pipelineNames(server)) : () => Promise.resolve(null);
     await writeList(call, withNames(runs.listRuns(server, id), { limit, isWanted, nameOf }), {
       limit,
+      more:
+        call.options.text("limit") === undefined
+          ? `these are the newest ${MOST}; there are more: --limit NUMBER or --limit all shows them`
+          : undefined,
       isWanted,
       titles: renderTitles(columns),
       row: (run) =>

@@ -66,6 +66,7 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   const user = await readUserConfig(world);
   // from here on what is printed can be somebody else's answer, on stdout too
   for (const secret of environmentSecrets(world.env)) call.hide(secret);
+  checkCertificateFiles(call);
   const persons = await readCa(call);
   const personsRoots = await withPublicRoots(persons);
   const chainOf = chainMaker(call, options, user);
@@ -374,6 +375,17 @@ async function readTls(call: Call, kubeflow: KubeflowConfig, server: string): Pr
   return readProjectTls(call, kubeflow, server);
 }
 
+/** A client certificate that is named on the command line and is not there. Errors: USAGE_VALUE. */
+function checkCertificateFiles({ world, options }: Call): void {
+  for (const option of ["client-cert", "client-key"]) {
+    const named = options.text(option) ?? "";
+    if (named === "" || world.files.kind(resolve(world.cwd, named)) === "file") continue;
+    throw new KfkError("USAGE_VALUE", `--${option} ${named}: there is no such file`, {
+      hint: "name a file in PEM form; --client-cert and --client-key belong together",
+    });
+  }
+}
+
 /** The CA that the person names, in PEM form. */
 async function readCa(call: Call): Promise<string | undefined> {
   const named = call.options.text("ca-cert") ?? call.world.env["KFK_CA_FILE"];
@@ -382,12 +394,13 @@ async function readCa(call: Call): Promise<string | undefined> {
   const file = resolve(call.world.cwd, named);
   const text = call.world.files.readText(file);
   if (text === undefined || !areCertificates(text)) {
+    // named on the command line it is a wrong command line
+    const isOption = call.options.text("ca-cert") !== undefined;
+    const problem = text === undefined ? "is not there" : "holds no certificate in PEM form";
     throw new KfkError(
-      "SERVER_TOKEN_FILE",
-      `${file} ${text === undefined ? "is not there" : "holds no certificate in PEM form"}`,
-      {
-        hint: "name the certificate of the CA with --ca-cert",
-      },
+      isOption ? "USAGE_VALUE" : "SERVER_TOKEN_FILE",
+      isOption ? `--ca-cert ${named}: the file ${problem}` : `${file} ${problem}`,
+      { hint: "name the certificate of the CA with --ca-cert" },
     );
   }
   return text;

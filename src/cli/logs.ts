@@ -1,7 +1,7 @@
 import type { ArgsDef } from "citty";
 import { KfkError } from "../error.ts";
 import { listen } from "./interrupt.ts";
-import { parseDuration } from "./options.ts";
+import { parseDuration, RUN_WORDS } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 const OPTIONS = {
@@ -17,7 +17,7 @@ export const logs: Verb = {
   name: "logs",
   summary: "Show what the steps of a run wrote",
   details:
-    "By whichever way the server gives logs: its own, that of its UI, or its archive. Servers give whole logs without " +
+    `${RUN_WORDS} By whichever way the server gives logs: its own, that of its UI, or its archive. Servers give whole logs without ` +
     "times, so --since chooses steps, not lines.",
   options: OPTIONS,
   positionals: ["RUN"],

@@ -8,7 +8,7 @@
 import type { Variable } from "../../hooks/contract.ts";
 import { buildKubeflow, type KubeflowConfig } from "../config/kubeflow.ts";
 import type { Plain } from "../config/plain.ts";
-import type { KubeflowAnswers } from "../config/read.ts";
+import type { KubeflowAnswers, KubeflowFiles } from "../config/read.ts";
 import type { ProjectConfiguration } from "../kedro/catalog.ts";
 import type { CustomResolver } from "../config/resolvers.ts";
 import { type MapNode, placeOf } from "../config/tree.ts";
@@ -19,7 +19,7 @@ import type { ContextData } from "../hooks/message.ts";
 import { NO_HOOKS, type ProjectHooks, projectHooks, withShippedSteps } from "../hooks/project.ts";
 import { mlflowSteps } from "./mlflow.ts";
 import { parseDuration } from "./options.ts";
-import { readProject, type ReadProject } from "./read.ts";
+import { type ProjectNames, readProject, type ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 export interface OpenProject extends ReadProject {
@@ -38,7 +38,7 @@ export async function openProject(call: Call): Promise<OpenProject> {
 }
 
 /** The project's hook files in the order of their calls, without loading them. Errors: HOOK_FILE, CONFIG_KUBEFLOW. */
-export function findHooks(call: Call, read: ReadProject): readonly HookFile[] {
+export function findHooks(call: Call, read: Pick<ProjectNames, "facts" | "configuration">): readonly HookFile[] {
   return findHookFiles(call.world.files, read.facts.root, listedFiles(call, read.configuration));
 }
 
@@ -89,8 +89,8 @@ function readTimeout(text: string): number {
 }
 
 /** `hooks:` as the files have it, before anything is resolved: hooks may take part in resolving the rest. */
-function listedFiles(call: Call, configuration: ProjectConfiguration): readonly ListedFile[] {
-  let layers: ReturnType<ProjectConfiguration["kubeflowLayers"]>;
+function listedFiles(call: Call, configuration: KubeflowFiles): readonly ListedFile[] {
+  let layers: ReturnType<KubeflowFiles["kubeflowLayers"]>;
   try {
     layers = configuration.kubeflowLayers();
   } catch (error) {

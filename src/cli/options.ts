@@ -41,7 +41,11 @@ export const GLOBAL_OPTIONS = {
   "ca-cert": { type: "string", valueHint: "FILE", description: "CA of the server's certificate (also KFK_CA_FILE)" },
   "client-cert": { type: "string", valueHint: "FILE", description: "Client certificate (also KFK_CLIENT_CERT)" },
   "client-key": { type: "string", valueHint: "FILE", description: "Its private key (also KFK_CLIENT_KEY)" },
-  "request-timeout": { type: "string", valueHint: "SECONDS", description: "Longest wait for one answer" },
+  "request-timeout": {
+    type: "string",
+    valueHint: "SECONDS",
+    description: "Longest wait for one answer (default 30); all tries of it together take at most twice that",
+  },
   hooks: { type: "boolean", negativeDescription: "Load no hooks of the project (also KFK_NO_HOOKS=1)" },
   quiet: { type: "boolean", alias: ["q"], description: "Only errors and results" },
   color: { type: "boolean", negativeDescription: "No colours (also NO_COLOR)" },
@@ -69,20 +73,46 @@ export const MERGE_OPTION = {
   merge: {
     type: "enum",
     options: ["none", "full", "namespace", "tag", "memory"],
-    valueHint: "WHICH",
-    description: "Nodes that share a step: none, full, namespace, tag, memory",
+    description: "Nodes that share a step (default: run_config.merge of kubeflow.yaml, else none)",
   },
 } satisfies ArgsDef;
 
-/** Values for this run, for every verb that makes a plan. */
+/** Values for this run, for verbs that start one. */
 export const PARAM_OPTION = {
-  param: { type: "string", valueHint: "NAME=VALUE", description: "Value of a parameter for this run; may be repeated" },
+  param: {
+    type: "string",
+    valueHint: "NAME=VALUE",
+    description: "Value of a parameter for this run, NAME.KEY=VALUE for a part of it; may be repeated",
+  },
+} satisfies ArgsDef;
+
+/** The same for verbs that write or upload a document. */
+export const DEFAULT_OPTION = {
+  param: {
+    type: "string",
+    valueHint: "NAME=VALUE",
+    description: "Another default of a parameter in the document, NAME.KEY=VALUE for a part of it; may be repeated",
+  },
+} satisfies ArgsDef;
+
+/** And for schedules. */
+export const RUNS_PARAM_OPTION = {
+  param: {
+    type: "string",
+    valueHint: "NAME=VALUE",
+    description: "Value of a parameter for every run, NAME.KEY=VALUE for a part of it; may be repeated",
+  },
 } satisfies ArgsDef;
 
 /** Values for this run from a file, for every verb that takes them. */
 export const PARAMS_FILE_OPTION = {
   "params-file": { type: "string", valueHint: "FILE", description: "YAML or JSON with values of parameters" },
 } satisfies ArgsDef;
+
+/** What RUN is, for the details of every verb that takes one. */
+export const RUN_WORDS =
+  "RUN is the whole id of a run, the address of its page, or @latest: the newest run that this project and environment " +
+  "started.";
 
 /** What a verb that asks a server writes to stdout. */
 export const RESULT_OPTION = {

@@ -1,6 +1,7 @@
 /**
  * Project and options → the plan of a run, for a cluster or for this machine.
  */
+import type { Plain } from "../config/plain.ts";
 import { placeOf } from "../config/tree.ts";
 import { warnLost } from "../config/overlay.ts";
 import type { KubeflowConfig, KubeflowRun } from "../config/kubeflow.ts";
@@ -9,9 +10,9 @@ import { buildSteps, type StepSettings } from "../steps/build.ts";
 import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
 import type { PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
-import { encodeTyped } from "../steps/transport.ts";
+import { encodeJson, encodeTyped } from "../steps/transport.ts";
 import { confInImage, confSourceOf } from "./conf-source.ts";
-import { givenParameters, readGiven, rootOf, rootsOf, runOnlyKeys } from "./given.ts";
+import { givenParameters, readGiven, rootOf, rootsOf, runOnlyKeys, staysInImage } from "./given.ts";
 import { imageHint, imageOf } from "./image.ts";
 import { checkInputs, type ReadProject, selectNodes, serverName } from "./read.ts";
 import { targetOf } from "./target.ts";
@@ -66,6 +67,7 @@ export function planForCluster(
     follows: followsOf(read),
     asRead: read.asRead,
   });
+  checkCarried(plan, given.keys());
   return {
     ...plan,
     ...(conf === undefined ? {} : { shared: { ...plan.shared, conf: confInImage(conf) } }),
@@ -99,6 +101,7 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
     follows: followsOf(read),
     asRead: read.asRead,
   });
+  checkCarried(plan, given.keys());
   const conf = confSourceOf(call, read.facts.root, read.facts.kedro.version);
   return {
     ...plan,
@@ -109,24 +112,31 @@ export function planForHere(call: Call, read: ReadProject): StepPlan {
 
 /**
  * Values of `--param` as a run of an uploaded document takes them. Errors: STEP_PARAMETER, also for parameters that
- * the document leaves to the image.
+ * the document leaves to the image. `before`: values that parts are put into.
  */
-export function runParameters(call: Call, read: ReadProject, plan: StepPlan): { name: string; value: string }[] {
-  return readGiven(call, read).map(({ key, name, text, tag }) => {
-    if (plan.parameters.some((parameter) => parameter.key === key))
-      return { name, value: encodeTyped(name, text, tag) };
-    throw new KfkError("STEP_PARAMETER", `parameter "${key}" stays in the image's conf, so a run cannot change it`, {
-      hint: "change it in conf and build the image again",
-    });
+export function runParameters(
+  call: Call,
+  read: ReadProject,
+  plan: StepPlan,
+  before: ReadonlyMap<string, Plain> = new Map(),
+): { name: string; value: string }[] {
+  return readGiven(call, read, before).map(({ key, name, value, tag }) => {
+    checkCarried(plan, [key]);
+    return { name, value: tag === "s" ? encodeTyped(name, value as string, tag) : encodeJson(value) };
   });
 }
 
-/** Texts of `--param` by Kedro key, as they were typed. Errors: USAGE_VALUE, STEP_PARAMETER for unknown names. */
+/** Texts of `--param` by Kedro key, as they were typed, for names of runs and schedules. Errors: USAGE_VALUE, STEP_PARAMETER for unknown names. */
 export function givenTexts(call: Call, read: ReadProject): ReadonlyMap<string, string> {
-  return new Map(readGiven(call, read).map(({ key, text }) => [key, text]));
+  return new Map(readGiven(call, read, new Map()).map(({ key, text }) => [key, text]));
 }
 
 // --- internal ---
+
+/** Refuses a value that no step would get. Errors: STEP_PARAMETER. */
+function checkCarried(plan: StepPlan, keys: Iterable<string>): void {
+  for (const key of keys) if (!plan.parameters.some((parameter) => parameter.key === key)) throw staysInImage(key);
+}
 
 /** Kedro resolves all of its configuration before it runs anything, and stops at the first one that is missing. */
 function checkRunParams(call: Call, read: ReadProject): void {

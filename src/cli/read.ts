@@ -8,7 +8,7 @@ import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
 import { readConfiguration, readKubeflow, type ConfigurationRequest, type KubeflowFiles } from "../config/read.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
+import { type Code, isKfkError, isStop, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
 import { buildCatalog, catalogRules, type ProjectConfiguration } from "../kedro/catalog.ts";
 import { type ProjectIdentity, readRegistry } from "../kedro/registry.ts";
@@ -19,9 +19,11 @@ import { isParameter, type Model, type Node, withoutTranscoding } from "../pipel
 import { findProject, type ProjectFacts } from "../project/find.ts";
 import { projectHost } from "../project/host.ts";
 import { withinProject } from "../config/inside.ts";
+import { findLayers } from "../config/layers.ts";
+import { defaultLoader } from "../kedro/loader.ts";
 import { readByHand } from "../config/by-hand.ts";
 import type { Host } from "../python/host.ts";
-import { hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
+import { eraOf, hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
 import { confSourceOf } from "./conf-source.ts";
 import { namedEnv } from "./environment.ts";
 import type { Call } from "./verb.ts";
@@ -65,6 +67,44 @@ export async function readProject(call: Call): Promise<ReadProject> {
 export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
   const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
   return kubeflowFiles(call, facts).kubeflow();
+}
+
+/**
+ * Name and environment alone, as runs are marked with them: what `@latest` takes, also where pipelines cannot be read.
+ * Errors: PROJECT_*, PY_*, CONFIG_*.
+ */
+export function readOriginOf(call: Call): { readonly project: string; readonly env: string } {
+  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
+  const { request, runEnv } = requestFor(call, facts, settingsOf(call, facts));
+  if (request.isRunEnvNamed) findLayers("parameters", request, call.world.files); // an environment that is not there
+  return { project: facts.name, env: runEnv };
+}
+
+/** What names on a server are made of. */
+export interface ProjectNames {
+  readonly facts: ProjectFacts;
+  readonly configuration: KubeflowFiles;
+  readonly model: { readonly project: { readonly name: string; readonly env: string } };
+  readonly plainEnvs: readonly string[];
+}
+
+/** The same where pipelines cannot be read. Errors: PROJECT_*, PY_*, CONFIG_*. */
+export function readNames(call: Call): ProjectNames {
+  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
+  const { runEnv, plainEnvs } = requestFor(call, facts, settingsOf(call, facts));
+  const project = { name: facts.name, env: runEnv };
+  return { facts, configuration: kubeflowFiles(call, facts), model: { project }, plainEnvs };
+}
+
+/** How the project's loader is set; Kedro's own way where settings.py cannot be read here. */
+export function loaderOf(call: Call, facts: ProjectFacts): ConfigurationRequest {
+  try {
+    return requestFor(call, facts, settingsOf(call, facts)).request;
+  } catch (error) {
+    if (!isKfkError(error) || isStop(error)) throw error;
+    const loader = defaultLoader(eraOf(facts.kedro.version));
+    return requestFor(call, facts, { confSource: "conf", loader, hasHooks: true, warnings: [] }).request;
+  }
 }
 
 /** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
@@ -238,7 +278,7 @@ export function checkInputs(read: ReadProject, nodes: readonly Node[], given: Re
 }
 
 /** Name of a pipeline on the server. */
-export function serverName(read: ReadProject, pipeline: string): string {
+export function serverName(read: ProjectNames, pipeline: string): string {
   const own = read.configuration.kubeflow()?.run.pipelineName ?? null;
   return own ?? pipelineName(read.model.project.name, pipeline, read.model.project.env, read.plainEnvs);
 }

@@ -1,7 +1,10 @@
+import type { RunInfo } from "../cluster/runs.ts";
+import type { End } from "../cluster/verdict.ts";
 import type { RunEnd } from "../cluster/wait.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
+import { RUN_WORDS } from "./options.ts";
 import { idNotWritten, writeRunId } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
@@ -9,7 +12,9 @@ import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from ".
 export const retry: Verb = {
   name: "retry",
   summary: "Go on with a run that failed",
-  details: "Steps that succeeded are kept, the others run again, and the id stays. The image is the run's own.",
+  details:
+    `${RUN_WORDS} Steps that succeeded are kept, the others run again, and the id stays. The image is the run's own. ` +
+    "Only a run that failed or was cancelled can go on.",
   options: {
     wait: { type: "boolean", description: "Wait for the end and give its status" },
     ...WAIT_OPTIONS,
@@ -33,7 +38,7 @@ export const retry: Verb = {
 const SETTLE_MS = 60_000;
 
 async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promise<number> {
-  const [{ connectAnywhere, findRunId, nodeSources }, runs, { linkTo }, { markEnd }, { waitForRun }] =
+  const [{ connectAnywhere, findRunId, nodeSources }, runs, { linkTo }, { markEnd, verdictOf }, { waitForRun }] =
     await Promise.all([
       import("./find-run.ts"),
       import("../cluster/runs.ts"),
@@ -45,6 +50,7 @@ async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promi
   const server = await soFar(connectAnywhere(call));
   const id = await soFar(findRunId(call, server, call.positionals[0] as string));
   const before = await soFar(runs.fetchRun(server, id));
+  checkRetry(before, verdictOf(before));
   await interrupt
     .toItsEnd(
       async (signal) => await runs.retryRun({ ...server, signal }, id),
@@ -86,4 +92,15 @@ async function goOn(call: Call, limits: WaitLimits, interrupt: Interrupt): Promi
       hint: `look at it with kfk status ${id} before kfk wait, which may tell the old end`,
     },
   );
+}
+
+/** Servers take a run that failed, also one that was stopped, and refuse others in words that help nobody. */
+function checkRetry({ id, status }: RunInfo, verdict: End | undefined): void {
+  if (verdict === "failed" || verdict === "cancelled") return;
+  if (verdict === undefined && !/^(?:running|pending|)$/i.test(status)) return; // the server knows what it is
+  const [state, hint] =
+    verdict === undefined
+      ? ["has not ended", `see its end with kfk wait ${id}, or stop it first with kfk cancel ${id}`]
+      : [verdict === "skipped" ? "was skipped" : "has succeeded", "start another one with kfk run-once"];
+  throw new KfkError("SERVER_REFUSED", `the run ${id} ${state}, and only one that failed can go on`, { hint });
 }

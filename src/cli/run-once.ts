@@ -76,6 +76,28 @@ export async function submitRun(call: Call, submission: Submission): Promise<num
 // --- internal ---
 
 async function submit(call: Call, submission: Submission, interrupt: Interrupt): Promise<number> {
+  const [{ checkRun }, { checkExperimentName }] = await Promise.all([
+    import("../cluster/runs.ts"),
+    import("../cluster/experiments.ts"),
+  ]);
+  // refused after the upload it would leave a version behind, made for a run that is not there
+  checkExperimentName(submission.experiment);
+  checkRun({ name: submission.runName, parameters: submission.parameters });
+  const idFile = openIdFile(call);
+  try {
+    return await submitChecked(call, submission, interrupt, idFile);
+  } catch (error) {
+    idFile?.undo();
+    throw error;
+  }
+}
+
+async function submitChecked(
+  call: Call,
+  submission: Submission,
+  interrupt: Interrupt,
+  idFile: IdFile | undefined,
+): Promise<number> {
   const [{ connectServer }, pipelines, experiments, { printable }] = await Promise.all([
     import("./server.ts"),
     import("../cluster/pipelines.ts"),
@@ -98,7 +120,7 @@ async function submit(call: Call, submission: Submission, interrupt: Interrupt):
     parameters: submission.parameters,
     origin: submission.origin,
   };
-  const id = await start(call, server, interrupt, asked, wait !== null);
+  const id = await start(call, server, interrupt, idFile, asked, wait !== null);
   if (wait === null) return 0;
   return await waitAndTell(call, server, id, {
     ...wait,
@@ -236,6 +258,7 @@ async function start(
   call: Call,
   linked: Server,
   interrupt: Interrupt,
+  idFile: IdFile | undefined,
   asked: RunRequest,
   isWaitedFor: boolean,
 ): Promise<string> {
@@ -248,7 +271,6 @@ async function start(
   // what was sent is not given up by the first signal: its answer says what there is
   const server = { ...linked, signal: interrupt.again };
   const wanted = { ...asked, id: call.world.newId() };
-  const idFile = openIdFile(call);
   let isTold = false;
   let isWritten = false;
   const tell = (known: string): void => {
@@ -284,7 +306,6 @@ async function start(
     return found.id;
   } catch (error) {
     if (!isTold && isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
-    if (!isTold) idFile?.undo();
     throw error;
   } finally {
     stop.done();
@@ -293,7 +314,7 @@ async function start(
 
 interface IdFile {
   readonly write: (line: string) => void;
-  /** There is no run: a file that was not there before is not there after. */
+  /** Where no run was told, a file that was not there before is not there after. */
   readonly undo: () => void;
 }
 
@@ -308,11 +329,15 @@ function openIdFile({ world, options }: Call): IdFile | undefined {
   const path = resolve(world.cwd, asked);
   const before = files.kind(path) === "file" ? files.readBytes(path) : undefined;
   files.write(path, before ?? "");
+  let isTold = false;
   return {
-    write: (line) => files.write(path, line),
+    write: (line) => {
+      isTold = true;
+      files.write(path, line);
+    },
     undo: () => {
       // a device or a pipe is no file, and stays
-      if (before === undefined && files.kind(path) === "file") files.remove(path);
+      if (!isTold && before === undefined && files.kind(path) === "file") files.remove(path);
     },
   };
 }

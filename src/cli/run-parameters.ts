@@ -4,8 +4,8 @@
  */
 import type { Plain } from "../config/plain.ts";
 import type { StepParameter, StepPlan } from "../steps/step.ts";
-import { encodeJson, encodeTyped, parseTyped } from "../steps/transport.ts";
-import { checkKind, readParamsFiles } from "./given.ts";
+import { encodeJson, encodeTyped } from "../steps/transport.ts";
+import { readParamsFiles } from "./given.ts";
 import { runParameters } from "./plan.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -20,14 +20,12 @@ export function givenForRun(
   const find = (key: string): StepParameter | undefined =>
     plan.parameters.find((each) => each.key === key || each.name === key);
   const known = plan.parameters.map(({ key }) => key);
+  const before = new Map<string, Plain>();
   for (const { parameter, value } of readParamsFiles(call, find, known)) {
     values.set(parameter.name, encode(parameter, value));
+    before.set(parameter.key, value);
   }
-  for (const { name, value } of runParameters(call, read, plan)) {
-    const parameter = plan.parameters.find((each) => each.name === name);
-    if (parameter) checkKind(parameter, parseTyped(name, value, parameter.tag), undefined);
-    values.set(name, value);
-  }
+  for (const { name, value } of runParameters(call, read, plan, before)) values.set(name, value);
   return [...values].map(([name, value]) => ({ name, value }));
 }
 

@@ -5,9 +5,9 @@
  * `--param` then gives values, typed as the defaults are. Refuses when nothing was uploaded, and when the project's own
  * version is not the newest upload. With `--version-name` nothing is compiled unless there are values to type.
  */
-import { ensureExperiment } from "../cluster/experiments.ts";
+import { checkExperimentName, ensureExperiment } from "../cluster/experiments.ts";
 import { type Schedule, scheduleApi } from "../cluster/schedule-api.ts";
-import { isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
+import { checkSettings, isOurs, type WantedSchedule } from "../cluster/schedule-identity.ts";
 import { type Applied, applySchedule, describeStage, type Stage } from "../cluster/schedules.ts";
 import type { Cron } from "../cluster/cron.ts";
 import type { Server } from "../cluster/server.ts";
@@ -19,7 +19,7 @@ import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
 import { type OpenProject, openProject } from "./open.ts";
 import { writeJson } from "./output.ts";
-import { runParameters } from "./plan.ts";
+import { givenTexts, runParameters } from "./plan.ts";
 import { serverName } from "./read.ts";
 import { scheduleName } from "./schedule-name.ts";
 import { readTimes, tellTimes } from "./schedule-times.ts";
@@ -47,20 +47,25 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const hasValues = options.list("param").length > 0;
   const compiled = versionName === undefined || hasValues ? await compileForSchedule(call, read) : undefined;
   const kubeflow = read.configuration.kubeflow();
+  const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
+  const pipeline = options.text("pipeline") ?? "__default__";
+  const pipelineName = serverName(read, pipeline);
+  const parameters = compiled?.parameters ?? [];
+  const name = scheduleName(kubeflow, pipelineName, () => givenTexts(call, read));
+  checkExperimentName(experimentName);
+  checkSettings({ name, settings: { parameters } });
   const soFar = async <T>(work: Promise<T>): Promise<T> =>
     await interrupt.during(work, "stopped; no schedule was changed", AGAIN);
   const server = await soFar(connectServer(call, kubeflow, read.hooks));
-  const pipeline = options.text("pipeline") ?? "__default__";
-  const pipelineName = serverName(read, pipeline);
   const known = await soFar(findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]));
-  const { uploaded, version } =
+  const { uploaded, version, isSame } =
     versionName === undefined
       ? chooseVersion(call, pipelineName, known, compiled?.text ?? "")
       : findVersion(pipelineName, known, versionName);
-  const experimentName = options.text("experiment-name") ?? kubeflow?.run.experimentName ?? read.model.project.name;
+  // what was compiled here was looked at
+  if (!isSame) checkDeclared(parameters, version);
   const experiment = await soFar(ensureExperiment(server, experimentName));
   if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${experiment.name}`);
-  const name = scheduleName(call, read, pipelineName);
   const wanted: WantedSchedule = {
     name,
     experimentId: experiment.id,
@@ -74,7 +79,7 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
       end: times.end,
       concurrency,
       catchup: options.flag("catchup") ?? true,
-      parameters: compiled?.parameters ?? [],
+      parameters,
     },
   };
   const applied = await applyOrStop(server, wanted, interrupt);
@@ -105,6 +110,8 @@ async function compileForSchedule(call: Call, read: OpenProject): Promise<Compil
 interface Chosen {
   readonly uploaded: KnownPipeline;
   readonly version: MarkedVersion;
+  /** True when it is the project as it is here. */
+  readonly isSame: boolean;
 }
 
 /** Errors: SCHEDULE_PIPELINE when nothing was uploaded, or something else later than the project as it is here. */
@@ -114,7 +121,7 @@ function chooseVersion(call: Call, name: string, known: readonly KnownPipeline[]
     if (choice === undefined) continue;
     if (choice.kind === "older") throw notNewest(uploaded.pipelineName, choice.own, choice.newer);
     if (choice.kind === "other") tellOther(call, uploaded.pipelineName, choice.version);
-    return { uploaded, version: choice.version };
+    return { uploaded, version: choice.version, isSame: choice.kind === "same" };
   }
   throw nothingUploaded(name, call, known.length > 0);
 }
@@ -123,7 +130,7 @@ function chooseVersion(call: Call, name: string, known: readonly KnownPipeline[]
 function findVersion(name: string, known: readonly KnownPipeline[], versionName: string): Chosen {
   for (const uploaded of known) {
     const version = uploaded.versions.find((each) => each.name === versionName);
-    if (version !== undefined) return { uploaded, version };
+    if (version !== undefined) return { uploaded, version, isSame: false };
   }
   throw noVersion(name, known, versionName);
 }
@@ -167,6 +174,19 @@ function readConcurrency(text: string): number {
   if (/^([1-9]|10)$/.test(text)) return Number(text);
   throw new KfkError("USAGE_VALUE", `--concurrency is 1 to 10, and this is "${text}"`, {
     hint: "servers take no other number",
+  });
+}
+
+/** Servers refuse what the version does not declare, in words that name nothing. Errors: STEP_PARAMETER. */
+function checkDeclared(parameters: Compiled["parameters"], { name: versionName, declared }: MarkedVersion): void {
+  if (declared.length === 0) return; // of a version that tells none nothing is known
+  const open = parameters.find(({ name }) => !declared.includes(name));
+  if (open === undefined) return;
+  const near = suggest(open.name, declared);
+  const message = `the version ${versionName}, which is scheduled, has no parameter "${open.name}"`;
+  const has = near === undefined ? `it has ${declared.join(", ")}` : `did you mean ${near}?`;
+  throw new KfkError("STEP_PARAMETER", message, {
+    hint: `${has}; to schedule the project as it is here, give kfk upload-pipeline first`,
   });
 }
 

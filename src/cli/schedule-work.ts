@@ -11,12 +11,13 @@ import type { Server } from "../cluster/server.ts";
 import { findPipelines } from "../cluster/uploaded.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import { renderRow, renderTitles } from "../view/table.ts";
-import { findAround } from "./around.ts";
+import { type AroundProject, findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
-import type { OpenProject } from "./open.ts";
+import { findHooks, wantsHooks } from "./open.ts";
 import { writeJson } from "./output.ts";
-import { serverName } from "./read.ts";
+import { givenTexts } from "./plan.ts";
+import { type ProjectNames, readNames, serverName } from "./read.ts";
 import { scheduleName } from "./schedule-name.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
@@ -110,17 +111,17 @@ const COLUMNS = [
 
 interface Reached {
   readonly server: Server;
-  readonly read: OpenProject | undefined;
+  readonly around: AroundProject;
 }
 
 /** The server that options or the project around name. */
 async function reach(call: Call): Promise<Reached> {
-  const { kubeflow, hooks, read } = await findAround(call);
-  return { server: await connectServer(call, kubeflow, hooks), read };
+  const around = await findAround(call);
+  return { server: await connectServer(call, around.kubeflow, around.hooks), around };
 }
 
 async function findMeant(call: Call, id: string | undefined) {
-  const { server, read } = await reach(call);
+  const { server, around } = await reach(call);
   const all = await scheduleApi(server).list(server);
   if (id !== undefined) {
     const wanted = /#\/recurringruns?\/details\/([^/?]+)/.exec(id)?.[1] ?? id;
@@ -130,20 +131,33 @@ async function findMeant(call: Call, id: string | undefined) {
       hint: "look at those it has with kfk schedule list",
     });
   }
-  if (read === undefined) {
-    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
-      hint: "look at those there are with kfk schedule list",
-    });
-  }
+  const read = around.read ?? namesOf(call, around);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
-  const name = scheduleName(call, read, pipelineName);
+  const name = scheduleName(read.configuration.kubeflow(), pipelineName, () => {
+    if (around.read === undefined) throw around.error;
+    return givenTexts(call, around.read);
+  });
   const [uploaded] = await findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]);
   const found = uploaded === undefined ? [] : all.filter((each) => isOurs({ name, ...uploaded }, each));
   if (found.length > 0) return { server, all, found };
   throw new KfkError("SCHEDULE_UNKNOWN", `the server has no schedule "${name}" of the pipeline ${pipelineName}`, {
     hint: 'make one with kfk schedule -c "0 0 4 * * *"',
   });
+}
+
+/** Names are all that is needed, so pipelines that cannot be read are forgiven. Errors: USAGE_ARGUMENT; those of the project. */
+function namesOf(call: Call, { error }: AroundProject): ProjectNames {
+  if (error === null) {
+    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
+      hint: "look at those there are with kfk schedule list",
+    });
+  }
+  if (error.code.startsWith("PROJECT_")) throw error;
+  const names = readNames(call);
+  // hooks may change the names, and cannot be asked without the project
+  if (wantsHooks(call) && findHooks(call, names).length > 0) throw error;
+  return names;
 }
 
 async function cronOnServer(call: Call, id: string | undefined): Promise<string> {

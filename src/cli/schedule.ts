@@ -1,4 +1,4 @@
-import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS, RESULT_OPTION } from "./options.ts";
+import { MERGE_OPTION, PIPELINE_OPTIONS, RESULT_OPTION, RUNS_PARAM_OPTION } from "./options.ts";
 import type { Verb } from "./verb.ts";
 
 export const schedule: Verb = {
@@ -17,8 +17,12 @@ export const schedule: Verb = {
       description: "Second, minute, hour, day, month, weekday; of five fields the first is the minute",
     },
     "experiment-name": { type: "string", alias: ["x"], valueHint: "NAME", description: "Experiment of the runs" },
-    timezone: { type: "string", valueHint: "ZONE", description: "Zone in which the server reads the times (UTC)" },
-    concurrency: { type: "string", valueHint: "N", description: "Most runs at a time, 1 to 10 (1)" },
+    timezone: {
+      type: "string",
+      valueHint: "ZONE",
+      description: "Zone in which the server reads the times (default UTC)",
+    },
+    concurrency: { type: "string", valueHint: "N", description: "Most runs at a time, 1 to 10 (default 1)" },
     catchup: {
       type: "boolean",
       description: "Make up for missed times (the default)",
@@ -36,7 +40,7 @@ export const schedule: Verb = {
     },
     ...RESULT_OPTION,
     ...MERGE_OPTION,
-    ...PARAM_OPTION,
+    ...RUNS_PARAM_OPTION,
   },
   optionalPositionals: ["list|pause|resume|rm|next", "ID"],
   examples: [

@@ -35,7 +35,7 @@ export async function connectServer(
       login: plan.login,
       signal: call.stop,
       tell: call.say,
-      ...(timeout === undefined ? {} : limits(parseDuration("request-timeout", timeout))),
+      ...(timeout === undefined ? { absentMs: absentMs(call) } : limits(parseDuration("request-timeout", timeout))),
       version: call.version,
     });
   } catch (error) {
@@ -97,6 +97,20 @@ function nonEmpty(text: string | undefined): string | undefined {
 function limits(timeoutMs: number): { requestTimeoutMs: number; budgetMs: number } {
   return { requestTimeoutMs: timeoutMs, budgetMs: 2 * timeoutMs };
 }
+
+/**
+ * A server that may be starting is waited for, a name that is not there is mistyped; and who only reads is better told
+ * soon. `--request-timeout` sets another time for all of it.
+ */
+function absentMs({ verb, positionals, options }: Call): { readonly name: number; readonly port: number } {
+  const isSchedule = verb === "schedule" && ["list", "next"].includes(positionals[0] ?? "");
+  const isReading = ["status", "list-runs", "list-pipelines", "ui"].includes(verb) || isSchedule;
+  const isShort = isReading || (verb === "logs" && options.flag("follow") !== true);
+  return { name: NO_NAME_MS, port: isShort ? READING_MS : Infinity };
+}
+
+const NO_NAME_MS = 5000;
+const READING_MS = 10_000;
 
 /** Whoever answers at the address, and the name servers on the way, would read it. */
 function secretInHost(name: string): KfkError {

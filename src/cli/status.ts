@@ -1,11 +1,11 @@
-import { RESULT_OPTION } from "./options.ts";
+import { RESULT_OPTION, RUN_WORDS } from "./options.ts";
 import { writeJson } from "./output.ts";
 import type { Verb } from "./verb.ts";
 
 export const status: Verb = {
   name: "status",
   summary: "Show how far a run is",
-  details: "Ends with 0 whatever the state is; kfk wait gives the run's own status.",
+  details: `${RUN_WORDS} Ends with 0 whatever the state is; kfk wait gives the run's own status.`,
   options: { ...RESULT_OPTION },
   positionals: ["RUN"],
   examples: ["kfk status @latest", "kfk status 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70 -o json"],

@@ -2,8 +2,8 @@ import type { Upload, Uploaded } from "../cluster/pipelines.ts";
 import type { Server } from "../cluster/server.ts";
 import { listen } from "./interrupt.ts";
 import type { OpenProject } from "./open.ts";
-import { MERGE_OPTION, PARAM_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Warning } from "../error.ts";
+import { DEFAULT_OPTION, MERGE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import { writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -26,7 +26,7 @@ export const uploadPipeline: Verb = {
       description: "Result on stdout",
     },
     ...MERGE_OPTION,
-    ...PARAM_OPTION,
+    ...DEFAULT_OPTION,
     "require-clean": { type: "boolean", description: "Refuse a project with changes that are not committed" },
   },
   examples: ["kfk upload-pipeline", "kfk upload-pipeline --image registry/project:1.4"],

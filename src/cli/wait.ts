@@ -5,7 +5,7 @@ import type { RunEnd } from "../cluster/wait.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
 import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
-import { parseDuration } from "./options.ts";
+import { parseDuration, RUN_WORDS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 
 /** Options of waiting, the same for `wait` and `run-once --wait`. */
@@ -34,7 +34,7 @@ export const WAIT_OPTIONS = {
 export const wait: Verb = {
   name: "wait",
   summary: "Wait for a run and end as it ended",
-  details: "Status 0: succeeded, 1: failed, 7: cancelled, 124: still running after --timeout, 6: cannot be known.",
+  details: `${RUN_WORDS} Status 0: succeeded, 1: failed, 7: cancelled, 124: still running after --timeout, 6: cannot be known.`,
   options: { ...WAIT_OPTIONS },
   positionals: ["RUN"],
   examples: ["kfk wait 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70", "kfk wait @latest --timeout 2h"],
@@ -111,6 +111,8 @@ export async function waitAndTell(
         call.say(`${printable(now.status) || "not begun"} after ${renderDuration(now.elapsedMs)}: ${what}`);
       },
     });
+    // the last states come with the end
+    if (!call.isQuiet && end.steps.length > 0) progress.update(end.steps);
     progress.stop();
     const error = describeEnd(server, end);
     if (end.verdict === "interrupted") {

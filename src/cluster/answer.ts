@@ -134,6 +134,14 @@ export function isMissing(answer: Answer): boolean {
   return answer.kind === "refused" && answer.status === 404 && answer.code === GRPC.notFound;
 }
 
+/** Why nobody was there to ask: `name`: there is no such name; `port`: nothing listens, or no way leads there. */
+export function absentBy(answer: Answer): "name" | "port" | undefined {
+  if (answer.kind !== "silent" || answer.sent) return undefined;
+  if (answer.message === NETWORK["ENOTFOUND"]?.message) return "name";
+  const codes = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"];
+  return codes.some((code) => NETWORK[code]?.message === answer.message) ? "port" : undefined;
+}
+
 // --- internal ---
 
 /** gRPC codes (google.rpc.Code). */

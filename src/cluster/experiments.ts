@@ -23,7 +23,7 @@ export interface Experiment {
  * Errors: SERVER_REFUSED for a name that is empty, too long or taken in another spelling; those of `request`.
  */
 export async function ensureExperiment(server: Server, name: string): Promise<Experiment> {
-  checkName(name);
+  checkExperimentName(name);
   const found = await findExperiment(server, name);
   if (found !== undefined) return await reviveExperiment(server, found, "found");
   const { value, created } = await createOnce(
@@ -42,6 +42,16 @@ export async function getExperimentId(server: Server, name: string): Promise<str
   if (found !== undefined) return found.id;
   throw new KfkError("SERVER_REFUSED", `the server has no experiment "${name}"`, {
     hint: "check its spelling in the UI, or leave --experiment-name out",
+  });
+}
+
+/** Looks at a name before anything is sent. Errors: SERVER_REFUSED for one that is empty or too long. */
+export function checkExperimentName(name: string): void {
+  const length = [...name].length;
+  if (name.trim() !== "" && length <= LONGEST_NAME) return;
+  const problem = name.trim() === "" ? "is empty" : `has ${length} characters, and servers take ${LONGEST_NAME}`;
+  throw new KfkError("SERVER_REFUSED", `the experiment name "${name}" ${problem}`, {
+    hint: "give another name with --experiment-name, or set run_config.experiment_name",
   });
 }
 
@@ -71,15 +81,6 @@ function ownedBy(namespace: string | null): Readonly<Record<string, unknown>> {
   // 1.8 for one user refuses any reference here
   if (namespace === null) return {};
   return { resource_references: [{ key: { type: "NAMESPACE", id: namespace }, relationship: "OWNER" }] };
-}
-
-function checkName(name: string): void {
-  const length = [...name].length;
-  if (name.trim() !== "" && length <= LONGEST_NAME) return;
-  const problem = name.trim() === "" ? "is empty" : `has ${length} characters, and servers take ${LONGEST_NAME}`;
-  throw new KfkError("SERVER_REFUSED", `the experiment name "${name}" ${problem}`, {
-    hint: "give another name with --experiment-name, or set run_config.experiment_name",
-  });
 }
 
 function nameTaken(name: string): KfkError {

@@ -19,7 +19,10 @@ import { expectJson, type Result } from "./request.ts";
 import type { Server } from "./server.ts";
 
 export type Pipeline = Pick<v.InferOutput<typeof pipelineSchema>, "id" | "name" | "description" | "default_version">;
-export type Version = Pick<v.InferOutput<typeof versionSchema>, "id" | "name" | "description" | "created_at">;
+type V1Version = v.InferOutput<typeof versionSchema>;
+/** v2beta1 names no parameters. */
+export type Version = Pick<V1Version, "id" | "name" | "description" | "created_at"> &
+  Partial<Pick<V1Version, "parameters">>;
 
 export interface PipelineApi {
   /** Path below which it lies. */

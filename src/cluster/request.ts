@@ -56,6 +56,8 @@ export interface Ask {
   /** Instead of the link's, where a server is known to need longer. */
   readonly attemptMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Longest time for all attempts instead of the link's, by what the last one came to. */
+  readonly budgetFor?: ((answer: Answer) => number) | undefined;
   /** Told before a pause that another attempt follows. */
   readonly onRepeat?: ((result: Result) => void) | undefined;
 }
@@ -91,7 +93,7 @@ export async function request(link: Link, asked: Ask): Promise<Result> {
     }
     if (!isRepeatable(ask, answer)) return done;
     const waitMs = pauseMs(link, answer, attempts);
-    if (clock.monotonicMs() - startedMs + waitMs >= link.budgetMs) return done;
+    if (clock.monotonicMs() - startedMs + waitMs >= (ask.budgetFor?.(answer) ?? link.budgetMs)) return done;
     ask.onRepeat?.(done);
     await clock.sleep(waitMs, ask.signal);
     if (ask.signal?.aborted) return done;

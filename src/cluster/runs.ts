@@ -122,6 +122,15 @@ export async function createRun(server: Server, wanted: RunRequest): Promise<Cre
   throw outcomeUnknown(server, wanted, id, result);
 }
 
+/** What is refused before anything is sent. Errors: SERVER_REFUSED. */
+export function checkRun({ name, parameters }: Pick<RunRequest, "name" | "parameters">): void {
+  checkName(name, `the run name ${JSON.stringify(name)}`, "give another one with --run-name");
+  checkParameterBytes(
+    parameters,
+    "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
+  );
+}
+
 /** A run by its id. Errors: RUN_UNKNOWN; those of `request`. */
 export async function fetchRun(server: Server, id: string): Promise<RunInfo> {
   const result = await request(server, { method: "GET", path: runPath(id), repeat: "always" });
@@ -205,6 +214,25 @@ export async function findLatestRun(
     if (found !== undefined) return summarize(found);
   }
   return undefined;
+}
+
+/**
+ * The newest runs of a project whose id begins with a word, or whose name is it; of one page, as it is only a hint.
+ * Errors: those of `request`.
+ */
+export async function findRunsLike(
+  server: Server,
+  origin: { readonly project: string; readonly env: string },
+  word: string,
+): Promise<readonly RunSummary[]> {
+  const filter = textFilter("IS_SUBSTRING", "description", originMark(origin));
+  const query = { ...scopeQuery(server, undefined), filter, sort_by: "created_at desc" };
+  for await (const page of fetchPages(server, PATH, query, runListSchema, (each) => each.runs, RUNS_ON_PAGE)) {
+    return page
+      .filter((run) => isFrom(run.description, origin) && (run.id.startsWith(word) || run.name === word))
+      .map(summarize);
+  }
+  return [];
 }
 
 /** Looks for a run whose creation was given up; undefined when it is not found within `searchMs`. */
@@ -419,14 +447,6 @@ type Made = Pick<RawRun, "id" | "name">;
 
 function created(run: Made, recovered: boolean): CreatedRun {
   return { id: run.id, name: run.name, recovered };
-}
-
-function checkRun({ name, parameters }: RunRequest): void {
-  checkName(name, `the run name ${JSON.stringify(name)}`, "give another one with --run-name");
-  checkParameterBytes(
-    parameters,
-    "leave large values in the project's parameters, which are in the image, and pass fewer with --param",
-  );
 }
 
 function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: Result): KfkError {

@@ -79,7 +79,13 @@ export function findBeside(wanted: WantedSchedule, named: readonly Schedule[]): 
 }
 
 /** Errors: SERVER_REFUSED for a name or parameters that no server takes. */
-export function checkSettings({ name, settings }: WantedSchedule): void {
+export function checkSettings({
+  name,
+  settings,
+}: {
+  readonly name: string;
+  readonly settings: Pick<ScheduleSettings, "parameters">;
+}): void {
   checkName(name, `the name of the schedule "${name}"`, "set run_config.scheduled_run_name in kubeflow.yaml");
   checkParameterBytes(settings.parameters, "leave large values in the project's parameters, which are in the image");
 }

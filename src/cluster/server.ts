@@ -11,9 +11,9 @@ import * as v from "valibot";
 import { healthSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
 import type { World } from "../world.ts";
-import { isMissing, isNowhere } from "./answer.ts";
+import { absentBy, type Answer, isMissing, isNowhere } from "./answer.ts";
 import { buildLink, type LinkTarget, parseHost } from "./host.ts";
-import { failedRequest, type Link, type LoginHeaders, request, type Result } from "./request.ts";
+import { type Ask, failedRequest, type Link, type LoginHeaders, request, type Result } from "./request.ts";
 
 export interface ConnectOptions {
   /** As typed by a person. */
@@ -29,6 +29,8 @@ export interface ConnectOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Longest time for all attempts of one request; default 60 s. */
   readonly budgetMs?: number | undefined;
+  /** How long a server that nobody has seen yet is asked for while its name or port is not there; default: all of it. */
+  readonly absentMs?: { readonly name: number; readonly port: number } | undefined;
   /** Gives up every request to the server that is found. */
   readonly signal?: AbortSignal | undefined;
   /** Says once why the server is being asked again. */
@@ -74,16 +76,21 @@ export async function connect(world: World, options: ConnectOptions): Promise<Se
     userAgent: options.version === undefined ? "kfk" : `kfk/${options.version}`,
     signal: options.signal,
   });
-  const onRepeat = tellOnce(options);
+  const budgetFor = (answer: Answer): number => {
+    const by = absentBy(answer);
+    const budgetMs = options.budgetMs ?? BUDGET_MS;
+    return by === undefined ? budgetMs : Math.min(budgetMs, options.absentMs?.[by] ?? budgetMs);
+  };
+  const how: HowToAsk = { budgetFor, onRepeat: tellOnce(options, budgetFor) };
   let first: Result | undefined;
   for (const base of host.bases) {
     const link = linkAt(base);
-    const newer = await askReady(link, "v2beta1", onRepeat);
+    const newer = await askReady(link, "v2beta1", how);
     const health = readHealth(newer);
     if (health !== undefined) return describeServer(link, health, true, options);
     // a server of before 2.0 has no such route; its UI answers with a page
     if (!isElsewhere(newer)) throw failedRequest(newer);
-    const result = await askReady(link, "v1beta1", onRepeat);
+    const result = await askReady(link, "v1beta1", how);
     const older = readHealth(result);
     if (older !== undefined) return describeServer(link, older, await isNewerAllTheSame(link, older), options);
     first ??= result;
@@ -103,28 +110,29 @@ export function linkTo(server: Server, target: LinkTarget): string {
 
 type Health = v.InferOutput<typeof healthSchema>;
 
-type OnRepeat = ((result: Result) => void) | undefined;
+type HowToAsk = Required<Pick<Ask, "budgetFor" | "onRepeat">>;
 
 /** A command that says nothing for a minute looks as if it hung. */
-function tellOnce({ tell, budgetMs = BUDGET_MS }: ConnectOptions): OnRepeat {
+function tellOnce({ tell }: ConnectOptions, budgetFor: (answer: Answer) => number): HowToAsk["onRepeat"] {
   if (tell === undefined) return undefined;
   let isTold = false;
   return (result) => {
-    if (!isTold) tell(`${failedRequest(result).message}; trying for up to ${Math.round(budgetMs / 1000)} s`);
+    if (!isTold)
+      tell(`${failedRequest(result).message}; trying for up to ${Math.round(budgetFor(result.answer) / 1000)} s`);
     isTold = true;
   };
 }
 
-async function askHealth(link: Link, api: "v1beta1" | "v2beta1", onRepeat: OnRepeat): Promise<Result> {
-  return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always", onRepeat });
+async function askHealth(link: Link, api: "v1beta1" | "v2beta1", how: HowToAsk): Promise<Result> {
+  return await request(link, { method: "GET", path: `/apis/${api}/healthz`, repeat: "always", ...how });
 }
 
 /** A UI whose API server is starting again says so: asked until it is there, for as long as any request may take. */
-async function askReady(link: Link, api: "v1beta1" | "v2beta1", onRepeat: OnRepeat): Promise<Result> {
+async function askReady(link: Link, api: "v1beta1" | "v2beta1", how: HowToAsk): Promise<Result> {
   const { clock } = link.world;
   const startedMs = clock.monotonicMs();
   for (;;) {
-    const result = await askHealth(link, api, onRepeat);
+    const result = await askHealth(link, api, how);
     const isReady = readHealth(result)?.apiServerReady !== false;
     if (isReady || link.signal?.aborted || clock.monotonicMs() - startedMs + READY_PAUSE_MS >= link.budgetMs) {
       return result;
@@ -200,7 +208,7 @@ function notKfp(result: Result): KfkError {
   const { answer } = result;
   // what stands there may say why in JSON, as an API server does that knows no such service
   const said = answer.kind === "refused" && answer.code !== null && !isMissing(answer) ? ` (${answer.message})` : "";
-  return new KfkError("SERVER_GATE", `${result.url} is not Kubeflow Pipelines: no API answers there${said}`, {
+  return new KfkError("SERVER_HOST", `${result.url} is not Kubeflow Pipelines: no API answers there${said}`, {
     hint: "give the address of its UI as the browser shows it, such as https://kubeflow.example.org/pipeline",
   });
 }

@@ -13,6 +13,8 @@ export interface MarkedVersion {
   /** RFC 3339, whole seconds. */
   readonly createdAt: string;
   readonly description: string;
+  /** Names of its parameters; none where the server tells none. */
+  readonly declared: readonly string[];
 }
 
 /** What is written into the description of a version. */
@@ -27,8 +29,9 @@ interface VersionWords {
 
 /** A version of a list. */
 export function markedVersion(pipeline: Pick<Pipeline, "id" | "description">, version: Version): MarkedVersion {
+  const declared = (version.parameters ?? []).map((each) => each.name);
   const own = version.description || (version.id === pipeline.id ? pipeline.description : "");
-  return { id: version.id, name: version.name, createdAt: version.created_at, description: own };
+  return { id: version.id, name: version.name, createdAt: version.created_at, description: own, declared };
 }
 
 /** The name that a version gets from its content: 16 hexadecimal digits of SHA-256, for a run with `run-` before them. */

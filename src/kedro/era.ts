@@ -98,6 +98,15 @@ export function hasConfSource(version: string): boolean {
   return !isBefore(version, [0, 18, 5]);
 }
 
+/**
+ * What `kedro run --params a.b=1` does: `none`: sets a parameter of that name (below 0.17.6); `lost`: the other keys of
+ * `a` are gone (0.18.5); `kept`: they stay.
+ */
+export function nestedParams(version: string): "none" | "lost" | "kept" {
+  if (isBefore(version, [0, 17, 6])) return "none";
+  return !isBefore(version, [0, 18, 5]) && isBefore(version, [0, 18, 6]) ? "lost" : "kept";
+}
+
 // --- internal ---
 
 type AutoName = Era["autoName"];

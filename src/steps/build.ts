@@ -386,7 +386,7 @@ function holdsSecret(key: string, value: Plain): boolean {
   return typeof value === "string" && value !== "" && isSecretKey(key);
 }
 
-/** Leaves out parameters until the rest fits: first those that no step uses, then the largest. */
+/** Leaves out parameters until the rest fits: first those that no step uses, then the largest; never one that would fit. */
 function fitParameters(
   parameters: readonly StepParameter[],
   nodes: readonly Node[],
@@ -404,6 +404,12 @@ function fitParameters(
     if (bytes < MAX_PARAMETER_BYTES) break;
     leaving.add(parameter);
     bytes -= parameterBytes(parameter);
+  }
+  // a small one that went first may fit beside what is left
+  for (const parameter of [...leaving].toSorted((a, b) => parameterBytes(a) - parameterBytes(b))) {
+    if (bytes + parameterBytes(parameter) >= MAX_PARAMETER_BYTES) break;
+    leaving.delete(parameter);
+    bytes += parameterBytes(parameter);
   }
   const names = [...leaving].map((parameter) => `"${parameter.key}" (${parameterBytes(parameter)} bytes)`).join(", ");
   warnings.push({

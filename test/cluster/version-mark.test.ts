@@ -14,7 +14,7 @@ const TEXT = "kind: Workflow\n";
 const ONE = { text: TEXT, words: "", commit: null, turn: 1 };
 
 function version(description: string, more: Partial<MarkedVersion> = {}): MarkedVersion {
-  return { id: "v", name: "shop", createdAt: "2026-01-01T00:00:00Z", description, ...more };
+  return { id: "v", name: "shop", createdAt: "2026-01-01T00:00:00Z", description, declared: [], ...more };
 }
 
 describe("the mark in a description", () => {
