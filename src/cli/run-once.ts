@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Upload } from "../cluster/pipelines.ts";
-import type { RunOrigin, RunRequest } from "../cluster/runs.ts";
+import type { CreatedRun, RunOrigin, RunRequest } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError } from "../error.ts";
@@ -82,25 +82,38 @@ async function submit(call: Call, submission: Submission, interrupt: Interrupt):
     import("../view/failure.ts"),
   ]);
   const soFar = async <T>(work: Promise<T>): Promise<T> => await interrupt.during(work, NOT_BEGUN);
-  const server = await soFar(connectServer(call, submission.kubeflow, submission.hooks));
-  const uploaded = await soFar(pipelines.uploadPipeline(server, submission.document));
-  const name = printable(uploaded.pipelineName);
-  if (uploaded.pipelineName !== submission.document.name) call.say(`continues the pipeline ${name}`);
-  if (uploaded.made !== "unchanged") call.say(`uploaded ${name}, version ${printable(uploaded.versionName)}`);
-  const experiment = await soFar(experiments.ensureExperiment(server, submission.experiment));
-  if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${printable(experiment.name)}`);
-  const id = await start(call, server, interrupt, {
-    name: submission.runName,
-    experimentId: experiment.id,
-    source: { versionId: uploaded.versionId },
-    parameters: submission.parameters,
-    origin: submission.origin,
+  const prepare = async (): Promise<{ readonly server: Server; readonly asked: RunRequest }> => {
+    const server = await soFar(connectServer(call, submission.kubeflow, submission.hooks));
+    const uploaded = await soFar(pipelines.uploadPipeline(server, submission.document));
+    const name = printable(uploaded.pipelineName);
+    if (uploaded.pipelineName !== submission.document.name) call.say(`continues the pipeline ${name}`);
+    if (uploaded.made !== "unchanged") call.say(`uploaded ${name}, version ${printable(uploaded.versionName)}`);
+    const experiment = await soFar(experiments.ensureExperiment(server, submission.experiment));
+    if (experiment.made !== "found") call.say(`${experiment.made} the experiment ${printable(experiment.name)}`);
+    return {
+      server,
+      asked: {
+        name: submission.runName,
+        experimentId: experiment.id,
+        source: { versionId: uploaded.versionId },
+        parameters: submission.parameters,
+        origin: submission.origin,
+      },
+    };
+  };
+  const idFile = openIdFile(call); // before anything is sent: a place that cannot be written stops everything
+  const { server, asked } = await prepare().catch((error: unknown) => {
+    idFile?.undo();
+    throw error;
   });
+  const { id, workflow, isDoubled } = await start(call, server, interrupt, asked, idFile);
   const { wait, sources } = submission;
   if (wait === null) return 0;
   return await waitAndTell(call, server, id, {
     ...wait,
     seen: true,
+    workflow,
+    isDoubled,
     interrupt,
     sources: () => Promise.resolve(sources),
   });
@@ -217,17 +230,26 @@ const LOOK_MS = 4000;
  *
  * Errors: those of `createRun`; INTERRUPTED, TERMINATED when a signal came meanwhile.
  */
-async function start(call: Call, linked: Server, interrupt: Interrupt, asked: RunRequest): Promise<string> {
-  const [runs, { linkTo }, { printable }] = await Promise.all([
+async function start(
+  call: Call,
+  linked: Server,
+  interrupt: Interrupt,
+  asked: RunRequest,
+  idFile: IdFile | undefined,
+): Promise<CreatedRun> {
+  const [runs, { describeDouble }, { linkTo }, { printable }] = await Promise.all([
     import("../cluster/runs.ts"),
+    import("../cluster/reporters.ts"),
     import("../cluster/server.ts"),
     import("../view/failure.ts"),
   ]);
-  if (interrupt.came()) throw interrupt.error(NOT_BEGUN);
+  if (interrupt.came()) {
+    idFile?.undo();
+    throw interrupt.error(NOT_BEGUN);
+  }
   // what was sent is not given up by the first signal: its answer says what there is
   const server = { ...linked, signal: interrupt.again };
   const wanted = { ...asked, id: call.world.newId() };
-  const idFile = openIdFile(call);
   let isTold = false;
   const tell = (known: string): void => {
     isTold = true;
@@ -262,10 +284,11 @@ async function start(call: Call, linked: Server, interrupt: Interrupt, asked: Ru
     }
     tell(found.id);
     call.say(`started ${printable(found.name)}: ${linkTo(server, { page: "run", id: found.id })}`);
+    if (found.isDoubled) call.warn([describeDouble(server, found.id)]);
     if (interrupt.came()) {
       throw await leave(call, server, found.id, interrupt, `stopped; the run ${found.id} was started and goes on`);
     }
-    return found.id;
+    return found;
   } catch (error) {
     if (isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
     if (!isTold) idFile?.undo();

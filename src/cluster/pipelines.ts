@@ -8,10 +8,12 @@
  */
 import { createHash } from "node:crypto";
 import { pipelineListSchema } from "../../schemas/kfp-api.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import { isMissing } from "./answer.ts";
 import { createOnce } from "./create.ts";
 import { fetchPages, namespaceQuery } from "./list.ts";
 import { type Pipeline, type PipelineApi, pipelineApi, type Version } from "./pipeline-api.ts";
+import { failedRequest, request } from "./request.ts";
 import type { Server } from "./server.ts";
 
 /** A compiled document on its way up. */
@@ -54,9 +56,9 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
   if (upload.kind !== "ir" && server.store === "kubernetes") throw wrongStore();
   const known = await findRaw(server, api, [upload.name, ...(upload.formerNames ?? [])]);
   const newest = known?.default_version;
-  // the newest version comes with the pipeline: mostly it is the one, and nothing more need be asked
+  // the newest version comes with the pipeline: mostly it is the one, and no list need be asked for
   if (known !== undefined && newest !== undefined && isSame(known, newest, upload, mark)) {
-    return uploaded(known, newest, "unchanged");
+    if (await isReady(server, newest.id)) return uploaded(known, newest, "unchanged");
   }
   if (known === undefined) {
     const { value, created } = await createOnce(
@@ -131,16 +133,40 @@ async function uploadVersion(
   upload: Upload,
   mark: string,
 ): Promise<Uploaded> {
-  const wanted = upload.versionName ?? contentName(upload.text);
   const known = await api.versions(server, pipeline.id);
-  const same = known.find((each) => each.name === wanted);
+  const given = upload.versionName ?? contentName(upload.text);
+  const same = known.find((each) => each.name === given);
   if (upload.versionName === undefined) {
     const there = same ?? known.find((each) => isMarked(pipeline, each, mark));
     if (there !== undefined) return uploaded(pipeline, there, "unchanged");
   } else if (same !== undefined) {
     if (isMarked(pipeline, same, mark)) return uploaded(pipeline, same, "unchanged");
-    throw versionTaken(upload.name, wanted);
+    throw versionTaken(upload.name, given);
   }
+  for (let tries = 1; ; tries++) {
+    const wanted = tries === 1 ? given : `${given}-${tries}`;
+    try {
+      return await makeVersion(server, api, pipeline, upload, mark, wanted);
+    } catch (error) {
+      // the name of a version that the server only half made stays in use, and no list shows it
+      if (!isKfkError(error) || error.cause !== HALF_MADE) throw error;
+      if (upload.versionName !== undefined || tries >= MOST_NAMES) throw error;
+    }
+  }
+}
+
+/** How many names are tried for a version that is named by its content. */
+const MOST_NAMES = 5;
+const HALF_MADE = Symbol("half made");
+
+async function makeVersion(
+  server: Server,
+  api: PipelineApi,
+  pipeline: Pipeline,
+  upload: Upload,
+  mark: string,
+  wanted: string,
+): Promise<Uploaded> {
   const { value, created } = await createOnce(
     server,
     {
@@ -156,12 +182,25 @@ async function uploadVersion(
     },
     api.readVersion,
     async () => (await api.versions(server, pipeline.id)).find((each) => each.name === wanted),
-    () => versionTaken(upload.name, wanted),
+    () => versionHalfMade(upload.name, wanted),
   );
   if (upload.versionName !== undefined && !created && !isMarked(pipeline, value, mark)) {
     throw versionTaken(upload.name, wanted);
   }
   return uploaded(pipeline, value, created ? "version" : "unchanged");
+}
+
+/**
+ * A version that was only half made (its server was killed in between) is shown with its pipeline, and known nowhere
+ * else (seen on 2.0.5 and main). 1.8 is not asked, which has its state to itself.
+ */
+async function isReady(server: Server, id: string): Promise<boolean> {
+  if (!server.keepsRunId) return true;
+  const path = `/apis/v1beta1/pipeline_versions/${encodeURIComponent(id)}`;
+  const result = await request(server, { method: "GET", path, repeat: "always" });
+  if (isMissing(result.answer)) return false;
+  if (result.answer.kind === "ok") return true;
+  throw failedRequest(result);
 }
 
 /** The name that a version gets from its content: 16 hexadecimal digits of SHA-256. */
@@ -256,6 +295,14 @@ function nameTaken(name: string): KfkError {
     hint:
       "servers hold names equal that differ in case or trailing blanks, and 1.x keeps the name of a pipeline that it " +
       "only half made: set run_config.pipeline_name to another one",
+  });
+}
+
+function versionHalfMade(pipeline: string, version: string): KfkError {
+  const message = `the pipeline "${pipeline}" has a version "${version}", and the server does not list it`;
+  return new KfkError("SERVER_REFUSED", message, {
+    hint: "servers keep the name of a version that they only half made, and hold names equal that differ in case: give another --version-name",
+    cause: HALF_MADE,
   });
 }
 
