@@ -41,12 +41,21 @@ export const versionSchema = looseObject({
   parameters: v.optional(v.array(looseObject({ name: text })), []),
 });
 
+/** A version without an id is none: so 2.0 and newer show the default of a pipeline that has no version (seen on 2.0.5 and main). */
+const maybeVersion = v.union([
+  v.pipe(
+    looseObject({ id: v.optional(v.literal("")) }),
+    v.transform(() => undefined),
+  ),
+  versionSchema,
+]);
+
 export const pipelineSchema = looseObject({
   id: v.string(),
   name: text,
   description: text,
   created_at: text,
-  default_version: v.optional(versionSchema),
+  default_version: v.optional(maybeVersion),
 });
 
 /** A pipeline of v2beta1 in the form of v1beta1. `name` is its key from 2.14 on; before, `display_name` is. */
@@ -98,6 +107,7 @@ const runSchema = looseObject({
     looseObject({
       pipeline_id: text,
       pipeline_name: text,
+      workflow_manifest: text,
       parameters: v.optional(v.array(looseObject({ name: text, value: text })), []),
     }),
   ),
@@ -110,11 +120,17 @@ export const runV2Schema = v.pipe(
   v.transform((each) => ({ id: each.run_id, name: each.display_name })),
 );
 
-/** `GET …/runs/{id}` of v2beta1: the states that a run went through, oldest first; a state may be absent. */
+const task = looseObject({ pod_name: text, child_tasks: v.optional(v.array(looseObject({ pod_name: text })), []) });
+
+/**
+ * `GET …/runs/{id}` of v2beta1: the states that a run went through, oldest first; a state may be absent. Its tasks are
+ * those of every Workflow that reported to it.
+ */
 export const runHistorySchema = looseObject({
   run_id: v.string(),
   state: text,
   state_history: v.optional(v.array(looseObject({ state: text })), []),
+  run_details: v.optional(looseObject({ task_details: v.optional(v.array(task), []) }), {}),
 });
 
 /** An artifact, `…:read`: base64. */
@@ -133,7 +149,16 @@ export const versionListV2Schema = looseObject({
   ...page,
   pipeline_versions: v.optional(v.array(versionV2Schema), []),
 });
-export const versionListSchema = looseObject({ ...page, versions: v.optional(v.array(versionSchema), []) });
+export const versionListSchema = looseObject({
+  ...page,
+  versions: v.optional(
+    v.pipe(
+      v.array(maybeVersion),
+      v.transform((all) => all.filter((each) => each !== undefined)),
+    ),
+    [],
+  ),
+});
 export const experimentListSchema = looseObject({ ...page, experiments: v.optional(v.array(experimentSchema), []) });
 export const runListSchema = looseObject({ ...page, runs: v.optional(v.array(runSchema), []) });
 

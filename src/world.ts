@@ -171,10 +171,11 @@ export function realWorld(): World {
     env,
     files: realFiles,
     clock: realClock,
-    fetch: (url, init) => {
+    fetch: async (url, init) => {
       leaveOutProxy();
-      // else BUN_CONFIG_VERBOSE_FETCH prints every header, cookies and tokens too (Bun 1.4.5)
-      return fetch(url, { ...init, verbose: false } as RequestInit);
+      // else BUN_CONFIG_VERBOSE_FETCH prints every header, cookies and tokens too, and an answer that is packed and cut off
+      // gets a line of Bun's own on stderr (Bun 1.4.5)
+      return unpack(await fetch(url, { ...init, verbose: false, decompress: false } as RequestInit));
     },
     spawn: spawnChild,
     newId: () => crypto.randomUUID(),
@@ -231,6 +232,27 @@ function startFolder(): string {
   }
 }
 const SAME_SIGNAL_MS = 100;
+/** Content-encoding → its name for `DecompressionStream`. None is asked for; some servers pack all the same. */
+const PACKED: Readonly<Record<string, string>> = {
+  gzip: "gzip",
+  "x-gzip": "gzip",
+  deflate: "deflate",
+  br: "brotli",
+  zstd: "zstd",
+};
+
+function unpack(response: Response): Response {
+  const { status, body } = response;
+  const format = PACKED[response.headers.get("content-encoding")?.trim().toLowerCase() ?? ""];
+  if (format === undefined || body === null || status < 200 || status === 204 || status === 304) return response;
+  const headers = new Headers(response.headers);
+  headers.delete("content-encoding");
+  headers.delete("content-length");
+  return new Response(
+    body.pipeThrough(new DecompressionStream(format as ConstructorParameters<typeof DecompressionStream>[0])),
+    { status, headers },
+  );
+}
 
 function isMissing(error: unknown): boolean {
   const code = (error as { code?: string }).code;

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { isKfkError } from "../src/error.ts";
 import { realWorld } from "../src/world.ts";
 
@@ -107,3 +108,33 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+test.each(["gzip", "deflate", "br", "zstd"] as const)(
+  "an answer packed as %s is read, and one that is cut off says nothing on stderr",
+  async (encoding) => {
+    const text = JSON.stringify(Array.from({ length: 3000 }, (_, index) => (index * index) % 977));
+    const pack = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync }[encoding];
+    const packed = pack(Buffer.from(text));
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ url }) =>
+        new Response(url.endsWith("/cut") ? packed.subarray(0, packed.length / 2) : packed, {
+          headers: { "content-encoding": encoding },
+        }),
+    });
+    try {
+      const script = `
+      import { realWorld } from ${JSON.stringify(join(import.meta.dir, "../src/world.ts"))};
+      const { fetch } = realWorld();
+      console.log((await (await fetch("${server.url}whole", {})).text()).length);
+      try { await (await fetch("${server.url}cut", {})).text(); } catch { console.log("cut"); }
+    `;
+      const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "pipe" });
+      const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+      expect([out, err, await child.exited]).toEqual([`${text.length}\ncut\n`, "", 0]);
+    } finally {
+      await server.stop(true);
+    }
+  },
+);

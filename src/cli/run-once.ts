@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Upload } from "../cluster/pipelines.ts";
-import type { RunOrigin, RunRequest } from "../cluster/runs.ts";
+import type { CreatedRun, RunOrigin, RunRequest } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, isStop } from "../error.ts";
@@ -120,11 +120,13 @@ async function submitChecked(
     parameters: submission.parameters,
     origin: submission.origin,
   };
-  const id = await start(call, server, interrupt, idFile, asked, wait !== null);
+  const { id, workflow, isDoubled } = await start(call, server, interrupt, idFile, asked, wait !== null);
   if (wait === null) return 0;
   return await waitAndTell(call, server, id, {
     ...wait,
     seen: true,
+    workflow,
+    isDoubled,
     interrupt,
     sources: () => Promise.resolve(sources),
   });
@@ -261,13 +263,17 @@ async function start(
   idFile: IdFile | undefined,
   asked: RunRequest,
   isWaitedFor: boolean,
-): Promise<string> {
-  const [runs, { linkTo }, { printable }] = await Promise.all([
+): Promise<CreatedRun> {
+  const [runs, { describeDouble }, { linkTo }, { printable }] = await Promise.all([
     import("../cluster/runs.ts"),
+    import("../cluster/reporters.ts"),
     import("../cluster/server.ts"),
     import("../view/failure.ts"),
   ]);
-  if (interrupt.came()) throw interrupt.error(NOT_BEGUN);
+  if (interrupt.came()) {
+    idFile?.undo();
+    throw interrupt.error(NOT_BEGUN);
+  }
   // what was sent is not given up by the first signal: its answer says what there is
   const server = { ...linked, signal: interrupt.again };
   const wanted = { ...asked, id: call.world.newId() };
@@ -299,11 +305,12 @@ async function start(
     }
     tell(found.id);
     call.say(`started ${printable(found.name)}: ${linkTo(server, { page: "run", id: found.id })}`);
+    if (found.isDoubled) call.warn([describeDouble(server, found.id)]);
     if (interrupt.came()) {
       throw await leave(call, server, found.id, interrupt, `stopped; the run ${found.id} was started and goes on`);
     }
     if (!isWritten && !isWaitedFor) throw idNotWritten(found.id);
-    return found.id;
+    return found;
   } catch (error) {
     if (!isTold && isKfkError(error, "SERVER_OUTCOME") && server.keepsRunId) tell(wanted.id);
     throw error;

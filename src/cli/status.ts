@@ -32,7 +32,8 @@ export const status: Verb = {
     const seen = verdictOf(run);
     // servers call a run that was stopped failed as well
     const story = seen === "failed" ? await readStory(server, run.id, { attemptMs: STORY_MS }) : undefined;
-    const verdict = story?.kind === "cancelled" ? "cancelled" : seen;
+    const isUntold = story?.kind === "none" && run.workflow === undefined;
+    const verdict = story?.kind === "cancelled" ? "cancelled" : isUntold ? undefined : seen;
     const link = linkTo(server, { page: "run", id: run.id });
     if (options.text("output") === "json") {
       const { id, name, status: word, createdAt, finishedAt, version, pipelineId, versionId, parameters } = run;

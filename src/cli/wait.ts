@@ -82,6 +82,9 @@ export async function waitAndTell(
   how: WaitLimits & {
     /** True when this process started the run. */
     readonly seen: boolean;
+    /** As `WaitOptions` has them. */
+    readonly workflow?: string | null;
+    readonly isDoubled?: boolean;
     /** How it had ended before it was retried. */
     readonly stale?: EndMark;
     readonly interrupt: Interrupt;
@@ -98,6 +101,8 @@ export async function waitAndTell(
       timeoutMs: how.timeoutMs,
       outageMs: how.outageMs,
       seen: how.seen,
+      workflow: how.workflow,
+      isDoubled: how.isDoubled,
       stale: how.stale,
       signal: how.interrupt.signal,
       onProgress: (now) => {

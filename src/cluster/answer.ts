@@ -109,6 +109,30 @@ export function isDuplicate(answer: Answer): boolean {
   return answer.status === 500 && /already exists?\b/i.test(answer.message);
 }
 
+/** True when the database has the run already, which is an answer to a second request: the Workflow of the request that failed is there as well. */
+export function isDuplicateRun(answer: Answer): boolean {
+  if (answer.kind !== "refused" && answer.kind !== "failed") return false;
+  return /duplicate (entry|key)|already exists?\b|unique constraint/i.test(answer.message);
+}
+
+/**
+ * True when nothing was done for sure: KFP itself said no before it began, or the request did not get there. Code 10
+ * (Aborted) may come later; a refusal of something in front of KFP may stand in place of any answer.
+ */
+export function isTurnedAway(answer: Answer): boolean {
+  switch (answer.kind) {
+    case "silent":
+      return !answer.sent;
+    case "busy":
+      return true;
+    case "login":
+    case "refused":
+      return answer.code !== null && BEFORE.has(answer.code);
+    default:
+      return false;
+  }
+}
+
 /** True when the request may have been carried out although no good answer came back. */
 export function mayHaveActed(answer: Answer): boolean {
   switch (answer.kind) {
@@ -142,10 +166,19 @@ export function absentBy(answer: Answer): "name" | "port" | undefined {
   return codes.some((code) => NETWORK[code]?.message === answer.message) ? "port" : undefined;
 }
 
+/** The host and port of a whole http address, never the user and password before them; undefined for anything else. */
+export function hostOf(address: string): string | undefined {
+  const whole = address.trim();
+  if (!/^https?:/i.test(whole) || !URL.canParse(whole)) return undefined;
+  return new URL(whole).host || undefined;
+}
+
 // --- internal ---
 
 /** gRPC codes (google.rpc.Code). */
 const GRPC = { notFound: 5, alreadyExists: 6, internal: 13 };
+/** Said before anything is done: InvalidArgument, NotFound, PermissionDenied, FailedPrecondition, Unauthenticated. */
+const BEFORE: ReadonlySet<number> = new Set([3, 5, 7, 9, 16]);
 
 /** Codes of Bun 1.4.5's fetch and of Node's network layer. */
 const NETWORK: Readonly<Record<string, { readonly message: string; readonly unsent: boolean }>> = {
@@ -214,7 +247,7 @@ function isHtml(headers: Headers, body: string): boolean {
 /** Host alone: the rest of a login URL may carry state that belongs to nobody's log. */
 function describeRedirect(headers: Headers): string {
   const location = headers.get("location") ?? "";
-  const host = /^https?:\/\/([^/?#@]+)/i.exec(location)?.[1];
+  const host = hostOf(location);
   return host === undefined ? "answered with a redirect" : `redirects to ${host}`;
 }
 
@@ -245,5 +278,8 @@ function causes(thrown: unknown): readonly Error[] {
 /** Of whoever knew first: what wraps it repeats the address. */
 function messageOf(thrown: unknown): string {
   const first = causes(thrown).at(-1);
-  return first === undefined ? "the request failed" : oneLine(first.message);
+  if (first === undefined) return "the request failed";
+  // what unpacking says of half a packed body (Bun 1.4.5)
+  const isCutOff = first instanceof TypeError && first.message === "unexpected end of file";
+  return isCutOff ? "a packed answer was cut off" : oneLine(first.message);
 }

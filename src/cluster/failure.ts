@@ -80,6 +80,8 @@ export function readReason(
 
 const LIMIT_MS = 2500;
 const MOST_STEPS = 3;
+/** Of 40 runs each. */
+const MOST_PAGES = 5;
 const LOG_LINES = 40;
 
 type Reason = readonly [RegExp, string, string | null];
@@ -138,9 +140,9 @@ async function explainStep(server: Server, end: RunEnd, pod: PodNode): Promise<F
 
 type Past = Pick<RunInfo, "id" | "parameters">;
 
-/** The newest run of the same pipeline in the same experiment that succeeded, on the first page. */
+/** The newest older run of the same pipeline in the same experiment that succeeded, on the first pages. */
 async function findSuccess(server: Server, run: RunInfo, signal: AbortSignal): Promise<Past | undefined> {
-  if (run.experimentId === null) return undefined;
+  if (run.experimentId === null || run.pipelineKey === "") return undefined;
   const late = new Promise<undefined>((resolve) => {
     signal.addEventListener("abort", () => resolve(undefined));
   });
@@ -149,23 +151,20 @@ async function findSuccess(server: Server, run: RunInfo, signal: AbortSignal): P
 
 async function searchSuccess(server: Server, run: RunInfo): Promise<Past | undefined> {
   try {
-    const pages = listRuns(server, run.experimentId ?? undefined);
-    const first = await pages.next();
-    if (first.done) return undefined;
-    return first.value.find(
-      (each) => each.id !== run.id && isOfSame(each, run) && each.status.toLowerCase() === "succeeded",
-    );
+    let pages = 0;
+    for await (const page of listRuns(server, run.experimentId ?? undefined)) {
+      const found = page.find((each) => isOlder(each, run) && each.status.toLowerCase() === "succeeded");
+      if (found !== undefined || ++pages >= MOST_PAGES) return found;
+    }
+    return undefined;
   } catch {
     return undefined; // only an addition to the card
   }
 }
 
-type Origin = Pick<RunInfo, "pipelineId" | "versionId">;
-
-/** Known to be: before 2.0 runs name their version alone. */
-function isOfSame(one: Origin, other: Origin): boolean {
-  if (one.pipelineId !== null || other.pipelineId !== null) return one.pipelineId === other.pipelineId;
-  return one.versionId !== null && one.versionId === other.versionId;
+/** Servers tell whole seconds: what was made in the same one is not called older. */
+function isOlder(each: Pick<RunInfo, "pipelineKey" | "createdAt">, run: RunInfo): boolean {
+  return each.pipelineKey === run.pipelineKey && Date.parse(each.createdAt) < Date.parse(run.createdAt);
 }
 
 function compare(then: RunInfo["parameters"], now: RunInfo["parameters"]): Failure["changed"] {

@@ -5,8 +5,9 @@
  * No route of any server streams (reference/kfp-api.md 2.7), so following asks again and hands on what is new. What was
  * handed on is compared with what comes: an answer that is shorter than the one before is late or cut off, one that
  * begins later lost its beginning to the rotation of log files, and one that is another belongs to a new start of the
- * container. A server that does not answer is waited for, as in `wait.ts`.
+ * container. What was read after a step had ended is not asked for again. A server that does not answer is waited for, as in `wait.ts`.
  */
+import { createHash } from "node:crypto";
 import { isKfkError, KfkError, suggest } from "../error.ts";
 import { EMPTY_LOG, fetchLog, lastLines, type Route } from "./logs.ts";
 import { fetchRun, type RunInfo } from "./runs.ts";
@@ -122,6 +123,8 @@ function newReader(
 ): { readonly read: (run: RunInfo, isFinal: boolean) => Promise<Read> } {
   const shown = new Map<string, readonly string[]>();
   const open = new Map<string, PodNode>();
+  /** How a pod had ended when its log was read → the log, and whether two reads of it were the same. */
+  const ended = new Map<string, { readonly how: string; readonly digest: string; readonly isWhole: boolean }>();
   let route: Route | undefined;
   const readPod = async (run: RunInfo, pod: PodNode, isOver: boolean): Promise<Unread | undefined> => {
     const namespace = run.workflow?.namespace ?? "";
@@ -129,6 +132,11 @@ function newReader(
     const log = await fetchLog(server, wanted, { first: route, signal: options.signal });
     if (log.kind === "none") return { step: pod.step, reason: log.reason };
     route = log.route;
+    const how = howEnded(pod);
+    const known = ended.get(pod.nodeId);
+    // one answer may be cut off or late without showing it
+    const digest = log.text === "" ? "" : createHash("sha256").update(log.text).digest("base64");
+    if (isOver) ended.set(pod.nodeId, { how, digest, isWhole: known?.how === how && known.digest === digest });
     // while a step runs its last line may be half written: it waits for its end
     const whole = isOver ? log.text : log.text.slice(0, log.text.lastIndexOf("\n") + 1);
     const now = lastLines(whole, Infinity);
@@ -149,6 +157,9 @@ function newReader(
       for (const pod of [...gone, ...pods]) {
         if (options.signal?.aborted) break;
         const isOver = isFinal || pod.phase !== "running" || !ids.has(pod.nodeId);
+        const known = isOver ? ended.get(pod.nodeId) : undefined;
+        const isDone = known?.isWhole === true && known.how === howEnded(pod);
+        if (isDone && (known.digest !== "" || !isFinal)) continue;
         const problem = await readPod(run, pod, isOver);
         if (problem !== undefined && ids.has(pod.nodeId)) unread.push(problem);
         if (isOver) open.delete(pod.nodeId);
@@ -157,6 +168,10 @@ function newReader(
       return { unread, pods: pods.length };
     },
   };
+}
+
+function howEnded({ phase, message, exitCode }: PodNode): string {
+  return JSON.stringify([phase, message, exitCode]);
 }
 
 function isSame(a: readonly string[], from: number, b: readonly string[], length: number): boolean {

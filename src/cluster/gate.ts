@@ -4,7 +4,7 @@
  * Sources: kubeflow/manifests v1.2 to 26.03 (authservice, Dex, oauth2-proxy 7.13 to 7.14), Google's documentation of
  * Identity-Aware Proxy, the KFP API server 2.17 (`apiserver/main.go`, `auth/`), Istio's and AWS's documentation.
  */
-import type { Answer } from "./answer.ts";
+import { type Answer, hostOf } from "./answer.ts";
 
 export interface Gate {
   /** What it is: "Google Identity-Aware Proxy". */
@@ -61,7 +61,7 @@ function isIap(status: number, headers: Headers, location: string): boolean {
 }
 
 function recogniseRedirect(headers: Headers, location: string): Gate {
-  const host = /^https?:\/\/([^/?#@]+)/i.exec(location)?.[1]?.toLowerCase() ?? "";
+  const host = hostOf(location) ?? "";
   const cookies = headers.getSetCookie().join("\n");
   if (/(^|\/)dex\/auth\b/.test(location) || /oidc_state_csrf=/.test(cookies)) {
     return { name: "Dex behind authservice or oauth2-proxy (Kubeflow up to 1.9.0)", advice: DEX_ADVICE, asks: true };

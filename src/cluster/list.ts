@@ -3,9 +3,12 @@
  *
  * Servers decode `filter` twice, compare names without regard to case and trailing blanks, and cannot get by a name
  * that holds `:` or `/` (reference/kfp-api.md 1.5 and 1.6, checked from 1.8.22 to 2.17.0). So: a filter encoded twice,
- * every page, and the exact comparison left to the caller.
+ * every page, and the exact comparison left to the caller. A database that cannot compare a name's characters with its
+ * own (latin1, seen on 2.0.5 and main) has no such name and takes none: that is a refusal, not a failure.
  */
 import type * as v from "valibot";
+import { KfkError } from "../error.ts";
+import type { Answer } from "./answer.ts";
 import { expectJson, type Link, request } from "./request.ts";
 
 /** Every item of a list, page by page. Errors: those of `expectJson`. */
@@ -33,7 +36,9 @@ export async function* fetchPages<Page extends { readonly next_page_token: strin
   let token = "";
   for (let pages = 0; pages < MOST_PAGES; pages++) {
     const pageQuery = { ...query, page_size: pageSize, ...(token === "" ? {} : { page_token: token }) };
-    const page = expectJson(await request(link, { method: "GET", path, query: pageQuery, repeat: "always" }), schema);
+    const result = await request(link, { method: "GET", path, query: pageQuery, repeat: "always" });
+    if (query["filter"] !== undefined && isForeign(result.answer)) throw foreignText(query["filter"]);
+    const page = expectJson(result, schema);
     yield itemsOf(page);
     if (page.next_page_token === "" || page.next_page_token === token) return;
     token = page.next_page_token;
@@ -70,3 +75,24 @@ export function namespaceQuery(namespace: string | null): Readonly<Record<string
 const PAGE_SIZE = "200";
 /** A million items: beyond that a server repeats itself. */
 const MOST_PAGES = 5000;
+
+function isForeign(answer: Answer): boolean {
+  return answer.kind === "failed" && /illegal mix of collations/i.test(answer.message);
+}
+
+interface Filter {
+  readonly predicates: readonly {
+    readonly string_value?: string;
+    readonly string_values?: { readonly values: readonly string[] };
+  }[];
+}
+
+function foreignText(filter: string): KfkError {
+  const { predicates } = JSON.parse(decodeURIComponent(filter)) as Filter;
+  const texts = predicates.flatMap((each) => each.string_values?.values ?? each.string_value ?? []);
+  const beyond = texts.filter((text) => /[\u0100-\u{10FFFF}]/u.test(text));
+  const names = (beyond.length > 0 ? beyond : texts).map((text) => JSON.stringify(text.trim())).join(" or ");
+  return new KfkError("SERVER_REFUSED", `the server's database cannot hold the characters of ${names}`, {
+    hint: "give another name: such databases mostly hold the letters of Western Europe alone (latin1)",
+  });
+}

@@ -7,11 +7,13 @@
  * Refuses names over 100 characters (limit of 1.8, reference/kfp-api.md 7.5) and a version name that other content has.
  */
 import { pipelineListSchema } from "../../schemas/kfp-api.ts";
-import { KfkError } from "../error.ts";
+import { isKfkError, KfkError } from "../error.ts";
+import { isMissing } from "./answer.ts";
 import { createOnce } from "./create.ts";
 import { fetchPages, namespaceQuery } from "./list.ts";
 import { type Pipeline, type PipelineApi, pipelineApi, type Version } from "./pipeline-api.ts";
 import { refuseLogin } from "./secret.ts";
+import { failedRequest, request } from "./request.ts";
 import type { Server } from "./server.ts";
 import {
   contentName,
@@ -70,7 +72,8 @@ export async function uploadPipeline(server: Server, upload: Upload): Promise<Up
   // any version of its content will do for a run, and the newest comes with the pipeline: mostly nothing more need be
   // asked; which upload is the newest is another matter (two of one second, and before 2.0 people may choose this one)
   if (upload.purpose === "run" && known !== undefined && newest !== undefined) {
-    if (serves(markedVersion(known, newest), upload)) return uploaded(known, newest, "unchanged");
+    const isServing = serves(markedVersion(known, newest), upload);
+    if (isServing && (await isReady(server, newest.id))) return uploaded(known, newest, "unchanged");
   }
   if (known !== undefined) return await uploadVersion(server, api, known, upload);
   const { value, created } = await createOnce(
@@ -148,7 +151,33 @@ async function uploadVersion(server: Server, api: PipelineApi, pipeline: Pipelin
     const isOlder = upload.versionName !== undefined && newest !== undefined && newest.id !== same.id;
     return { ...uploaded(pipeline, same, "unchanged"), newer: isOlder ? newest.name : null };
   }
-  const wanted = upload.versionName ?? freeName(contentName(upload.text, upload.purpose === "run"), known);
+  const taken = new Set(known.map(({ name }) => name));
+  const turn = Math.max(0, ...known.map(turnOf)) + 1;
+  for (let tries = 1; ; tries++) {
+    const wanted = upload.versionName ?? freeName(contentName(upload.text, upload.purpose === "run"), taken);
+    try {
+      return await makeVersion(server, api, pipeline, upload, wanted, turn);
+    } catch (error) {
+      // the name of a version that the server only half made stays in use, and no list shows it
+      if (!isKfkError(error) || error.cause !== HALF_MADE) throw error;
+      if (upload.versionName !== undefined || tries >= MOST_NAMES) throw error;
+      taken.add(wanted);
+    }
+  }
+}
+
+/** How many names are tried for a version that is named by its content. */
+const MOST_NAMES = 5;
+const HALF_MADE = Symbol("half made");
+
+async function makeVersion(
+  server: Server,
+  api: PipelineApi,
+  pipeline: Pipeline,
+  upload: Upload,
+  wanted: string,
+  turn: number,
+): Promise<Uploaded> {
   const { value, created } = await createOnce(
     server,
     {
@@ -157,14 +186,14 @@ async function uploadVersion(server: Server, api: PipelineApi, pipeline: Pipelin
       query: {
         name: queryText(server, wanted),
         pipelineid: pipeline.id,
-        description: describe(upload, Math.max(0, ...known.map(turnOf)) + 1),
+        description: describe(upload, turn),
       },
       body: form(server, upload.text),
       repeat: "unsent",
     },
     api.readVersion,
     async () => (await api.versions(server, pipeline.id)).find((each) => each.name === wanted),
-    () => versionTaken(upload.name, wanted),
+    () => versionHalfMade(upload.name, wanted),
   );
   if (!created && !serves(markedVersion(pipeline, value), upload)) throw versionTaken(upload.name, wanted);
   return uploaded(pipeline, value, created ? "version" : "unchanged");
@@ -186,12 +215,24 @@ function findServing(
 }
 
 /** `base`, or with a number behind it: a version's name is used once. */
-function freeName(base: string, known: readonly MarkedVersion[]): string {
-  const names = new Set(known.map(({ name }) => name));
+function freeName(base: string, taken: ReadonlySet<string>): string {
   for (let count = 1; ; count++) {
     const name = count === 1 ? base : `${base}-${count}`;
-    if (!names.has(name)) return name;
+    if (!taken.has(name)) return name;
   }
+}
+
+/**
+ * A version that was only half made (its server was killed in between) is shown with its pipeline, and known nowhere
+ * else (seen on 2.0.5 and main). 1.8 is not asked, which has its state to itself.
+ */
+async function isReady(server: Server, id: string): Promise<boolean> {
+  if (!server.keepsRunId) return true;
+  const path = `/apis/v1beta1/pipeline_versions/${encodeURIComponent(id)}`;
+  const result = await request(server, { method: "GET", path, repeat: "always" });
+  if (isMissing(result.answer)) return false;
+  if (result.answer.kind === "ok") return true;
+  throw failedRequest(result);
 }
 
 /** The pipeline of the first of these names that is there. */
@@ -263,6 +304,14 @@ function nameTaken(name: string): KfkError {
     hint:
       "servers hold names equal that differ in case or trailing blanks, and 1.x keeps the name of a pipeline that it " +
       "only half made: set run_config.pipeline_name to another one",
+  });
+}
+
+function versionHalfMade(pipeline: string, version: string): KfkError {
+  const message = `the pipeline "${pipeline}" has a version "${version}", and the server does not list it`;
+  return new KfkError("SERVER_REFUSED", message, {
+    hint: "servers keep the name of a version that they only half made, and hold names equal that differ in case: give another --version-name",
+    cause: HALF_MADE,
   });
 }
 

@@ -4,14 +4,16 @@
  * The server makes the Workflow first and the row second, so the same request sent twice starts two Workflows, even
  * with the same id (reference/kfp-api.md 7.2, recordings `run.v1.create.own-id-again`). So a lost answer is followed
  * by questions, never at once by a second request: by the id that kfk chose where the server keeps it (2.0 and newer),
- * else by a mark in the run's description. It is never sent again: a first request may be at work for minutes.
+ * else by a mark in the run's description. It is never sent again: a first request may be at work for minutes. When
+ * something on the way sent it twice, the server says "Duplicate entry": then a second Workflow reports to the same run.
+ * A refusal that is not in KFP's own words may stand in place of any answer, so the run is asked for before it is believed.
  * Refused before sending, because the failing request would leave a Workflow behind: names over 255 characters,
  * parameters over 10,000 bytes.
  */
 import * as v from "valibot";
 import { runDetailSchema, runListSchema, runV2Schema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
-import { isMissing, mayHaveActed } from "./answer.ts";
+import { isDuplicateRun, isMissing, isTurnedAway, mayHaveActed } from "./answer.ts";
 import { checkName, checkParameterBytes } from "./limits.ts";
 import { fetchAll, fetchPages, nameFilter, namespaceQuery, textFilter } from "./list.ts";
 import { expectJson, failedRequest, request, type Result } from "./request.ts";
@@ -44,12 +46,16 @@ export interface RunOrigin {
   readonly commit: string | null;
 }
 
-interface CreatedRun {
+export interface CreatedRun {
   /** As the server has it: the chosen one, or another on servers before 2.0. */
   readonly id: string;
   readonly name: string;
   /** True when the answer was lost and the run was found by asking. */
   readonly recovered: boolean;
+  /** Name of its workflow, null when the server did not tell it itself. */
+  readonly workflow: string | null;
+  /** True when the request arrived twice: a second workflow reports to the run. */
+  readonly isDoubled: boolean;
 }
 
 export interface RunInfo {
@@ -66,6 +72,8 @@ export interface RunInfo {
   readonly versionId: string | null;
   /** Name of its version, null when the server does not say it. */
   readonly version: string | null;
+  /** The same for runs of the same pipeline, whatever its version; "" when nothing tells which it is. */
+  readonly pipelineKey: string;
   readonly parameters: readonly { readonly name: string; readonly value: string }[];
   /** Of its experiment, null when the server names none. */
   readonly experimentId: string | null;
@@ -85,6 +93,7 @@ export interface RunSummary {
   readonly pipelineId: string | null;
   readonly versionId: string | null;
   readonly version: string | null;
+  readonly pipelineKey: string;
   readonly isArchived: boolean;
   readonly parameters: readonly { readonly name: string; readonly value: string }[];
 }
@@ -110,14 +119,20 @@ export async function createRun(server: Server, wanted: RunRequest): Promise<Cre
   } as const;
   const result = await request(server, ask);
   const { answer } = result;
-  const made = isV2 ? readV2(result) : readDetail(result);
-  if (made !== undefined) return created(made, false);
+  const made = isV2 ? readMadeV2(result) : readMade(result);
+  if (made !== undefined) return { ...made, recovered: false, isDoubled: false };
   if (wanted.signal?.aborted) throw outcomeUnknown(server, wanted, id, result);
-  if (!mayHaveActed(answer) && answer.kind !== "ok") throw failedRequest(result);
+  if (isTurnedAway(answer)) throw failedRequest(result);
+  const mayAct = mayHaveActed(answer) || answer.kind === "ok";
   // KFP's own words about a failure may come after the row was made; other answers say nothing about what goes on behind
   const isSaid = answer.kind === "failed" && answer.said;
-  const search = await searchRun(server, wanted, id, isSaid ? SAID_MS : SEARCH_MS);
-  if (search.kind === "found") return created(search.run, true);
+  const search = await searchRun(server, wanted, id, isSaid ? SAID_MS : mayAct ? SEARCH_MS : 0);
+  if (search.kind === "found") return { ...recovered(search.run), isDoubled: isDuplicateRun(answer) };
+  if (!mayAct && search.kind === "absent") throw failedRequest(result);
+  // a gate that turns the question away in the same words let neither pass
+  if (!mayAct && search.kind === "unclear" && isSameRefusal(result, search.reason)) {
+    throw refusedRun(id, server, result);
+  }
   // never sent again: the first request may be at work for minutes, and two workflows would report to one run
   throw outcomeUnknown(server, wanted, id, result);
 }
@@ -149,6 +164,7 @@ export function readRun(result: Result): RunInfo {
     finishedAt: readFinish(run),
     description: run.description,
     ...readVersion(run),
+    pipelineKey: pipelineKey(run),
     parameters: run.pipeline_spec?.parameters ?? [],
     experimentId: run.resource_references.find((each) => each.key.type === "EXPERIMENT")?.key.id ?? null,
     scheduleId: run.resource_references.find((each) => each.key.type === "JOB")?.key.id ?? null,
@@ -243,7 +259,7 @@ export async function findStartedRun(
 ): Promise<CreatedRun | undefined> {
   const hurried = { ...server, budgetMs: searchMs, attemptMs: searchMs };
   const search = await searchRun(hurried, { ...wanted, signal: server.signal }, wanted.id, searchMs);
-  return search.kind === "found" ? created(search.run, true) : undefined;
+  return search.kind === "found" ? recovered(search.run) : undefined;
 }
 
 /** True when that project started it; with `env`, in that environment. */
@@ -380,16 +396,31 @@ function summarize(run: RawRun): RunSummary {
     createdAt: run.created_at,
     finishedAt: readFinish(run),
     ...readVersion(run),
+    pipelineKey: pipelineKey(run),
     isArchived: run.storage_state.endsWith("ARCHIVED"),
     parameters: run.pipeline_spec?.parameters ?? [],
   };
+}
+
+/**
+ * 2.0 and newer tell the pipeline's id, but for runs of documents that were never uploaded; 1.8 for none that kfk starts
+ * (recordings `run.v1.create.*`). Then the project, the environment and the document's name tell it, or the version.
+ */
+function pipelineKey(run: RawRun): string {
+  const spec = run.pipeline_spec;
+  if (spec?.pipeline_id) return `pipeline ${spec.pipeline_id}`;
+  const document = /"?generateName"?:\s*"?([^"\s,]+)/.exec(spec?.workflow_manifest ?? "")?.[1];
+  const origin = readOrigin(run.description);
+  if (origin !== undefined && document !== undefined) return JSON.stringify([origin.project, origin.env, document]);
+  const version = run.resource_references.find((each) => each.key.type === "PIPELINE_VERSION")?.key.id;
+  return version === undefined ? "" : `version ${version}`;
 }
 
 type Search =
   | { readonly kind: "found"; readonly run: RawRun }
   | { readonly kind: "absent" }
   /** The server could not be asked. */
-  | { readonly kind: "unclear" };
+  | { readonly kind: "unclear"; readonly reason: KfkError };
 
 /** Looks for a run until it is there or `searchMs` are over, at least once. Only a clear "no" counts as absent. */
 async function searchRun(server: Server, wanted: RunRequest, id: string, searchMs: number): Promise<Search> {
@@ -408,7 +439,7 @@ async function searchOnce(server: Server, wanted: RunRequest, id: string): Promi
     return server.keepsRunId ? await searchById(server, id) : await searchByMark(server, wanted, id);
   } catch (error) {
     // whatever stands in the way of asking (a token file that went, too), a run may exist
-    if (error instanceof KfkError) return { kind: "unclear" };
+    if (error instanceof KfkError) return { kind: "unclear", reason: error };
     throw error;
   }
 }
@@ -416,8 +447,8 @@ async function searchOnce(server: Server, wanted: RunRequest, id: string): Promi
 async function searchById(server: Server, id: string): Promise<Search> {
   const result = await request(server, { method: "GET", path: runPath(id), repeat: "always" });
   if (isMissing(result.answer)) return { kind: "absent" };
-  const run = readDetail(result);
-  return run === undefined ? { kind: "unclear" } : { kind: "found", run };
+  const run = readDetail(result)?.run;
+  return run === undefined ? { kind: "unclear", reason: failedRequest(result) } : { kind: "found", run };
 }
 
 async function searchByMark(server: Server, wanted: RunRequest, id: string): Promise<Search> {
@@ -431,22 +462,30 @@ async function searchByMark(server: Server, wanted: RunRequest, id: string): Pro
   return run === undefined ? { kind: "absent" } : { kind: "found", run };
 }
 
-function readDetail(result: Result): RawRun | undefined {
+function readDetail(result: Result): v.InferOutput<typeof runDetailSchema> | undefined {
   if (result.answer.kind !== "ok") return undefined;
   const parsed = v.safeParse(runDetailSchema, result.answer.json);
-  return parsed.success ? parsed.output.run : undefined;
-}
-
-function readV2(result: Result): Made | undefined {
-  if (result.answer.kind !== "ok") return undefined;
-  const parsed = v.safeParse(runV2Schema, result.answer.json);
   return parsed.success ? parsed.output : undefined;
 }
 
-type Made = Pick<RawRun, "id" | "name">;
+type Made = Pick<CreatedRun, "id" | "name" | "workflow">;
 
-function created(run: Made, recovered: boolean): CreatedRun {
-  return { id: run.id, name: run.name, recovered };
+function readMade(result: Result): Made | undefined {
+  const detail = readDetail(result);
+  if (detail === undefined) return undefined;
+  const workflow = parseWorkflow(detail.pipeline_runtime.workflow_manifest)?.name;
+  return { id: detail.run.id, name: detail.run.name, workflow: workflow || null };
+}
+
+function readMadeV2(result: Result): Made | undefined {
+  if (result.answer.kind !== "ok") return undefined;
+  const parsed = v.safeParse(runV2Schema, result.answer.json);
+  return parsed.success ? { ...parsed.output, workflow: null } : undefined;
+}
+
+/** What its manifest shows may be another workflow's by now. */
+function recovered(run: RawRun): CreatedRun {
+  return { id: run.id, name: run.name, recovered: true, workflow: null, isDoubled: false };
 }
 
 function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: Result): KfkError {
@@ -472,6 +511,20 @@ function outcomeUnknown(server: Server, wanted: RunRequest, id: string, result: 
       cause: reason,
     },
   );
+}
+
+/** A refusal of something before KFP, which did not let the question pass either. */
+function refusedRun(id: string, server: Server, result: Result): KfkError {
+  const reason = failedRequest(result);
+  if (!server.keepsRunId) return reason;
+  const note = { message: `the run, if it was started all the same, is ${id}` };
+  return new KfkError(reason.code, reason.message, { hint: reason.hint, notes: [...reason.notes, note] });
+}
+
+function isSameRefusal(result: Result, other: KfkError): boolean {
+  const { answer } = result;
+  const isSame = "message" in answer && other.message.startsWith(`${answer.message} (`);
+  return isSame && failedRequest(result).code === other.code;
 }
 
 function unknownRun(id: string): KfkError {

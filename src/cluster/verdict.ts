@@ -35,9 +35,11 @@ export function verdictOf(run: RunInfo, stopping = false): End | undefined {
   }
 }
 
-/** What the history of a run that is called failed says. `none`: this server keeps none. */
+/** What the history of a run that has ended says; of one that succeeded only its nodes count. `none`: this server keeps none. */
 export type Story =
-  | { readonly kind: "failed" | "cancelled" | "none" }
+  | { readonly kind: "none" }
+  /** `nodes`: ids of the nodes of all Workflows that reported to the run, each of which begins with their names. */
+  | { readonly kind: "failed" | "cancelled"; readonly nodes: readonly string[] }
   /** It could not be asked now. */
   | { readonly kind: "unread"; readonly reason: string };
 
@@ -61,7 +63,21 @@ export async function readStory(
   const last = words.findLastIndex((word) => !ENDED.has(word));
   const ends = [...words.slice(last + 1), read.output.state.toUpperCase()];
   const isStopped = words[last] === "CANCELING" || ends.includes("CANCELED");
-  return { kind: isStopped ? "cancelled" : "failed" };
+  const tasks = read.output.run_details.task_details;
+  const nodes = tasks.flatMap((task) => [task, ...task.child_tasks].map((each) => each.pod_name));
+  return { kind: isStopped ? "cancelled" : "failed", nodes: nodes.filter((node) => node !== "") };
+}
+
+/** Names of Workflows other than the one that a run shows, as far as the nodes of its tasks tell. */
+export function otherWorkflows(run: RunInfo, nodes: readonly string[]): ReadonlySet<string> {
+  const name = run.workflow?.name ?? "";
+  if (name === "") return new Set();
+  const isOwn = (node: string): boolean => node === name || node.slice(name.length).replace(/^-\d+$/, "") === "";
+  const ownerOf = (node: string): string => node.replace(/-\d+$/, "");
+  const foreign = nodes.filter((node) => !(node.startsWith(name) && isOwn(node)));
+  const owners = new Set(foreign.map(ownerOf));
+  // the first node of a workflow has its bare name, which may end in a number as well
+  return new Set(foreign.filter((node) => ownerOf(node) === node || !owners.has(node)).map(ownerOf));
 }
 
 /** What the end before a retry looked like; undefined: it had not ended. */

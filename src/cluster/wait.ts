@@ -6,16 +6,18 @@
  * "unknown". The deadline is looked at after the state, so that a run that ended in time is never called late; when
  * answers had failed just before it, nobody knows whether the run goes on, and the verdict is "unknown" as well. A run
  * whose schedule was deleted loses its workflow and is called Running for ever (recordings `gc.*`): when nothing moved
- * for long and the schedule is gone, that is said, and the verdict is "unknown".
+ * for long and the schedule is gone, that is said, and the verdict is "unknown". So it is when a second workflow reports
+ * to the run and it cannot be told which is its own (`reporters.ts`).
  */
 import { KfkError } from "../error.ts";
 import type { StepState } from "../steps/state.ts";
 import { oneLine } from "../terminal-text.ts";
 import { isMissing } from "./answer.ts";
 import { type Ask, failedRequest, request, type Result, retryAfterMs } from "./request.ts";
+import { addOthers, addReport, doubtOf, isOwnReport, newReporters, type Reporters } from "./reporters.ts";
 import { readRun, type RunInfo, runPath } from "./runs.ts";
 import { linkTo, type Server } from "./server.ts";
-import { type End, type EndMark, isNewEnd, readStory, type Story, verdictOf } from "./verdict.ts";
+import { type End, type EndMark, isNewEnd, otherWorkflows, readStory, type Story, verdictOf } from "./verdict.ts";
 
 export interface WaitOptions {
   /** Longest wait; the run goes on when it is over. */
@@ -24,6 +26,10 @@ export interface WaitOptions {
   readonly outageMs?: number | undefined;
   /** True when the run was seen by this process: then "no such run" is not believed at once. */
   readonly seen?: boolean | undefined;
+  /** Name of the run's own workflow, where its creation told it; another one that reports to the run is not believed. */
+  readonly workflow?: string | null | undefined;
+  /** True when a second workflow is known to report to it. */
+  readonly isDoubled?: boolean | undefined;
   /** How it had ended before it was retried: that end is not believed. */
   readonly stale?: EndMark | undefined;
   /** True: done, with the verdict "going", as soon as the run is seen under way. */
@@ -71,6 +77,8 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
   let seen = options.seen ?? false;
   let last: RunInfo | undefined;
   let stopping = false;
+  let reporters = newReporters(options.workflow ?? null, options.isDoubled ?? false);
+  let isDoubtful = false;
   let { stale } = options;
   let hasEnded = false;
   let trouble: Trouble | undefined;
@@ -99,8 +107,17 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
     const news = result instanceof KfkError ? nothing(result.message) : readNews(result, id, seen);
     let problem: Problem | undefined;
     if (news.kind === "run") {
-      const before = last;
       seen = true;
+      reporters = addReport(reporters, news.run);
+    }
+    const doubt = news.kind === "run" ? doubtOf(reporters, news.run) : null;
+    if (news.kind === "run" && doubt !== null) {
+      isDoubtful = true;
+      // while one of them goes on there is something to wait for
+      if (verdictOf(news.run) !== undefined) problem = { message: doubt, kind: "unclear" };
+    } else if (news.kind === "run") {
+      const before = last;
+      isDoubtful = false;
       last = news.run;
       // a run that goes on without the stop mark was retried: how it ends now is its own doing
       const goesOn = last.status.toLowerCase() === "running" && last.workflow?.stopped === false;
@@ -115,11 +132,14 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
         problem = { message: STALE, kind: "unclear" };
       } else if (verdict !== undefined) {
         hasEnded = true;
-        const known = await confirm(server, last, verdict, attemptMs(), options.signal);
+        const story = await askStory(server, last, reporters, verdict, attemptMs(), options.signal);
         if (options.signal?.aborted) return end("interrupted", null);
+        if ("nodes" in story) reporters = addOthers(reporters, otherWorkflows(last, story.nodes));
+        const unsure = doubtOf(reporters, last);
+        const known = unsure === null ? confirm(last, verdict, story) : { message: unsure, kind: "unclear" as const };
         if (known === "skipped") return end("unknown", skipped(last.status));
         if (typeof known === "string") return end(known, last.workflow?.message || null);
-        problem = { message: known.reason, kind: "failing" };
+        problem = known;
       } else if (!isKnown(last.status)) {
         problem = { message: strangeState(last.status), kind: "unclear" };
       }
@@ -140,12 +160,12 @@ export async function waitForRun(server: Server, id: string, options: WaitOption
       elapsedMs,
       status: last?.status ?? "",
       steps: last?.workflow?.steps ?? [],
-      outage: trouble === undefined || isUsual(trouble, last, clock.monotonicMs()) ? null : trouble.message,
+      outage: trouble === undefined || isUsual(trouble, last, clock.monotonicMs()) ? doubt : trouble.message,
     });
     if (elapsedMs >= options.timeoutMs) {
       // one answer that failed may be chance; several mean that the run was not seen when time was up
-      const isKnownToGoOn = stale === undefined && !hasEnded && (trouble?.failing ?? 0) < LEAST_FAILING;
-      return end(isKnownToGoOn ? "timeout" : "unknown", trouble?.message ?? null);
+      const isKnownToGoOn = stale === undefined && !hasEnded && !isDoubtful && (trouble?.failing ?? 0) < LEAST_FAILING;
+      return end(isKnownToGoOn ? "timeout" : "unknown", trouble?.message ?? doubt);
     }
     const troubledMs = trouble === undefined ? 0 : clock.monotonicMs() - trouble.sinceMs;
     // a machine that slept sees one old trouble, not a long one: so also a number of questions
@@ -285,29 +305,30 @@ function readNews(result: Result, id: string, seen: boolean): News {
 }
 
 /**
- * What a verdict is worth: a run that is called failed may have been stopped, which its workflow does not always show.
+ * What a verdict is worth: a run that is called failed may have been stopped, which its workflow does not always show,
+ * and where there is no workflow either, nothing shows it.
  */
-async function confirm(
+function confirm(run: RunInfo, verdict: End, story: Story): End | Problem {
+  if (verdict !== "failed") return verdict;
+  const called = `the run is called ${run.status}, and whether it was stopped`;
+  if (story.kind === "unread") return { message: `${called} cannot be read: ${story.reason}`, kind: "failing" };
+  if (story.kind !== "none") return story.kind;
+  if (run.workflow !== undefined) return "failed";
+  return { message: `${called} is not told: the server shows neither its workflow nor its history`, kind: "unclear" };
+}
+
+/** Asked where it may change the verdict: of a failure, and of an end that may be another workflow's. */
+async function askStory(
   server: Server,
   run: RunInfo,
+  reporters: Reporters,
   verdict: End,
   attemptMs: number,
   signal: AbortSignal | undefined,
-): Promise<End | { readonly reason: string }> {
-  if (verdict !== "failed") return verdict;
-  const story = await askStory(server, run.id, attemptMs, signal);
-  if (story.kind !== "unread") return story.kind === "none" ? "failed" : story.kind;
-  return { reason: `the run is called ${run.status}, and whether it was stopped cannot be read: ${story.reason}` };
-}
-
-async function askStory(
-  server: Server,
-  id: string,
-  attemptMs: number,
-  signal: AbortSignal | undefined,
 ): Promise<Story> {
+  if (verdict !== "failed" && isOwnReport(reporters, run)) return { kind: "none" };
   try {
-    return await readStory(server, id, { attemptMs: Math.min(attemptMs, STORY_MS), signal });
+    return await readStory(server, run.id, { attemptMs: Math.min(attemptMs, STORY_MS), signal });
   } catch (error) {
     if (error instanceof KfkError) return { kind: "unread", reason: error.message };
     throw error;

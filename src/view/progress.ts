@@ -30,7 +30,7 @@ export interface Progress {
 }
 
 /**
- * One line per step: mark, name, time. With too few rows the most interesting steps are shown in run order (failed,
+ * One line per step: mark, name, time, and of one that waits the reason. With too few rows the most interesting steps are shown in run order (failed,
  * running, next, done), and a last line counts the others. No line is wider than `columns`.
  */
 export function renderProgress(states: readonly StepState[], view: ProgressView): string[] {
@@ -42,7 +42,9 @@ export function renderProgress(states: readonly StepState[], view: ProgressView)
   const lines = shown.map((state) => {
     const name = fit(inColumns(state.id), nameColumns, view.unicode !== false);
     const time = timeOf(state, view.nowMs);
-    const text = `${marks[state.phase]} ${name}  ${time}`.trimEnd();
+    // why a step cannot begin is what its reader can do something about
+    const why = state.phase === "waiting" && state.message !== null ? `  ${printable(state.message)}` : "";
+    const text = `${marks[state.phase]} ${name}  ${time}${why}`.trimEnd();
     return paint(cut(text, view.columns), COLOURS[state.phase], view.colour);
   });
   if (shown.length < states.length) lines.push(cut(summary(states, shown, view.unicode !== false), view.columns));

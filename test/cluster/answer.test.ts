@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isDuplicate, mayHaveActed, readAnswer, readFailure } from "../../src/cluster/answer.ts";
+import { recogniseGate } from "../../src/cluster/gate.ts";
 import { recordedRows, type Row, TAGS } from "../judges/kfp-said.ts";
 
 /** Cut by the recorder, or no JSON by design: texts of the gateway, a log. */
@@ -94,4 +95,21 @@ test("no answer: a way that carried nothing, and a text without a code, say why 
     { ...silent, message: "no pod is ready", sent: false },
     { ...silent, message: "no pod", sent: true },
   ]);
+});
+
+test.each([
+  ["https://canary-user:canary-pass@login.example/x?state=1", "login.example"],
+  ["https://canary-user:canary@pass@login.example:8443/x", "login.example:8443"],
+  ["HTTPS://canary-token@LOGIN.example", "login.example"],
+  [" https://canary-user:canary-pass@[::1]:8080/", "[::1]:8080"],
+  ["//canary-user:canary-pass@login.example/x", undefined],
+  ["https://canary-user:canary-pass@", undefined],
+  ["/dex/auth?canary", undefined],
+])("a redirect to %s tells no more than a host", (location, host) => {
+  const headers = new Headers({ location });
+  const answer = readAnswer(302, headers, "");
+  const message = host === undefined ? "answered with a redirect" : `redirects to ${host}`;
+  expect(answer).toEqual({ kind: "gate", status: 302, message });
+  expect(JSON.stringify(recogniseGate(302, headers, ""))).not.toContain("canary");
+  if (host !== undefined) expect(recogniseGate(302, headers, "")?.name).toBe(`a login page of ${host}`);
 });

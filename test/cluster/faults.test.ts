@@ -85,7 +85,12 @@ type Kind =
   | "html"
   | "html acted"
   | "login"
-  | "401";
+  | "login acted"
+  | "401"
+  | "401 of a gate acted"
+  | "404 acted"
+  | "409 acted"
+  | "twice";
 const KINDS: readonly Kind[] = [
   "refused",
   "reset before",
@@ -104,8 +109,21 @@ const KINDS: readonly Kind[] = [
   "html",
   "html acted",
   "login",
+  "login acted",
   "401",
+  "401 of a gate acted",
+  "404 acted",
+  "409 acted",
+  "twice",
 ];
+/** Worth something only where a run is created; anywhere else the proper answer comes. */
+const AT_CREATION: ReadonlySet<Kind> = new Set([
+  "login acted",
+  "401 of a gate acted",
+  "404 acted",
+  "409 acted",
+  "twice",
+]);
 
 interface Outcome {
   readonly problems: readonly string[];
@@ -124,10 +142,13 @@ async function runSchedule(seed: number, hasLogin = false): Promise<Outcome> {
   const hasMark = version === "1.8.22" || random() < 0.5;
   const lastsS = Math.round(random() * (random() < 0.2 ? 5000 : 300));
   model.setScript(scriptOf(ending, lastsS, random));
+  model.setStrayScript(scriptOf(pick(["Succeeded", "Failed", "never"]), Math.round(random() * 300), random));
+  // where ids are not kept, a request that arrives twice makes two runs, of which nobody is told
+  const kinds = KFP_VERSIONS[version].keepsRunId ? KINDS : KINDS.filter((kind) => kind !== "twice");
   const rate = pick([0, 0.02, 0.05, 0.2, 0.5, 0.8]);
   const outages = Array.from({ length: Math.floor(random() * 3) }, () => {
     const fromMs = random() * 400_000;
-    return { fromMs, toMs: fromMs + random() * (random() < 0.3 ? 1_500_000 : 300_000), kind: pick(KINDS) };
+    return { fromMs, toMs: fromMs + random() * (random() < 0.3 ? 1_500_000 : 300_000), kind: pick(kinds) };
   });
   const timeoutMs = pick([60_000, 600_000, 7_200_000]);
   const outageMs = pick([60_000, 600_000]);
@@ -148,7 +169,7 @@ async function runSchedule(seed: number, hasLogin = false): Promise<Outcome> {
     const now = clock.monotonicMs();
     const outage = outages.find((each) => each.fromMs <= now && now < each.toMs);
     if (outage !== undefined && random() < 0.95) return outage.kind;
-    return random() < rate ? pick(KINDS) : undefined;
+    return random() < rate ? pick(kinds) : undefined;
   };
   const gate = hasLogin ? loginGate(clock, random, pick) : undefined;
   const world: World = {
@@ -369,8 +390,10 @@ async function answer(
     new Response(await response.arrayBuffer(), { status: response.status, headers: response.headers });
   const html = (status: number): Response =>
     new Response("<html>sign in</html>", { status, headers: { "content-type": "text/html" } });
+  const isCreation = init.method === "POST" && url.endsWith("/runs");
+  if (kind !== undefined && AT_CREATION.has(kind) && !isCreation) return await whole(await act());
   const isActed = kind?.endsWith("acted") ?? false;
-  if (isActed) await act();
+  if (isActed || kind === "twice") await act();
   switch (kind) {
     case undefined:
       return await whole(await act());
@@ -416,7 +439,16 @@ async function answer(
     case "html":
     case "html acted":
       return html(200);
+    case "twice":
+      return await whole(await act());
+    case "404 acted":
+      return html(404);
+    case "409 acted":
+      return Response.json({ code: 10, message: "aborted", details: [] }, { status: 409 });
+    case "401 of a gate acted":
+      return new Response("{}", { status: 401 });
     case "login":
+    case "login acted":
       return new Response("", { status: 302, headers: { location: "https://login.invalid/dex" } });
     case "401":
       return Response.json({ code: 16, message: "no identity", details: [] }, { status: 401 });

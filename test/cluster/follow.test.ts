@@ -158,6 +158,25 @@ describe("follow", () => {
     expect(lines).toEqual(["train|first", "train|out of memory", "train|second", "train|done"]);
   });
 
+  test("a log that was read twice after its step had ended is not asked for again, until the step runs again", async () => {
+    let asked = 0;
+    const { work, lines } = await follow((ms) => {
+      const early = ms < 60_000 ? "Failed" : ms < 66_000 ? "Running" : "Succeeded";
+      const status = ms < 120_000 ? "Running" : "Succeeded";
+      const text = (pod: string): string => (pod === "early" ? (ms < 60_000 ? "one\n" : "one\ntwo\n") : numbers(1));
+      return {
+        status,
+        pods: { early, train: status },
+        log: (pod, route) => {
+          if (pod === "early" && route === "api") asked++;
+          return text(pod);
+        },
+      };
+    });
+    await work;
+    expect([lines, asked]).toEqual([["early|one", "train|line 1", "early|two"], 6]);
+  });
+
   test("a server that is away is waited for, and what it has then is not repeated", async () => {
     const { work, lines, troubles } = await follow((ms) =>
       ms < 4000 ? { ...going, log: () => numbers(3) } : ms < 300_000 ? down : { ...over, log: () => numbers(5) },

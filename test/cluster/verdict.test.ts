@@ -52,6 +52,7 @@ async function verdictAt(
 }
 
 const busy = (): Response => new Response("no upstream", { status: 503 });
+const shut = (): Response => new Response("no", { status: 403 });
 const nowhere = (): Response => Response.json({ code: 5, message: "no", details: [] }, { status: 404 });
 
 describe("a run that is called failed", () => {
@@ -80,8 +81,10 @@ describe("a run that is called failed", () => {
     ["failed, retried, stopped", WORKFLOW, () => ["FAILED", "RUNNING", "CANCELING", "FAILED"], "cancelled"],
     ["RUNNING before FAILED", WORKFLOW, () => ["PENDING", "RUNNING", "FAILED"], "failed"],
     ["no history", WORKFLOW, () => [], "failed"],
-    ["no manifest, no such route", undefined, nowhere, "failed"],
-    ["a proxy that lets only the older API through", WORKFLOW, () => new Response("no", { status: 403 }), "failed"],
+    ["a manifest without the mark, no such route", WORKFLOW, nowhere, "failed"],
+    ["no manifest, no such route", undefined, nowhere, "unknown"],
+    ["no manifest, and a proxy that lets only the older API through", undefined, shut, "unknown"],
+    ["a proxy that lets only the older API through", WORKFLOW, shut, "failed"],
     ["the stop mark, and nothing else can be read", STOPPED, busy, "cancelled"],
     ["a manifest without the mark, and no history ever", WORKFLOW, busy, "unknown"],
     ["no manifest, and no history ever", undefined, busy, "unknown"],

@@ -8,7 +8,7 @@ import { describeEnd, waitForRun } from "../../src/cluster/wait.ts";
 import { fakeWorld, type FakeWorld } from "../fake-world.ts";
 import { modelKfp, type Moment } from "../judges/kfp-fake.ts";
 import { KFP_VERSIONS } from "../judges/kfp-versions.ts";
-import { DOCUMENT } from "./setup-server.ts";
+import { DOCUMENT, setUp } from "./setup-server.ts";
 
 const DAY_MS = 86_400_000;
 const RUN = "00000000-0000-4000-8000-00000000abcd";
@@ -161,6 +161,38 @@ test("the card of a failure comes within 3 s although no log route and no list a
   expect(failure.steps.map((step) => [step.step, step.reason, step.logMissing !== null])).toEqual([
     ["train", "exit code 1", true],
   ]);
+});
+
+test.each([
+  ["1.8.22", "a version"],
+  ["2.0.5", "a version"],
+  ["2.17.0", "a version"],
+  ["1.8.22", "no upload"],
+  ["2.17.0", "no upload"],
+] as const)("on %s a failure is compared with the last older success of its pipeline (%s)", async (version, from) => {
+  const { fake, world, connect } = setUp(version);
+  const server = await connect();
+  const { id: experimentId } = await ensureExperiment(server, "shop");
+  const start = async (end: string, alpha: string, origin: string, text: string): Promise<string> => {
+    fake.setScript([{ t: 0, state: end }]);
+    const { versionId } = await uploadPipeline(server, { name: origin, text });
+    const workflowJson = JSON.stringify(Bun.YAML.parse(text));
+    const { id } = await createRun(server, {
+      name: origin,
+      experimentId,
+      source: from === "a version" ? { versionId } : { workflowJson },
+      parameters: [{ name: "alpha", value: alpha }],
+      origin: { project: origin, env: "local", commit: null },
+    });
+    await world.clock.advance(2000);
+    return id;
+  };
+  const first = await start("Succeeded", "0.1", "shop", DOCUMENT);
+  await start("Succeeded", "7", "other", DOCUMENT);
+  const failed = await start("Failed", "0.2", "shop", DOCUMENT.replace("hello", "hullo"));
+  await start("Succeeded", "0.3", "shop", DOCUMENT.replace("hello", "hallo"));
+  const failure = await explainFailure(server, await waitForRun(server, failed, { timeoutMs: DAY_MS }));
+  expect([failure.lastSuccess, failure.changed]).toEqual([first, [["alpha", "0.1", "0.2"]]]);
 });
 
 test.each([

@@ -23,11 +23,12 @@ export interface Fault {
   readonly method?: string;
   /** Found in the path. */
   readonly path?: string;
-  /** True: the request is carried out first, and its answer thrown away. */
-  readonly acted?: boolean;
+  /** True: the request is carried out first, and its answer thrown away. `"twice"`: two times, as proxies do. */
+  readonly acted?: boolean | "twice";
   /** How often; default 1. */
   readonly times?: number;
-  readonly answer: "reset" | "cut" | "hang" | (() => Response);
+  /** `last`: the proper answer to what was carried out last. */
+  readonly answer: "reset" | "cut" | "hang" | "last" | (() => Response);
 }
 
 export interface SeenRequest {
@@ -63,6 +64,10 @@ export interface FakeKfp {
   readonly setListening: (on: boolean) => void;
   /** States of runs that are created from now on; the default is that of a recorded success. */
   readonly setScript: (script: readonly Moment[], manifest?: "plain" | "compressed") => void;
+  /** The same for workflows that have no row of their own, since their run's id was taken. */
+  readonly setStrayScript: (script: readonly Moment[]) => void;
+  /** The newest version is one whose server was killed between its row and its document. */
+  readonly breakNewestVersion: () => void;
   /** Which steps fail in runs created from now on, and how. */
   readonly setFailing: (failing: State["failing"]) => void;
   /** Text of the log of a pod, by its name. */
@@ -79,6 +84,8 @@ export interface FakeKfpOptions {
   /** Items on a page when more are asked for. */
   readonly pageSize?: number;
   readonly multiUser?: boolean;
+  /** True: its database compares with latin1 text alone. */
+  readonly latin1?: boolean;
   /** `ui`: a UI server stands before the API, as users mostly see it. */
   readonly front?: "api" | "ui";
 }
@@ -133,6 +140,13 @@ function viewOf(state: State): Omit<FakeKfp, "url" | "fetch" | "stop"> {
       state.script = script;
       state.compressed = manifest === "compressed";
     },
+    setStrayScript: (script) => {
+      state.strayScript = script;
+    },
+    breakNewestVersion: () => {
+      const newest = state.versions.at(-1);
+      if (newest !== undefined) newest.isHalfMade = true;
+    },
     setFailing: (failing) => {
       state.failing = failing;
     },
@@ -155,10 +169,11 @@ async function answerRequest(state: State, incoming: Request): Promise<Response>
   state.requests.push(seen);
   const fault = takeFault(state, seen.method, seen.path);
   if (fault === undefined) return await route(state, incoming, url);
-  const proper = fault.acted ? await route(state, incoming, url) : undefined;
+  const proper = await act(state, fault, incoming, url);
   if (typeof fault.answer === "function") return fault.answer();
   if (fault.answer === "hang") return await new Promise(() => {}); // ends when the client gives up
   if (fault.answer === "cut") return await cut(proper);
+  if (fault.answer === "last") return proper ?? plain(500, "nothing was done");
   return new Response(
     new ReadableStream({
       pull: (controller) => controller.error(),
@@ -173,10 +188,18 @@ async function handleAlone(state: State, incoming: Request): Promise<Response> {
   state.requests.push(seen);
   const fault = takeFault(state, seen.method, seen.path);
   if (fault === undefined) return await route(state, incoming, url);
-  const proper = fault.acted ? await route(state, incoming, url) : undefined;
+  const proper = await act(state, fault, incoming, url);
   if (typeof fault.answer === "function") return fault.answer();
   if (fault.answer === "cut") return await cut(proper);
+  if (fault.answer === "last") return proper ?? plain(500, "nothing was done");
   throw network("ECONNRESET");
+}
+
+async function act(state: State, fault: Fault, incoming: Request, url: URL): Promise<Response | undefined> {
+  if (!fault.acted) return undefined;
+  const again = fault.acted === "twice" ? (incoming.clone() as Request) : undefined;
+  const first = await route(state, incoming, url);
+  return again === undefined ? first : await route(state, again, url);
 }
 
 function network(code: string): Error {

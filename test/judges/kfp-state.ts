@@ -24,6 +24,8 @@ export interface Pipeline extends Item {
 export interface Version extends Pipeline {
   readonly pipelineId: string;
   readonly document: Document;
+  /** True: its server was killed between the row and the document. */
+  isHalfMade?: boolean;
 }
 
 export interface Experiment extends Item {
@@ -46,12 +48,20 @@ export interface Run extends Omit<FakeRun, "parameters"> {
   readonly v1Parameters: readonly { readonly name: string; readonly value: string }[] | undefined;
   readonly runtimeConfig: Readonly<Record<string, unknown>> | undefined;
   readonly workflowName: string;
+  /** Workflows of requests with an id that was taken: they have no row, and report to this one. */
+  readonly strays: Stray[];
   stoppedMs: number | null;
   /** Of the last retry. */
   retriedMs: number | null;
   /** What it went through before that. */
   past: readonly Entry[];
   archived: boolean;
+}
+
+export interface Stray {
+  readonly workflowName: string;
+  readonly createdMs: number;
+  readonly script: readonly Moment[];
 }
 
 /** A phase of a run, and since when, on the clock of the test. */
@@ -85,6 +95,8 @@ export interface State {
   workflows: number;
   listening: boolean;
   script: readonly Moment[];
+  /** Of workflows without a row; undefined: as `script`. */
+  strayScript: readonly Moment[] | undefined;
   failing: Readonly<Record<string, { readonly message: string; readonly exitCode?: string }>> | undefined;
   compressed: boolean;
 }
@@ -105,6 +117,8 @@ const SUCCESS: readonly Moment[] = [
   { t: 1, state: "Running" },
   { t: 21.2, state: "Succeeded" },
 ];
+/** How often a workflow that runs is reported again. */
+const REPORT_MS = 30_000;
 /** From the stop to the end, as recorded. */
 const STOP_TAKES_S = 9.6;
 export const FINAL: ReadonlySet<string> = new Set(["Succeeded", "Failed", "Error", "Skipped"]);
@@ -125,6 +139,7 @@ export function newState(options: FakeKfpOptions): State {
     workflows: 0,
     listening: true,
     script: SUCCESS,
+    strayScript: undefined,
     failing: undefined,
     compressed: false,
   };
@@ -251,6 +266,7 @@ export function list<T extends Item>(
       const escape = /%(?![0-9a-f]{2}).{0,2}/i.exec(filter)?.[0] ?? "";
       return refuse(context, "filter.once.percent", [["%of", escape]]);
     }
+    if (state.options.latin1 && /[\u0100-\u{10FFFF}]/u.test(text)) return illegalMix();
     let predicates: readonly Predicate[];
     try {
       ({ predicates } = JSON.parse(text) as { predicates: readonly Predicate[] });
@@ -307,6 +323,14 @@ export function list<T extends Item>(
   });
 }
 
+/** As 2.0.5 and main said it, with MariaDB 10.11. */
+function illegalMix(): Response {
+  const message =
+    "InternalServerError: Failed to execute SQL for listing pipelines: Error 1267 (HY000): Illegal mix of collations " +
+    "(latin1_swedish_ci,IMPLICIT) and (utf8mb3_general_ci,COERCIBLE) for operation '='";
+  return reply(500, JSON.stringify({ code: 13, message, details: [] }));
+}
+
 function matches(predicate: Predicate, value: string): boolean {
   const wanted = predicate.string_value ?? predicate.timestamp_value ?? "";
   switch (predicate.op ?? predicate.operation) {
@@ -333,6 +357,11 @@ function matches(predicate: Predicate, value: string): boolean {
 }
 
 // --- pipelines ---
+
+/** Versions that are there for all but the list of pipelines. */
+export function readyVersions(state: State): readonly Version[] {
+  return state.versions.filter((each) => each.isHalfMade !== true);
+}
 
 export function newestVersion(state: State, pipelineId: string): Version | undefined {
   return state.versions.findLast((each) => each.pipelineId === pipelineId);
@@ -446,7 +475,12 @@ export function startRun(context: Context, api: "v1" | "v2", wanted: NewRun): Ru
   }
   state.workflows++;
   state.taken.add(workflowName);
-  if (state.runs.some((each) => each.id === id)) return refuse(context, `run.${api}.create.own-id-again`);
+  const taken = state.runs.find((each) => each.id === id);
+  if (taken !== undefined) {
+    const createdMs = state.options.clockMs();
+    taken.strays.push({ workflowName, createdMs, script: state.strayScript ?? state.script });
+    return refuse(context, `run.${api}.create.own-id-again`);
+  }
   if (wanted.name.length > LONGEST_COLUMN) return refuse(context, "name-length.run.v1.256");
   if (wanted.description.length > LONGEST_COLUMN) return refuse(context, "description-length.run.v1.300");
   const run: Run = {
@@ -468,6 +502,7 @@ export function startRun(context: Context, api: "v1" | "v2", wanted: NewRun): Ru
     v1Parameters: wanted.v1Parameters,
     runtimeConfig: wanted.runtimeConfig,
     workflowName,
+    strays: [],
     stoppedMs: null,
     retriedMs: null,
     past: [],
@@ -502,10 +537,44 @@ export function runHistory(state: State, run: Run): readonly Entry[] {
   return kept.filter(({ phase }, index) => phase !== kept[index - 1]?.phase);
 }
 
+/** What the row of a run shows: the workflow that reported last, and its phase. Those that run report now and then. */
+export interface Report {
+  readonly workflowName: string;
+  readonly phase: string;
+  readonly isOwn: boolean;
+  /** Since when it has this phase. */
+  readonly atMs: number;
+}
+
+export function lastReport(state: State, run: Run): Report {
+  const now = state.options.clockMs();
+  const ownMs = runHistory(state, run).at(-1)?.atMs ?? run.createdMs;
+  const own = { workflowName: run.workflowName, phase: runPhase(state, run), isOwn: true, atMs: ownMs };
+  const toldMs = ({ phase, atMs }: Report): number =>
+    FINAL.has(phase) ? atMs : atMs + Math.floor((now - atMs) / REPORT_MS) * REPORT_MS;
+  const reports = run.strays.map(({ workflowName, createdMs, script }): Report => {
+    const moment = script.findLast((each) => createdMs + each.t * 1000 <= now);
+    const atMs = createdMs + (moment?.t ?? 0) * 1000;
+    return { workflowName, phase: moment?.state ?? "", isOwn: false, atMs };
+  });
+  return [own, ...reports].toSorted((a, b) => toldMs(a) - toldMs(b)).at(-1) as Report;
+}
+
+/** The phases that the row went through, whoever reported them. */
+export function rowHistory(state: State, run: Run): readonly Entry[] {
+  const now = state.options.clockMs();
+  const strays = run.strays.flatMap(({ createdMs, script }) =>
+    script.map(({ t, state: phase }) => ({ atMs: createdMs + t * 1000, phase })),
+  );
+  return [...runHistory(state, run), ...strays.filter(({ atMs }) => atMs <= now)]
+    .toSorted((a, b) => a.atMs - b.atMs)
+    .filter(({ phase }, index, all) => phase !== all[index - 1]?.phase);
+}
+
 /** When a run ended, as servers write it; 1970 while it has not. */
 export function finishedAt(state: State, run: Run): string {
-  if (!FINAL.has(runPhase(state, run))) return "1970-01-01T00:00:00Z";
-  return timestampAt(runHistory(state, run).at(-1)?.atMs ?? 0);
+  const { phase, atMs } = lastReport(state, run);
+  return FINAL.has(phase) ? timestampAt(atMs) : "1970-01-01T00:00:00Z";
 }
 
 /** The run of a path, or the refusal of that call. */

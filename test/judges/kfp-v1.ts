@@ -8,12 +8,14 @@ import {
   finishedAt,
   findRun,
   type Job,
+  lastReport,
   list,
   newestVersion,
   newItem,
   type Pipeline,
   plain,
   readJson,
+  readyVersions,
   refuse,
   removeWhere,
   replyJson,
@@ -131,7 +133,12 @@ function showPipeline(state: State, pipeline: Pipeline): unknown {
     name: pipeline.name,
     ...(pipeline.description === "" ? {} : { description: pipeline.description }),
     ...(parameters.length === 0 ? {} : { parameters: parameters.map(({ name, value }) => ({ name, value })) }),
-    ...(version === undefined ? {} : { default_version: showVersion(version) }),
+    // from 2.0 on a pipeline without versions has one of nothing (seen on 2.0.5 and main)
+    ...(version !== undefined
+      ? { default_version: showVersion(version) }
+      : state.version.isOld
+        ? {}
+        : { default_version: { created_at: "1970-01-01T00:00:00Z" } }),
   };
 }
 
@@ -172,12 +179,12 @@ function deletePipeline(context: Context, id = ""): Response {
 }
 
 function listVersions(context: Context): Response {
-  const owned = context.state.versions.filter((each) => each.pipelineId === context.query.get("resource_key.id"));
+  const owned = readyVersions(context.state).filter((each) => each.pipelineId === context.query.get("resource_key.id"));
   return list(context, "versions", owned, showVersion);
 }
 
 function getVersion(context: Context, id = ""): Response {
-  const found = context.state.versions.find((each) => each.id === id);
+  const found = readyVersions(context.state).find((each) => each.id === id);
   return found ? replyJson(showVersion(found)) : refuse(context, "get.version.unknown.v1");
 }
 
@@ -294,7 +301,7 @@ async function createRun(given: Context): Promise<Response> {
   const version =
     versionId === undefined
       ? newestVersion(state, pipelineId ?? "")
-      : state.versions.find((each) => each.id === versionId);
+      : readyVersions(state).find((each) => each.id === versionId);
   if (versionId !== undefined && version === undefined) return step("unknown-version");
   if (!isKnown) return step("unknown-experiment");
   const inline = body.pipeline_spec?.workflow_manifest ?? body.pipeline_spec?.pipeline_manifest ?? "";
@@ -324,11 +331,13 @@ async function createRun(given: Context): Promise<Response> {
 }
 
 function showRun(state: State, run: Run): { readonly run: unknown; readonly pipeline_runtime: unknown } {
-  const phase = runPhase(state, run);
+  const { phase, workflowName, isOwn } = lastReport(state, run);
   const { isOld } = state.version;
   const status = isOld && phase === "Pending" ? "" : phase;
   const pipeline = state.pipelines.find((each) => each.id === run.pipelineId);
   const isNamed = pipeline !== undefined && (!isOld || run.isByPipeline);
+  // 2.0.5 and main put the name of the version here
+  const versionName = nameOf(state, "PIPELINE_VERSION", run.versionId ?? "") || pipeline?.name;
   const name = (type: string, id: string): object => (isOld ? { name: nameOf(state, type, id) } : {});
   const source = run.document.kind === "argo" ? "workflow_manifest" : "pipeline_manifest";
   return {
@@ -338,10 +347,7 @@ function showRun(state: State, run: Run): { readonly run: unknown; readonly pipe
       ...(run.archived ? { storage_state: "STORAGESTATE_ARCHIVED" } : {}),
       ...(run.description === "" ? {} : { description: run.description }),
       pipeline_spec: {
-        // from 2.0 on that is the name of the version (seen on 2.0.5, 2.5.0 and main)
-        ...(isNamed
-          ? { pipeline_id: pipeline.id, pipeline_name: versionName(state, run.versionId) ?? pipeline.name }
-          : {}),
+        ...(isNamed ? { pipeline_id: pipeline.id, pipeline_name: isOld ? pipeline.name : versionName } : {}),
         [source]: run.document.text,
         ...(run.v1Parameters?.length ? { parameters: run.v1Parameters } : {}),
         ...(run.runtimeConfig ? { runtime_config: run.runtimeConfig } : {}),
@@ -373,8 +379,9 @@ function showRun(state: State, run: Run): { readonly run: unknown; readonly pipe
       workflow_manifest: JSON.stringify(
         showWorkflow({
           ...run,
+          workflowName,
           phase: phase === "Terminating" ? "Running" : phase,
-          isStopped: run.stoppedMs !== null,
+          isStopped: isOwn && run.stoppedMs !== null,
           isCompressed: run.compressed,
         }),
       ),
@@ -386,10 +393,6 @@ function nameOf(state: State, type: string, id: string): string {
   const items: readonly { readonly id: string; readonly name: string }[] =
     type === "EXPERIMENT" ? state.experiments : state.versions;
   return items.find((each) => each.id === id)?.name ?? "";
-}
-
-function versionName(state: State, id: string | null): string | undefined {
-  return state.version.isOld || id === null ? undefined : nameOf(state, "PIPELINE_VERSION", id) || undefined;
 }
 
 function listRuns(context: Context): Response {

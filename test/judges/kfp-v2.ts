@@ -8,18 +8,20 @@ import {
   finishedAt,
   findRun,
   type Job,
+  lastReport,
   list,
   newestVersion,
   newItem,
   type Pipeline,
   readJson,
+  readyVersions,
   refuse,
   refuses,
   removeWhere,
   replyJson,
   retryRun,
   type Run,
-  runHistory,
+  rowHistory,
   runPhase,
   timestampAt,
   startRun,
@@ -158,12 +160,12 @@ function deletePipeline(context: Context, id = ""): Response {
 }
 
 function listVersions(context: Context, id = ""): Response {
-  const owned = context.state.versions.filter((each) => each.pipelineId === id);
+  const owned = readyVersions(context.state).filter((each) => each.pipelineId === id);
   return list(context, "pipeline_versions", owned, (each) => showVersion(context.state, each));
 }
 
 function getVersion(context: Context, _pipeline = "", id = ""): Response {
-  const found = context.state.versions.find((each) => each.id === id);
+  const found = readyVersions(context.state).find((each) => each.id === id);
   return found ? replyJson(showVersion(context.state, found)) : refuse(context, "get.version.unknown.v2");
 }
 
@@ -333,12 +335,14 @@ const STATES: Readonly<Record<string, string>> = {
 };
 
 function showRun(state: State, run: Run): unknown {
-  const phase = runPhase(state, run);
+  const { phase } = lastReport(state, run);
   const word = STATES[phase];
   // Argo looks at a workflow a second after it was made
   const details =
     state.options.clockMs() - run.createdMs >= 1000
-      ? taskDetails(run, phase === "Terminating" ? "Running" : phase)
+      ? [run, ...run.strays].flatMap(({ workflowName }) =>
+          taskDetails({ ...run, workflowName }, phase === "Terminating" ? "Running" : phase),
+        )
       : [];
   return {
     experiment_id: run.experimentId,
@@ -362,7 +366,7 @@ function showRun(state: State, run: Run): unknown {
     finished_at: finishedAt(state, run),
     ...(word === undefined ? {} : { state: word }),
     ...(details.length === 0 ? {} : { run_details: { task_details: details } }),
-    state_history: runHistory(state, run).map(({ atMs, phase: past }) => {
+    state_history: rowHistory(state, run).map(({ atMs, phase: past }) => {
       const known = STATES[past];
       return { update_time: timestampAt(atMs), ...(known === undefined ? {} : { state: known }) };
     }),

@@ -192,6 +192,13 @@ describe.skipIf(!existsSync(KFK)).concurrent("dist/kfk and its limits", () => {
     expect(existsSync(`${file}-new`)).toBe(false);
   }, 60_000);
 
+  test("--run-id-file that cannot be written is refused before anything is sent", async () => {
+    const server = serve(RUNS_ON);
+    const { status, err } = await start(server, "run-once", "--run-id-file", SCRATCH).end();
+    expect([status, server.requests.length, server.pipelines()]).toEqual([3, 0, []]);
+    expect(err).toContain(SCRATCH);
+  }, 60_000);
+
   test("what a run is called moves no cursor and begins no line", async () => {
     const server = serve(RUNS_ON);
     const name = "two\nlines \u001B[31m";

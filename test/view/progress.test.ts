@@ -70,6 +70,12 @@ describe("renderProgress", () => {
     ]);
   });
 
+  test("says why a step waits", () => {
+    const stuck = { ...state("a", "waiting", null, null), message: "ImagePullBackOff: Back-off\npulling" };
+    expect(renderProgress([stuck], view)).toEqual(["· a    ImagePullBackOff: Back-off?pulling"]);
+    expect(renderProgress([stuck], { ...view, columns: 20 })).toEqual(["· a    ImagePullBack"]);
+  });
+
   test("colours whole lines", () => {
     expect(renderProgress([state("a", "failed", 0, 100)], { ...view, colour: true })).toEqual([
       "\u001b[31m✗ a  0.1 s\u001b[0m",
