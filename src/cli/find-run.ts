@@ -6,7 +6,7 @@ import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
-import type { ReadProject } from "./read.ts";
+import type { Ground, ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /** Finds the id. Errors: RUN_UNKNOWN; PROJECT_* for `@latest` outside of a project; USAGE_ARGUMENT for no id. */
@@ -47,7 +47,7 @@ export function sourcesOf(read: ReadProject): Sources {
 }
 
 /** Names that kedro-kubeflow gave the pipeline (0.3.0; 0.11.0, cut at 100); none when the project names its own. */
-export function formerNames(read: ReadProject, pipeline: string): readonly string[] {
+export function formerNames(read: Ground, pipeline: string): readonly string[] {
   if (read.configuration.kubeflow()?.run.pipelineName) return [];
   const { name, env } = read.model.project;
   const bracketed = `[${name}] ${pipeline} (env: ${env})`.slice(0, 100);
@@ -57,8 +57,8 @@ export function formerNames(read: ReadProject, pipeline: string): readonly strin
 // --- internal ---
 
 async function latest(call: Call, server: Server): Promise<string> {
-  const [{ readProject }, { findLatestRun }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
-  const { project } = (await readProject(call)).model;
+  const [{ readGround }, { findLatestRun }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
+  const { project } = readGround(call).model;
   const found = await findLatestRun(server, { project: project.name, env: project.env });
   if (found !== undefined) return found.id;
   throw new KfkError("RUN_UNKNOWN", `the server has no run that ${project.name} (${project.env}) started`, {
@@ -68,9 +68,9 @@ async function latest(call: Call, server: Server): Promise<string> {
 
 /** Only for what is nice to know: a project that cannot be read is no project here. */
 async function projectIfAny(call: Call): Promise<ReadProject | undefined> {
-  const { readProject } = await import("./read.ts");
+  const { readGround, readStatic } = await import("./read.ts");
   try {
-    return await readProject(call);
+    return readStatic(call, readGround(call).facts);
   } catch (error) {
     if (isKfkError(error) && !isStop(error)) return undefined;
     throw error;

@@ -2,8 +2,10 @@
  * The arrows that most verbs begin with: folder → facts → configuration and registry → model → plan of a run.
  */
 import { join, relative, resolve } from "node:path";
+import * as v from "valibot";
 import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
+import { imageName } from "../../schemas/names.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
 import {
@@ -13,7 +15,6 @@ import {
   type ConfigurationRequest,
   type KubeflowFiles,
 } from "../config/read.ts";
-import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
 import { catalogRules } from "../kedro/catalog.ts";
@@ -27,19 +28,26 @@ import { projectHost } from "../project/host.ts";
 import { withinProject } from "../config/inside.ts";
 import { readByHand } from "../config/by-hand.ts";
 import type { Host } from "../python/host.ts";
-import { hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
+import { eraOf, hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
+import { defaultLoader } from "../kedro/loader.ts";
 import { confSourceOf } from "./conf-source.ts";
-import { namedEnv } from "./environment.ts";
+import { isFromVariable, namedEnv } from "./environment.ts";
 import type { Call } from "./verb.ts";
 
-export interface ReadProject {
+/** What a project says without its pipelines: where it lies, its name and environment, and kubeflow.yaml. */
+export interface Ground {
   readonly facts: ProjectFacts;
+  readonly model: { readonly project: Pick<Model["project"], "name" | "env" | "kedroVersion"> };
+  readonly configuration: KubeflowFiles;
+  /** Environments that need no mention in names. */
+  readonly plainEnvs: readonly string[];
+}
+
+export interface ReadProject extends Ground {
   readonly model: Model;
   /** The same before hooks of the project change it: what the image has. */
   readonly asRead: Model;
   readonly configuration: Configuration;
-  /** Environments that need no mention in names. */
-  readonly plainEnvs: readonly string[];
   /** Hooks of the project may add datasets to the catalog, or it is not known whether there are any. */
   readonly hasHooks: boolean;
   /** Plugins whose hooks settings.py turns off. */
@@ -67,10 +75,19 @@ export async function readProject(call: Call): Promise<ReadProject> {
   return from === "image" ? await readFromImage(call, facts) : readFromFile(call, facts, from);
 }
 
-/** kubeflow.yaml alone, for verbs that do not look at pipelines. Errors: PROJECT_*, PY_*, CONFIG_*. */
-export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
+/**
+ * For verbs that do not look at pipelines: nothing of the project is run, whatever `--from` says. Where only Python
+ * could tell where configuration lies, it is where Kedro has it. Errors: PROJECT_*, PY_*, CONFIG_*.
+ */
+export function readGround(call: Call): Ground {
   const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  return kubeflowFiles(call, facts).kubeflow();
+  const { request, runEnv, plainEnvs } = requestFor(call, facts, settingsAsFarAsRead(call, facts));
+  return {
+    facts,
+    model: { project: { name: facts.name, env: runEnv, kedroVersion: facts.kedro.version } },
+    configuration: readKubeflow(request, call.world.files, (name) => call.world.env[name]),
+    plainEnvs,
+  };
 }
 
 /** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
@@ -149,6 +166,7 @@ export function requestFor(
     baseEnv: loader.baseEnv,
     runEnv,
     isRunEnvNamed: named !== undefined && named !== loader.defaultRunEnv,
+    ...(isFromVariable(call) ? { runEnvFrom: "KEDRO_ENV" as const } : {}),
     kind: loader.kind,
     globalsPattern: loader.globalsPattern,
     codeGlobals: loader.globals,
@@ -165,6 +183,7 @@ export function requestFor(
     customResolvers: loader.customResolvers,
     runtimeParams: new Map(),
     catalogRules: catalogRules(facts.kedro.version),
+    overridden: overriddenKeys(call),
     variable: (name, known, env) => {
       const { kedroVersion } = identityOf(facts);
       const project = { name: facts.name, package: facts.package, kedroVersion, root: facts.root };
@@ -174,6 +193,17 @@ export function requestFor(
     },
   };
   return { request, runEnv, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };
+}
+
+/** What an option gives, as far as it is legal; the option's own check says what is wrong with another. */
+function overriddenKeys({ options }: Call): ReadonlyMap<string, string> {
+  const image = options.text("image");
+  const pairs = [
+    ["image", image !== undefined && v.is(imageName, image) ? image : undefined],
+    ["experiment_name", options.text("experiment-name")],
+    ["run_name", options.text("run-name")],
+  ] as const;
+  return new Map(pairs.filter((pair): pair is [(typeof pair)[0], string] => pair[1] !== undefined && pair[1] !== ""));
 }
 
 export function identityOf(facts: ProjectFacts): ProjectIdentity {
@@ -238,7 +268,7 @@ export function checkInputs(read: ReadProject, nodes: readonly Node[], given: Re
 }
 
 /** Name of a pipeline on the server. */
-export function serverName(read: ReadProject, pipeline: string): string {
+export function serverName(read: Ground, pipeline: string): string {
   const own = read.configuration.kubeflow()?.run.pipelineName ?? null;
   return own ?? pipelineName(read.model.project.name, pipeline, read.model.project.env, read.plainEnvs);
 }
@@ -268,7 +298,7 @@ function hostOf({ world }: Call, facts: ProjectFacts): Host {
 }
 
 /** What only running the project's Python could tell; everything else that is wrong is wrong there too. */
-function isOpen(error: unknown): error is KfkError {
+export function isOpen(error: unknown): error is KfkError {
   return ["PY_UNKNOWN", "PY_LIMIT", "CONFIG_LOADER"].some((code) => isKfkError(error, code as Code));
 }
 
@@ -296,6 +326,15 @@ function settingsOf(call: Call, facts: ProjectFacts): Settings {
   const known = settingsRead.get(facts) ?? readSettings(hostOf(call, facts), identityOf(facts));
   settingsRead.set(facts, known);
   return known;
+}
+
+function settingsAsFarAsRead(call: Call, facts: ProjectFacts): Settings {
+  try {
+    return settingsOf(call, facts);
+  } catch (error) {
+    if (!isOpen(error)) throw error;
+    return { confSource: "conf", loader: defaultLoader(eraOf(facts.kedro.version)), hasHooks: true, warnings: [] };
+  }
 }
 
 /** `a,b` → a, b; commas inside brackets belong to an automatic name. */

@@ -13,7 +13,7 @@ import { isKfkError, KfkError } from "../error.ts";
 import { findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
-import type { OpenProject } from "./open.ts";
+import type { OpenGround } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { serverName } from "./read.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
@@ -105,7 +105,7 @@ type Change = "pause" | "resume" | "rm";
 
 interface Reached {
   readonly server: Server;
-  readonly read: OpenProject | undefined;
+  readonly read: OpenGround | undefined;
 }
 
 /** The server that options or the project around name. */

@@ -356,8 +356,13 @@ function spotOf(owner: ConfigNode, part: { readonly start: number; readonly end?
   ) {
     found = text.indexOf("${", found + 2);
   }
-  if (found < 0 || found >= at.end) return at;
   const wanted = part.end === undefined ? "" : owner.value.slice(part.start, part.end);
+  // an old template before it was replaced already
+  if (found < 0 || !text.startsWith(wanted, found)) {
+    const exact = text.indexOf(wanted, at.start);
+    if (exact >= 0) found = exact;
+  }
+  if (found < 0 || found >= at.end) return at;
   const length = wanted !== "" && text.startsWith(wanted, found) ? wanted.length : 2;
   return { source: at.source, start: found, end: found + length };
 }
