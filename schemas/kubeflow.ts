@@ -27,7 +27,7 @@ const volume = strictObject(
           ),
           "a list like [ReadWriteOnce]",
         ),
-        v.minLength(1, "a list like [ReadWriteOnce]"),
+        v.minLength(1, "a list with at least one access mode, like [ReadWriteOnce]"),
         v.check((modes) => modes.length === 1 || !modes.includes("ReadWriteOncePod"), "[ReadWriteOncePod] alone"),
       ),
     ),

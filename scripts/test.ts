@@ -49,7 +49,7 @@ async function runTests(more: readonly string[]): Promise<{ passed: number; fail
   const code = await run([
     bun,
     "test",
-    "--only-failures",
+    "--dots",
     "--timeout=120000",
     "--reporter=junit",
     `--reporter-outfile=${report}`,

@@ -3,7 +3,7 @@
  */
 import { KfkError } from "../error.ts";
 import { makeRedactor, type Redactor, secretVariablesIn } from "../secrets.ts";
-import { renderError, renderWarning } from "../view/error.ts";
+import { renderError, renderWarning, type Screen } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
 import { auth } from "./auth.ts";
@@ -64,6 +64,8 @@ export async function runCommandLine(
   const redactor = makeRedactor(real.env);
   const world = withRedactor(real, redactor);
   let colour = false;
+  const screen = (): Screen | undefined =>
+    real.err.isTerminal ? { columns: real.err.columns, clean: redactor.forPeople } : undefined;
   let project: string | undefined;
   let isQuiet = false;
   const endings: (() => Promise<void>)[] = [];
@@ -77,8 +79,9 @@ export async function runCommandLine(
     project = options.text("project");
     if (verb === undefined) throw new KfkError("USAGE_VERB", "no command", { hint: "see kfk --help for all commands" });
     isQuiet = options.flag("quiet") === true;
+    const isVerbose = options.flag("verbose") === true;
     const status = await verb.run({
-      world,
+      world: isVerbose ? { ...world, env: { ...world.env, KFK_DEBUG: "api" } } : world,
       options,
       positionals,
       verb: verb.name,
@@ -92,11 +95,11 @@ export async function runCommandLine(
         if (!isQuiet) world.err.write(`${text}\n`);
       },
       warn: (warnings) => {
-        if (!isQuiet) for (const warning of warnings) world.err.write(renderWarning(warning, colour));
+        if (!isQuiet) for (const warning of warnings) world.err.write(renderWarning(warning, colour, screen()));
       },
     });
     await endAll(endings);
-    if (!isQuiet) tellOfWords(real, redactor, colour);
+    if (!isQuiet) tellOfWords(real, redactor, colour, screen());
     return status;
   } catch (error) {
     await endAll(endings);
@@ -105,8 +108,8 @@ export async function runCommandLine(
       throw error;
     }
     const { withoutForeignLines } = await import("./linked.ts");
-    world.err.write(renderError(withoutForeignLines(error, world, project), colour));
-    if (!isQuiet) tellOfWords(real, redactor, colour);
+    world.err.write(renderError(withoutForeignLines(error, world, project), colour, screen()));
+    if (!isQuiet) tellOfWords(real, redactor, colour, screen());
     return error.status;
   }
 }
@@ -150,13 +153,13 @@ function withRedactor(world: World, redactor: Redactor): World {
 }
 
 /** A secret that is a word makes holes where nobody would look for one, and whoever reads around a hole can fill it. */
-function tellOfWords({ env, err }: World, redactor: Redactor, colour: boolean): void {
+function tellOfWords({ env, err }: World, redactor: Redactor, colour: boolean, screen: Screen | undefined): void {
   const taken = redactor.wordsTaken();
   if (taken.length === 0) return;
   const names = Object.entries(env).flatMap(([name, text]) => (taken.includes(text ?? "") ? [name] : []));
   const whose = names.length === 0 ? "a secret of this login" : `the secret in ${names.join(", ")}`;
   const message = `${whose} is short or a plain word, which was taken out wherever it stands, and what stands around shows it`;
-  err.write(renderWarning({ message, hint: "use a longer one, of no language" }, colour));
+  err.write(renderWarning({ message, hint: "use a longer one, of no language" }, colour, screen));
 }
 
 /** Each once, the last first. */

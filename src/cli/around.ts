@@ -1,12 +1,12 @@
 /**
- * The project around the command, as far as finding a server needs it: kubeflow.yaml and hooks. One place for what is
- * forgiven. A hook that is wrong never is. Where an option or variable names the host, a project that is wrong is none;
- * else pipelines that cannot be read are forgiven, because they are not needed to find a server, and nothing more.
+ * The project around the command, as far as finding a server needs it: kubeflow.yaml and hooks; pipelines are not looked
+ * at, and Python is never asked. One place for what is forgiven: where an option or variable names the host, a project
+ * that is wrong is none. A hook that is wrong never is, as nobody knows whether it is the one that logs in.
  */
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, isStop, type KfkError } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
-import type { OpenProject } from "./open.ts";
+import type { OpenGround } from "./open.ts";
 import { namedHost } from "./server.ts";
 import type { Call } from "./verb.ts";
 
@@ -14,17 +14,17 @@ export interface AroundProject {
   readonly kubeflow: KubeflowConfig | undefined;
   readonly hooks: ProjectHooks | undefined;
   /** Undefined: none is here, or it cannot be read. */
-  readonly read: OpenProject | undefined;
+  readonly read: OpenGround | undefined;
   /** What is wrong with the project that is here; null also where none is. */
   readonly error: KfkError | null;
 }
 
 /** Looks without judging: what is wrong is part of the answer. Errors: HOOK_*. */
 export async function lookAround(call: Call): Promise<AroundProject> {
-  const { openProject } = await import("./open.ts");
-  let read: OpenProject;
+  const { openGround } = await import("./open.ts");
+  let read: OpenGround;
   try {
-    read = await openProject(call);
+    read = await openGround(call);
   } catch (error) {
     if (!isKfkError(error) || isStop(error) || error.code.startsWith("HOOK_")) throw error;
     const isNone = error.code === "PROJECT_NOT_FOUND";
@@ -43,7 +43,5 @@ export async function lookAround(call: Call): Promise<AroundProject> {
 export async function findAround(call: Call): Promise<AroundProject> {
   const around = await lookAround(call);
   if (around.error === null || namedHost(call) !== undefined) return around;
-  if (around.read !== undefined || around.error.code.startsWith("PROJECT_")) throw around.error;
-  const { readKubeflowOf } = await import("./read.ts");
-  return { ...around, kubeflow: readKubeflowOf(call) };
+  throw around.error;
 }

@@ -18,14 +18,14 @@ export const config: Verb = {
     if (what !== "view") {
       throw new KfkError("USAGE_ARGUMENT", `kfk config does not know "${what}"`, { hint: "use kfk config view" });
     }
-    const [{ openProject }, { renderConfig }, { warnLost }] = await Promise.all([
+    const [{ openGround }, { renderConfig }, { warnLost }] = await Promise.all([
       import("./open.ts"),
       import("../view/config.ts"),
       import("../config/overlay.ts"),
     ]);
-    const { configuration } = await openProject(call);
+    const { configuration, model } = await openGround(call);
     const tree = configuration.kubeflowTree();
-    if (tree === undefined) throw noFile(configuration.env);
+    if (tree === undefined) throw noFile(model.project.env);
     // also said of a file that is shown: what is wrong with it
     const text = renderConfig(tree, call.world.env, {
       origins: call.options.flag("show-origin") === true,

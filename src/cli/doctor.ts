@@ -18,7 +18,11 @@ export const doctor: Verb = {
   run: async (call) => {
     const { openAround } = await import("./reach.ts");
     const around = await openAround(call);
-    const findings = [...lookAtMachine(call), ...lookAtProject(call, around), ...(await lookAtServer(call, around))];
+    const findings = [
+      ...lookAtMachine(call),
+      ...(await lookAtProject(call, around)),
+      ...(await lookAtServer(call, around)),
+    ];
     if (call.options.text("output") === "json") {
       writeJson(
         call.world,
@@ -85,17 +89,19 @@ function lookAtMachine({ world, version }: Call): Finding[] {
   ];
 }
 
-function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around): Finding[] {
+async function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around): Promise<Finding[]> {
   if (error !== null) return [no("project", error)];
   if (project === null) return [{ about: "project", verdict: "skipped", text: "no Kedro project here", next: null }];
   const names = (call.world.files.list(project.root) ?? []).map(({ name }) => name);
   const keys = names.filter((name) => /^gha-creds-.*\.json$/.test(name));
   const count = hooks?.files.length ?? 0;
+  const pipelines = await lookAtPipelines(call);
   return [
     ok(
       "project",
       `${project.name}, Kedro ${project.kedroVersion}${count === 0 ? "" : `, ${count} hook ${count === 1 ? "file" : "files"}`}`,
     ),
+    ...(pipelines === null ? [] : [pipelines]),
     ...(kubeflow === undefined
       ? [
           {
@@ -113,6 +119,23 @@ function lookAtProject(call: Call, { project, kubeflow, hooks, error }: Around):
       next: "add gha-creds-*.json to .gitignore and .dockerignore",
     })),
   ];
+}
+
+/** Reads the sources, and runs nothing of them; null: they can be read. */
+async function lookAtPipelines(call: Call): Promise<Finding | null> {
+  const [{ isOpen, readGround, readStatic }, { isKfkError, isStop }] = await Promise.all([
+    import("./read.ts"),
+    import("../error.ts"),
+  ]);
+  try {
+    readStatic(call, readGround(call).facts);
+    return null;
+  } catch (error) {
+    if (!isKfkError(error) || isStop(error)) throw error;
+    if (!isOpen(error)) return no("project", error);
+    const text = `its pipelines follow from what only Python knows: ${error.message}`;
+    return { about: "project", verdict: "skipped", text, next: null };
+  }
 }
 
 async function lookAtServer(call: Call, around: Around): Promise<Finding[]> {

@@ -20,6 +20,11 @@ export function namedEnv({ options, world }: Pick<Call, "options" | "world">): s
   return set;
 }
 
+/** True: no option names one, and KEDRO_ENV does. */
+export function isFromVariable({ options, world }: Pick<Call, "options" | "world">): boolean {
+  return (options.text("env") ?? "") === "" && (world.env["KEDRO_ENV"] ?? "") !== "";
+}
+
 // --- internal ---
 
 function isName(text: string): boolean {

@@ -6,7 +6,7 @@ import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
-import type { ProjectNames, ReadProject } from "./read.ts";
+import type { Ground, ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 /**
@@ -69,7 +69,7 @@ export function sourcesOf(read: ReadProject): Sources {
 }
 
 /** Names that kedro-kubeflow gave the pipeline (0.3.0; 0.11.0, cut at 100); none when the project names its own. */
-export function formerNames(read: ProjectNames, pipeline: string): readonly string[] {
+export function formerNames(read: Ground, pipeline: string): readonly string[] {
   if (read.configuration.kubeflow()?.run.pipelineName) return [];
   const { name, env } = read.model.project;
   const bracketed = `[${name}] ${pipeline} (env: ${env})`.slice(0, 100);
@@ -115,9 +115,9 @@ async function latest(call: Call, server: Server): Promise<string> {
 
 /** Only for what is nice to know: a project that cannot be read is no project here. */
 async function projectIfAny(call: Call): Promise<ReadProject | undefined> {
-  const { readProject } = await import("./read.ts");
+  const { readGround, readStatic } = await import("./read.ts");
   try {
-    return await readProject(call);
+    return readStatic(call, readGround(call).facts);
   } catch (error) {
     if (isKfkError(error) && !isStop(error)) return undefined;
     throw error;

@@ -1,4 +1,4 @@
-import { KfkError, suggest } from "../error.ts";
+import { KfkError, suggest, type Warning } from "../error.ts";
 import type { Call, Verb } from "./verb.ts";
 
 export const hooks: Verb = {
@@ -36,12 +36,12 @@ export const hooks: Verb = {
 // --- internal ---
 
 async function list(call: Call): Promise<number> {
-  const [{ findHooks, loadHooks, wantsHooks }, { readProject }, { HOOKS, isHookName }] = await Promise.all([
+  const [{ findHooks, loadHooks, wantsHooks }, { readGround }, { HOOKS, isHookName }] = await Promise.all([
     import("./open.ts"),
     import("./read.ts"),
     import("../hooks/rules.ts"),
   ]);
-  const read = await readProject(call);
+  const read = readGround(call);
   const files = wantsHooks(call) ? findHooks(call, read) : [];
   const loaded = files.length === 0 ? [] : (await loadHooks(call, read, files)).files;
   const rows = [
@@ -93,28 +93,34 @@ async function check(call: Call): Promise<number> {
   if (!wantsHooks(call)) throw off();
   const read = await openProject(call);
   const { hooks } = read;
-  call.warn(read.model.warnings);
+  let warnings = 0;
+  const warn = (some: readonly Warning[]): void => {
+    warnings += some.length;
+    call.warn(some);
+  };
+  warn(read.model.warnings);
   const image = read.configuration.kubeflow()?.run.image ?? null;
   const first = image === null ? planForHere(call, read) : planForCluster(call, read);
   const plan = await hooks.steps(first);
   const documents = image === null ? undefined : await hooks.documents(plan, compileArgo(plan));
   const findings = await hooks.lint({ model: read.model, plan, ...(documents === undefined ? {} : { documents }) });
   for (const { rule, message, hint, at } of findings) {
-    call.warn([{ message: `${rule}: ${message}`, hint, at: at && { file: at.file, line: at.line, column: 1 } }]);
+    warn([{ message: `${rule}: ${message}`, hint, at: at && { file: at.file, line: at.line, column: 1 } }]);
   }
   if (image === null && (hooks.has("documents") || hooks.has("extraSteps"))) {
-    call.warn([{ message: "hooks of documents were not called, because kubeflow.yaml names no image" }]);
+    warn([{ message: "hooks of documents were not called, because kubeflow.yaml names no image" }]);
   }
   const { join } = await import("node:path");
   const types = call.world.files.readText(join(read.facts.root, TYPES_FILE));
   if (types !== undefined && types !== renderHookTypes(call.version)) {
-    call.warn([{ message: `${TYPES_FILE} is of another kfk`, hint: "write it again with kfk hooks types" }]);
+    warn([{ message: `${TYPES_FILE} is of another kfk`, hint: "write it again with kfk hooks types" }]);
   }
   const count = hooks.files.reduce((sum, file) => sum + file.hooks.size, 0);
+  const outcome = warnings === 0 ? "no fault found" : `no error, ${plural(warnings, "warning")} above`;
   call.say(
     count === 0
       ? "the project has no hooks"
-      : `${plural(count, "hook")} in ${plural(hooks.files.length, "file")}: no fault found`,
+      : `${plural(count, "hook")} in ${plural(hooks.files.length, "file")}: ${outcome}`,
   );
   return 0;
 }

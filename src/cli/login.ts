@@ -103,11 +103,15 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
 
 /**
  * The namespace that nobody has to name: `--namespace`, KFK_NAMESPACE, the pod's own where it has a token for Kubeflow,
- * what the kfp SDK keeps. A server for one user ignores it. Source: kfp SDK 2.17 `client/client.py`.
+ * what the kfp SDK keeps. A server for one user ignores it. Errors: USAGE_VALUE. Source: kfp SDK 2.17 `client/client.py`.
  */
 export function findNamespace({ world, options }: Call): string | undefined {
   const named = options.text("namespace") ?? world.env["KFK_NAMESPACE"];
-  if (named !== undefined && named !== "") return named;
+  if (named !== undefined && named !== "") {
+    if (!NAMESPACE.test(named))
+      throw notNamespace(options.text("namespace") === undefined ? "KFK_NAMESPACE" : "--namespace", named);
+    return named;
+  }
   const place = world.env["KF_PIPELINES_SA_TOKEN_PATH"] || "/var/run/secrets/kubeflow/pipelines/token";
   const hasToken = place === world.env["KF_PIPELINES_SA_TOKEN_PATH"] || readQuietly(world, place) !== undefined;
   const ofPod = hasToken ? readQuietly(world, "/var/run/secrets/kubernetes.io/serviceaccount/namespace") : undefined;
@@ -189,6 +193,15 @@ function headersOf(call: Call, chain: Chain, origin: string): LoginPlan["login"]
     isTold = true;
     return headers;
   };
+}
+
+/** RFC 1123 label, as Kubernetes wants it of a namespace. */
+const NAMESPACE = /^(?=.{1,63}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
+
+function notNamespace(from: string, name: string): KfkError {
+  return new KfkError("USAGE_VALUE", `${from} ${JSON.stringify(name)} is not the name of a namespace`, {
+    hint: "use at most 63 small letters, digits and dashes, such as team-a",
+  });
 }
 
 /** A file that says more, if it can be read. */

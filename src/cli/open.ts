@@ -9,7 +9,6 @@ import type { Variable } from "../../hooks/contract.ts";
 import { buildKubeflow, type KubeflowConfig } from "../config/kubeflow.ts";
 import type { Plain } from "../config/plain.ts";
 import type { KubeflowAnswers, KubeflowFiles } from "../config/read.ts";
-import type { ProjectConfiguration } from "../kedro/catalog.ts";
 import type { CustomResolver } from "../config/resolvers.ts";
 import { type MapNode, placeOf } from "../config/tree.ts";
 import { isKfkError, KfkError } from "../error.ts";
@@ -19,11 +18,24 @@ import type { ContextData } from "../hooks/message.ts";
 import { NO_HOOKS, type ProjectHooks, projectHooks, withShippedSteps } from "../hooks/project.ts";
 import { mlflowSteps } from "./mlflow.ts";
 import { parseDuration } from "./options.ts";
-import { type ProjectNames, readProject, type ReadProject } from "./read.ts";
+import { type Ground, readGround, readProject, type ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
 export interface OpenProject extends ReadProject {
   readonly hooks: ProjectHooks;
+}
+
+export interface OpenGround extends Ground {
+  readonly hooks: ProjectHooks;
+}
+
+/** The same without pipelines: of the hooks only those of kubeflow.yaml are called. Errors: those of `readGround`, HOOK_*. */
+export async function openGround(call: Call): Promise<OpenGround> {
+  const read = readGround(call);
+  const files = wantsHooks(call) ? findHooks(call, read) : [];
+  if (files.length === 0) return { ...read, hooks: NO_HOOKS };
+  const hooks = await loadHooks(call, read, files);
+  return { ...read, configuration: await extendConfiguration(read.configuration, hooks), hooks };
 }
 
 /** Reads the project through its hooks. Errors: those of `readProject`, HOOK_*. */
@@ -38,12 +50,12 @@ export async function openProject(call: Call): Promise<OpenProject> {
 }
 
 /** The project's hook files in the order of their calls, without loading them. Errors: HOOK_FILE, CONFIG_KUBEFLOW. */
-export function findHooks(call: Call, read: Pick<ProjectNames, "facts" | "configuration">): readonly HookFile[] {
+export function findHooks(call: Call, read: Ground): readonly HookFile[] {
   return findHookFiles(call.world.files, read.facts.root, listedFiles(call, read.configuration));
 }
 
 /** Loads and checks files; they are ended when the verb ends. Errors: HOOK_*. */
-export async function loadHooks(call: Call, read: ReadProject, files: readonly HookFile[]): Promise<ProjectHooks> {
+export async function loadHooks(call: Call, read: Ground, files: readonly HookFile[]): Promise<ProjectHooks> {
   const { startSession } = await import("../hooks/session.ts");
   const { world } = call;
   const given = world.env[TIMEOUT] ?? "";
@@ -115,7 +127,7 @@ function listedFiles(call: Call, configuration: KubeflowFiles): readonly ListedF
   });
 }
 
-function contextOf(call: Call, { facts, model }: ReadProject): ContextData {
+function contextOf(call: Call, { facts, model }: Ground): ContextData {
   return {
     kfk: call.version,
     verb: call.verb,
@@ -129,10 +141,7 @@ function contextOf(call: Call, { facts, model }: ReadProject): ContextData {
  * The configuration with kubeflow.yaml read through the hooks. A file that is wrong is an error when it is asked for;
  * a hook that is wrong is one at once.
  */
-async function extendConfiguration(
-  configuration: ProjectConfiguration,
-  hooks: ProjectHooks,
-): Promise<ProjectConfiguration> {
+async function extendConfiguration<T extends KubeflowFiles>(configuration: T, hooks: ProjectHooks): Promise<T> {
   if (!hooks.has("config") && !hooks.has("variable") && !hooks.has("resolvers")) return configuration;
   let tree: MapNode | undefined;
   try {
@@ -160,7 +169,7 @@ const MAX_ROUNDS = 20;
  * Resolving is synchronous and hooks are not: so what a round asks of them is written down, answered, and the next
  * round finds the answers.
  */
-async function resolveTree(configuration: ProjectConfiguration, hooks: ProjectHooks): Promise<MapNode | undefined> {
+async function resolveTree(configuration: KubeflowFiles, hooks: ProjectHooks): Promise<MapNode | undefined> {
   const variables = new Map<string, string | undefined>();
   const values = new Map<string, Plain>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -187,7 +196,13 @@ async function resolveTree(configuration: ProjectConfiguration, hooks: ProjectHo
         ]),
       ),
     };
-    const tree = configuration.kubeflowTree(answers);
+    let tree: MapNode | undefined;
+    try {
+      tree = configuration.kubeflowTree(answers);
+    } catch (error) {
+      // what is wrong may be what was asked for in this round
+      if (!isKfkError(error) || askedVariables.size + askedValues.size === 0) throw error;
+    }
     if (askedVariables.size === 0 && askedValues.size === 0) return tree;
     for (const [name, variable] of askedVariables) variables.set(name, await hooks.variable(variable));
     for (const [key, { name, args }] of askedValues) values.set(key, await hooks.resolve(name, args));

@@ -48,6 +48,11 @@ export const GLOBAL_OPTIONS = {
   },
   hooks: { type: "boolean", negativeDescription: "Load no hooks of the project (also KFK_NO_HOOKS=1)" },
   quiet: { type: "boolean", alias: ["q"], description: "Only errors and results" },
+  verbose: {
+    type: "boolean",
+    alias: ["v"],
+    description: "A line on stderr for each request to the server (also KFK_DEBUG=api)",
+  },
   color: { type: "boolean", negativeDescription: "No colours (also NO_COLOR)" },
   help: { type: "boolean", alias: ["h"], description: "Show this help" },
 } satisfies ArgsDef;
@@ -148,7 +153,8 @@ export interface CommandLine {
  *
  * Errors: USAGE_VERB, USAGE_OPTION, USAGE_VALUE, USAGE_ARGUMENT.
  */
-export async function parseCommandLine(argv: readonly string[], verbs: readonly Verb[]): Promise<CommandLine> {
+export async function parseCommandLine(typed: readonly string[], verbs: readonly Verb[]): Promise<CommandLine> {
+  const argv = withHelpOption(typed);
   const verb = findVerb(argv, verbs);
   const options: ArgsDef = { ...verb?.options, ...GLOBAL_OPTIONS };
   const words = readWords(argv, options, verb);
@@ -208,28 +214,53 @@ interface Words {
   readonly positionals: readonly string[];
 }
 
+/** `kfk help VERB` is `kfk VERB --help`, and `kfk help` is `kfk --help`. */
+function withHelpOption(argv: readonly string[]): readonly string[] {
+  const at = indexOfVerb(argv);
+  return at !== undefined && argv[at] === "help" ? argv.with(at, "--help") : argv;
+}
+
 /** The first word that is neither an option nor the value of a global one. */
-function findVerb(argv: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+function indexOfVerb(argv: readonly string[]): number | undefined {
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] as string;
     if (word === "--") return undefined;
-    if (word.startsWith("-") && word !== "-") {
-      const found = lookUp(word, GLOBAL_OPTIONS);
-      if (found?.definition.type === "string" && found.value === undefined) index++;
-      continue;
-    }
-    const verb = verbs.find((candidate) => candidate.name === word);
-    if (verb) return verb;
-    const near = suggest(
-      word,
-      verbs.map(({ name }) => name),
-    );
-    throw new KfkError("USAGE_VERB", `there is no command "${word}"`, {
-      hint: near === undefined ? "see kfk --help for all commands" : `did you mean kfk ${near}?`,
-    });
+    if (!word.startsWith("-") || word === "-") return index;
+    const found = lookUp(word, GLOBAL_OPTIONS);
+    if (found?.definition.type === "string" && found.value === undefined) index++;
   }
   return undefined;
 }
+
+function findVerb(argv: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+  const at = indexOfVerb(argv);
+  if (at === undefined) return undefined;
+  const word = argv[at] as string;
+  const verb = verbs.find((candidate) => candidate.name === word);
+  if (verb) return verb;
+  const near =
+    OTHER_WORDS.get(word) ??
+    suggest(
+      word,
+      verbs.map(({ name }) => name),
+    );
+  throw new KfkError("USAGE_VERB", `there is no command "${word}"`, {
+    hint: near === undefined ? "see kfk --help for all commands" : `did you mean kfk ${near}?`,
+  });
+}
+
+/** What other programs call it. */
+const OTHER_WORDS: ReadonlyMap<string, string> = new Map([
+  ...["run", "submit", "start", "trigger"].map((word) => [word, "run-once"] as const),
+  ...["upload", "deploy", "push", "publish"].map((word) => [word, "upload-pipeline"] as const),
+  ...["stop", "terminate", "kill"].map((word) => [word, "cancel"] as const),
+  ...["watch", "follow"].map((word) => [word, "wait"] as const),
+  ...["list", "ls", "runs"].map((word) => [word, "list-runs"] as const),
+  ["pipelines", "list-pipelines"],
+  ["open", "ui"],
+  ["cron", "schedule"],
+  ...["login", "whoami"].map((word) => [word, "auth status"] as const),
+]);
 
 function readWords(argv: readonly string[], options: ArgsDef, verb: Verb | undefined): Words {
   const found: Word[] = [];

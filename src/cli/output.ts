@@ -6,7 +6,7 @@
  * the same whatever the secret is: there they stay, because a secret that happens to be one of them would break what a
  * program reads, and be told to everybody by the hole.
  */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { isKfkError, KfkError } from "../error.ts";
 import type { World } from "../world.ts";
 import type { Call } from "./verb.ts";
@@ -18,8 +18,22 @@ export function writeOutput(call: Call, text: string): void {
     call.world.out.write(text);
     return;
   }
+  checkFolder(call, "--output", target);
   call.world.files.write(resolve(call.world.cwd, target), text);
   call.say(`wrote ${target}`);
+}
+
+/** A file that an option names lies in a folder that is there: a typo makes no tree of folders. Errors: PROJECT_FILE. */
+export function checkFolder({ world }: Call, option: string, file: string): void {
+  const folder = dirname(resolve(world.cwd, file));
+  if (world.files.kind(folder) === "folder") return;
+  const shown = dirname(file);
+  throw new KfkError("PROJECT_FILE", `there is no folder ${shown} for ${option} ${file}`, {
+    hint:
+      world.files.kind(folder) === undefined
+        ? `make it with mkdir -p ${shown}, or name another file`
+        : "name another file",
+  });
 }
 
 /** A value as JSON in one line, without its end. */

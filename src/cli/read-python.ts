@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { readKubeflow, type KubeflowFiles } from "../config/read.ts";
 import { buildParameters } from "../config/parameters.ts";
-import { KfkError, type Warning } from "../error.ts";
+import { KfkError, suggest, type Warning } from "../error.ts";
 import { type Asked, readAsked } from "../kedro/asked.ts";
 import { buildCatalog, catalogRules, type ProjectConfiguration } from "../kedro/catalog.ts";
 import { eraOf } from "../kedro/era.ts";
@@ -83,8 +83,9 @@ export function readFromFile(call: Call, facts: ProjectFacts, from: string): Rea
       world.files.kind(resolve(world.cwd, from)) === "folder"
         ? `${from} is a folder, and no file`
         : `there is no file ${from}`;
+    const near = suggest(from, ["auto", "static", "python", "image"]);
     throw new KfkError("PROJECT_FILE", `${what} to read the model from`, {
-      hint: "write it with kfk model -o FILE, or use --from auto, static, python or image",
+      hint: `${near === undefined ? "" : `did you mean --from ${near}? else `}write it with kfk model -o FILE, or use --from auto, static, python or image`,
     });
   }
   const settings = readSettings(projectHost(world, facts), identityOf(facts));

@@ -2,13 +2,14 @@
  * The arrows that most verbs begin with: folder → facts → configuration and registry → model → plan of a run.
  */
 import { join, relative, resolve } from "node:path";
+import * as v from "valibot";
 import type { GitState } from "../../hooks/contract.ts";
 import { templating } from "../../hooks/templating.ts";
+import { imageName } from "../../schemas/names.ts";
 import { pipelineName } from "../compile/names.ts";
 import { placeOf } from "../config/tree.ts";
 import { readConfiguration, readKubeflow, type ConfigurationRequest, type KubeflowFiles } from "../config/read.ts";
-import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { type Code, isKfkError, isStop, KfkError, suggest, type Warning } from "../error.ts";
+import { type Code, isKfkError, KfkError, suggest, type Warning } from "../error.ts";
 import { readGit } from "../hooks/git.ts";
 import { buildCatalog, catalogRules, type ProjectConfiguration } from "../kedro/catalog.ts";
 import { type ProjectIdentity, readRegistry } from "../kedro/registry.ts";
@@ -25,17 +26,23 @@ import { readByHand } from "../config/by-hand.ts";
 import type { Host } from "../python/host.ts";
 import { eraOf, hasLeafDuplicates, hasMergeStrategy } from "../kedro/era.ts";
 import { confSourceOf } from "./conf-source.ts";
-import { namedEnv } from "./environment.ts";
+import { isFromVariable, namedEnv } from "./environment.ts";
 import type { Call } from "./verb.ts";
 
-export interface ReadProject {
+/** What a project says without its pipelines: where it lies, its name and environment, and kubeflow.yaml. */
+export interface Ground {
   readonly facts: ProjectFacts;
+  readonly model: { readonly project: Pick<Model["project"], "name" | "env" | "kedroVersion"> };
+  readonly configuration: KubeflowFiles;
+  /** Environments that need no mention in names. */
+  readonly plainEnvs: readonly string[];
+}
+
+export interface ReadProject extends Ground {
   readonly model: Model;
   /** The same before hooks of the project change it: what the image has. */
   readonly asRead: Model;
   readonly configuration: ProjectConfiguration;
-  /** Environments that need no mention in names. */
-  readonly plainEnvs: readonly string[];
   /** Hooks of the project may add datasets to the catalog, or it is not known whether there are any. */
   readonly hasHooks: boolean;
   /** Plugins whose hooks settings.py turns off. */
@@ -63,10 +70,19 @@ export async function readProject(call: Call): Promise<ReadProject> {
   return from === "image" ? await readFromImage(call, facts) : readFromFile(call, facts, from);
 }
 
-/** kubeflow.yaml alone, for verbs that do not look at pipelines. Errors: PROJECT_*, PY_*, CONFIG_*. */
-export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
+/**
+ * For verbs that do not look at pipelines: nothing of the project is run, whatever `--from` says. Where only Python
+ * could tell where configuration lies, it is where Kedro has it. Errors: PROJECT_*, PY_*, CONFIG_*.
+ */
+export function readGround(call: Call): Ground {
   const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  return kubeflowFiles(call, facts).kubeflow();
+  const { request, runEnv, plainEnvs } = requestFor(call, facts, settingsAsFarAsRead(call, facts));
+  return {
+    facts,
+    model: { project: { name: facts.name, env: runEnv, kedroVersion: facts.kedro.version } },
+    configuration: readKubeflow(request, call.world.files, (name) => call.world.env[name]),
+    plainEnvs,
+  };
 }
 
 /**
@@ -75,36 +91,14 @@ export function readKubeflowOf(call: Call): KubeflowConfig | undefined {
  */
 export function readOriginOf(call: Call): { readonly project: string; readonly env: string } {
   const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  const { request, runEnv } = requestFor(call, facts, settingsOf(call, facts));
+  const { request, runEnv } = requestFor(call, facts, settingsAsFarAsRead(call, facts));
   if (request.isRunEnvNamed) findLayers("parameters", request, call.world.files); // an environment that is not there
   return { project: facts.name, env: runEnv };
 }
 
-/** What names on a server are made of. */
-export interface ProjectNames {
-  readonly facts: ProjectFacts;
-  readonly configuration: KubeflowFiles;
-  readonly model: { readonly project: { readonly name: string; readonly env: string } };
-  readonly plainEnvs: readonly string[];
-}
-
-/** The same where pipelines cannot be read. Errors: PROJECT_*, PY_*, CONFIG_*. */
-export function readNames(call: Call): ProjectNames {
-  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  const { runEnv, plainEnvs } = requestFor(call, facts, settingsOf(call, facts));
-  const project = { name: facts.name, env: runEnv };
-  return { facts, configuration: kubeflowFiles(call, facts), model: { project }, plainEnvs };
-}
-
 /** How the project's loader is set; Kedro's own way where settings.py cannot be read here. */
 export function loaderOf(call: Call, facts: ProjectFacts): ConfigurationRequest {
-  try {
-    return requestFor(call, facts, settingsOf(call, facts)).request;
-  } catch (error) {
-    if (!isKfkError(error) || isStop(error)) throw error;
-    const loader = defaultLoader(eraOf(facts.kedro.version));
-    return requestFor(call, facts, { confSource: "conf", loader, hasHooks: true, warnings: [] }).request;
-  }
+  return requestFor(call, facts, settingsAsFarAsRead(call, facts)).request;
 }
 
 /** Reads the project without running anything of it. Errors: PROJECT_*, PY_*, CONFIG_*, PIPELINE_*. */
@@ -190,6 +184,7 @@ export function requestFor(
     baseEnv: loader.baseEnv,
     runEnv,
     isRunEnvNamed: named !== undefined && named !== loader.defaultRunEnv,
+    ...(isFromVariable(call) ? { runEnvFrom: "KEDRO_ENV" as const } : {}),
     kind: loader.kind,
     globalsPattern: loader.globalsPattern,
     codeGlobals: loader.globals,
@@ -205,6 +200,7 @@ export function requestFor(
       : {}),
     customResolvers: loader.customResolvers,
     runtimeParams: new Map(),
+    overridden: overriddenKeys(call),
     variable: (name, known, env) => {
       const { kedroVersion } = identityOf(facts);
       const project = { name: facts.name, package: facts.package, kedroVersion, root: facts.root };
@@ -214,6 +210,17 @@ export function requestFor(
     },
   };
   return { request, runEnv, plainEnvs: [loader.defaultRunEnv, loader.baseEnv, "local"] };
+}
+
+/** What an option gives, as far as it is legal; the option's own check says what is wrong with another. */
+function overriddenKeys({ options }: Call): ReadonlyMap<string, string> {
+  const image = options.text("image");
+  const pairs = [
+    ["image", image !== undefined && v.is(imageName, image) ? image : undefined],
+    ["experiment_name", options.text("experiment-name")],
+    ["run_name", options.text("run-name")],
+  ] as const;
+  return new Map(pairs.filter((pair): pair is [(typeof pair)[0], string] => pair[1] !== undefined && pair[1] !== ""));
 }
 
 export function identityOf(facts: ProjectFacts): ProjectIdentity {
@@ -278,7 +285,7 @@ export function checkInputs(read: ReadProject, nodes: readonly Node[], given: Re
 }
 
 /** Name of a pipeline on the server. */
-export function serverName(read: ProjectNames, pipeline: string): string {
+export function serverName(read: Ground, pipeline: string): string {
   const own = read.configuration.kubeflow()?.run.pipelineName ?? null;
   return own ?? pipelineName(read.model.project.name, pipeline, read.model.project.env, read.plainEnvs);
 }
@@ -308,7 +315,7 @@ function hostOf({ world }: Call, facts: ProjectFacts): Host {
 }
 
 /** What only running the project's Python could tell; everything else that is wrong is wrong there too. */
-function isOpen(error: unknown): error is KfkError {
+export function isOpen(error: unknown): error is KfkError {
   return ["PY_UNKNOWN", "PY_LIMIT", "CONFIG_LOADER"].some((code) => isKfkError(error, code as Code));
 }
 
@@ -336,6 +343,15 @@ function settingsOf(call: Call, facts: ProjectFacts): Settings {
   const known = settingsRead.get(facts) ?? readSettings(hostOf(call, facts), identityOf(facts));
   settingsRead.set(facts, known);
   return known;
+}
+
+function settingsAsFarAsRead(call: Call, facts: ProjectFacts): Settings {
+  try {
+    return settingsOf(call, facts);
+  } catch (error) {
+    if (!isOpen(error)) throw error;
+    return { confSource: "conf", loader: defaultLoader(eraOf(facts.kedro.version)), hasHooks: true, warnings: [] };
+  }
 }
 
 /** `a,b` → a, b; commas inside brackets belong to an automatic name. */

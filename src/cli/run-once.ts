@@ -8,7 +8,7 @@ import type { ProjectHooks } from "../hooks/project.ts";
 import type { LocalFailure } from "../local/run.ts";
 import type { Sources } from "../view/failure.ts";
 import { type Interrupt, listen, stopAfterGrace, unlessAborted } from "./interrupt.ts";
-import { idNotWritten, writeRunId } from "./output.ts";
+import { checkFolder, idNotWritten, writeRunId } from "./output.ts";
 import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
 import { leave, readLimits, WAIT_OPTIONS, waitAndTell, type WaitLimits } from "./wait.ts";
@@ -329,10 +329,12 @@ interface IdFile {
  * `--run-id-file`, tried out before there is a run: what is in it stays until there is an id. Errors: PROJECT_FILE when
  * it cannot be written.
  */
-function openIdFile({ world, options }: Call): IdFile | undefined {
+function openIdFile(call: Call): IdFile | undefined {
+  const { world, options } = call;
   const { files } = world;
   const asked = options.text("run-id-file");
   if (asked === undefined) return undefined;
+  checkFolder(call, "--run-id-file", asked);
   const path = resolve(world.cwd, asked);
   const before = files.kind(path) === "file" ? files.readBytes(path) : undefined;
   files.write(path, before ?? "");

@@ -51,7 +51,7 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const pipeline = options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
   const parameters = compiled?.parameters ?? [];
-  const name = scheduleName(kubeflow, pipelineName, () => givenTexts(call, read));
+  const name = await scheduleName(kubeflow, pipelineName, () => Promise.resolve(givenTexts(call, read)));
   checkExperimentName(experimentName);
   checkSettings({ name, settings: { parameters } });
   const soFar = async <T>(work: Promise<T>): Promise<T> =>

@@ -14,10 +14,10 @@ import { renderRow, renderTitles } from "../view/table.ts";
 import { type AroundProject, findAround } from "./around.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
-import { findHooks, wantsHooks } from "./open.ts";
+import type { OpenGround } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { givenTexts } from "./plan.ts";
-import { type ProjectNames, readNames, serverName } from "./read.ts";
+import { readProject, serverName } from "./read.ts";
 import { scheduleName } from "./schedule-name.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
@@ -131,12 +131,11 @@ async function findMeant(call: Call, id: string | undefined) {
       hint: "look at those it has with kfk schedule list",
     });
   }
-  const read = around.read ?? namesOf(call, around);
+  const read = readOf(around);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
-  const name = scheduleName(read.configuration.kubeflow(), pipelineName, () => {
-    if (around.read === undefined) throw around.error;
-    return givenTexts(call, around.read);
+  const name = await scheduleName(read.configuration.kubeflow(), pipelineName, async () => {
+    return givenTexts(call, await readProject(call));
   });
   const [uploaded] = await findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]);
   const found = uploaded === undefined ? [] : all.filter((each) => isOurs({ name, ...uploaded }, each));
@@ -146,18 +145,13 @@ async function findMeant(call: Call, id: string | undefined) {
   });
 }
 
-/** Names are all that is needed, so pipelines that cannot be read are forgiven. Errors: USAGE_ARGUMENT; those of the project. */
-function namesOf(call: Call, { error }: AroundProject): ProjectNames {
-  if (error === null) {
-    throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
-      hint: "look at those there are with kfk schedule list",
-    });
-  }
-  if (error.code.startsWith("PROJECT_")) throw error;
-  const names = readNames(call);
-  // hooks may change the names, and cannot be asked without the project
-  if (wantsHooks(call) && findHooks(call, names).length > 0) throw error;
-  return names;
+/** Errors: USAGE_ARGUMENT where no project is; what is wrong with the one that is there. */
+function readOf({ read, error }: AroundProject): OpenGround {
+  if (read !== undefined) return read;
+  if (error !== null) throw error;
+  throw new KfkError("USAGE_ARGUMENT", "which schedule? here is no project, so an id is needed", {
+    hint: "look at those there are with kfk schedule list",
+  });
 }
 
 async function cronOnServer(call: Call, id: string | undefined): Promise<string> {

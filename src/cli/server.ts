@@ -3,7 +3,7 @@
  */
 import { connect, type Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
-import { KfkError } from "../error.ts";
+import { KfkError, type Warning } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import { secretVariablesIn } from "../secrets.ts";
 import { parseDuration } from "./options.ts";
@@ -28,7 +28,7 @@ export async function connectServer(
     hooks,
   });
   try {
-    return await connect(plan.world, {
+    const server = await connect(plan.world, {
       host: plan.host,
       ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]) ?? plan.ui,
       namespace: namespace ?? plan.namespace,
@@ -38,6 +38,9 @@ export async function connectServer(
       ...(timeout === undefined ? { absentMs: absentMs(call) } : limits(parseDuration("request-timeout", timeout))),
       version: call.version,
     });
+    const given = nonEmpty(options.text("namespace"));
+    if (given !== undefined && server.namespace === null) call.warn([unusedNamespace(given)]);
+    return server;
   } catch (error) {
     throw plan.explain(error);
   }
@@ -117,6 +120,10 @@ function secretInHost(name: string): KfkError {
   return new KfkError("SERVER_HOST", `host: of kubeflow.yaml holds the value of ${name}, which looks like a secret`, {
     hint: "write the address without it; what logs in comes from auth: and the environment",
   });
+}
+
+function unusedNamespace(name: string): Warning {
+  return { message: `--namespace ${name} is not used: this server is for one user and has a single namespace` };
 }
 
 function noHost(): KfkError {

@@ -41,7 +41,7 @@ export function interpolate(root: MapNode, resolvers: Resolvers): Interpolated<M
 }
 
 /** True when OmegaConf looks into the text at all: an escaped `\${` counts. */
-function hasInterpolation(node: ConfigNode): node is ScalarNode & { readonly value: string } {
+export function hasInterpolation(node: ConfigNode): node is ScalarNode & { readonly value: string } {
   return node.kind === "scalar" && typeof node.value === "string" && !node.literal && node.value.includes("${");
 }
 
@@ -330,8 +330,13 @@ function spotOf(owner: ConfigNode, part: { readonly start: number; readonly end?
   ) {
     found = text.indexOf("${", found + 2);
   }
-  if (found < 0 || found >= at.end) return at;
   const wanted = part.end === undefined ? "" : owner.value.slice(part.start, part.end);
+  // an old template before it was replaced already
+  if (found < 0 || !text.startsWith(wanted, found)) {
+    const exact = text.indexOf(wanted, at.start);
+    if (exact >= 0) found = exact;
+  }
+  if (found < 0 || found >= at.end) return at;
   const length = wanted !== "" && text.startsWith(wanted, found) ? wanted.length : 2;
   return { source: at.source, start: found, end: found + length };
 }

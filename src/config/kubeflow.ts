@@ -434,7 +434,9 @@ function wrongType(issue: v.BaseIssue<unknown>, tree: MapNode): Problem[] {
   const wanted = issue.message;
   if ((issue.path?.at(-1) as { origin?: string } | undefined)?.origin === "key")
     return [{ message: `${where} ${wanted}`, node, spot: node.keyAt ?? node.at, hint: undefined }];
-  return [{ message: `${where} must be ${wanted}, and it is ${shown(node)}`, node, spot: node.at, hint: undefined }];
+  // a list that is the right thing but for having nothing in it
+  const is = issue.type === "min_length" && node.kind === "list" ? "empty" : shown(node);
+  return [{ message: `${where} must be ${wanted}, and it is ${is}`, node, spot: node.at, hint: undefined }];
 }
 
 function shown(node: ConfigNode): string {

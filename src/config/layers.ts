@@ -28,6 +28,8 @@ export interface LoaderSettings {
   readonly runEnv: string;
   /** True: a person asked for the environment, so it must exist. */
   readonly isRunEnvNamed: boolean;
+  /** The variable that names it; absent: an option does. */
+  readonly runEnvFrom?: "KEDRO_ENV";
   /** `config_patterns`: replaces Kedro's own patterns key by key. */
   readonly patterns: ReadonlyMap<string, readonly string[]>;
   /** `merge_strategy`: type → `soft` or `destructive`. */
@@ -357,13 +359,13 @@ function noEnvironment(env: string, settings: LoaderSettings, files: Files): Kfk
   const known = listEnvironments(settings, files);
   const near = suggest(env, known);
   const there = known.length === 0 ? "there are none" : `there are: ${known.join(", ")}`;
-  return new KfkError(
-    "CONFIG_ENVIRONMENT",
-    `there is no environment "${env}": no folder ${settings.confShown}/${env}`,
-    {
-      hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
-    },
-  );
+  const isFromVariable = settings.runEnvFrom !== undefined && env === settings.runEnv;
+  const what = isFromVariable
+    ? `${settings.runEnvFrom} names the environment "${env}", and there is none`
+    : `there is no environment "${env}"`;
+  return new KfkError("CONFIG_ENVIRONMENT", `${what}: no folder ${settings.confShown}/${env}`, {
+    hint: near === undefined ? there : `did you mean "${near}"? There are: ${known.join(", ")}`,
+  });
 }
 
 function otherFormat(file: ConfigFile): KfkError {

@@ -1,12 +1,14 @@
 /**
  * `${name}` and `${name|default}` in kubeflow.yaml, as files written for kedro-kubeflow have them.
  *
- * Comes in: one folder's tree, the globals, and who answers for a name (environment, then globals, then git). A text
+ * Comes in: one folder's tree, the globals, and who answers for a name (environment, then globals, then git). A name
+ * that nobody answers for is an error here, as OmegaConf would look for it in the same file alone. A text
  * that is one template alone becomes the value with its type, mappings and lists too; inside a text the value's `str()`
  * is put in; keys are templates where the project's loader fills keys. Refused: templates that do more than that.
  * Source: kedro 0.16.6 to 0.18.14 `templated_config.py`; kedro-kubeflow 0.4.0 to 0.7.4 `EnvTemplatedConfigLoader`.
  */
 import { KfkError, suggest } from "../error.ts";
+import { hasInterpolation } from "./interpolate.ts";
 import type { PlainKey } from "./plain.ts";
 import { pythonStr } from "./python-text.ts";
 import { adopt, placeOf, type ConfigNode, type MapNode, type Spot } from "./tree.ts";
@@ -15,10 +17,10 @@ import { adopt, placeOf, type ConfigNode, type MapNode, type Spot } from "./tree
 export type AskVariable = (name: string, known: string | null) => string | undefined;
 
 /**
- * The tree with old templates replaced. `${name}` without a default is one where the file has no such key;
+ * The tree with old templates replaced. `${name}` without a default is one where the folder's files have no such key;
  * `isTemplated`: the loader is TemplatedConfigLoader, so it always is one, with full stops and in keys too.
  *
- * Errors: CONFIG_INTERPOLATION for templates in a default, for a name without value (templated), a key without text.
+ * Errors: CONFIG_INTERPOLATION for templates in a default, for a name without value, a key without text.
  */
 export function replaceOldTemplates(
   tree: MapNode,
@@ -53,7 +55,7 @@ function visit(node: ConfigNode, filling: Filling): ConfigNode {
   if (node.kind === "list") {
     return adopt({ kind: "list", items: node.items.map((item) => visit(item, filling)), at, keyAt });
   }
-  if (node.kind === "opaque" || typeof node.value !== "string" || !node.value.includes("${")) return node;
+  if (!hasInterpolation(node)) return node;
   return { ...fillText(node.value, at, filling), at, keyAt };
 }
 
@@ -71,16 +73,20 @@ function fillKey(key: PlainKey, child: ConfigNode, filling: Filling): PlainKey {
 function fillText(text: string, at: Spot | undefined, filling: Filling): ConfigNode {
   const alone = WHOLE.exec(text)?.[1];
   if (alone !== undefined) {
-    const found = answer(alone, text, at, filling);
+    const found = answer(alone, text, partOf(at, text, 0, alone), filling);
     if (typeof found === "string") return { kind: "scalar", value: found, at, literal: true };
     return found === undefined ? { kind: "scalar", value: text, at } : literally(found);
   }
   let isFilled = false;
-  const value = text.replaceAll(TEMPLATE, (whole, inside: string) => {
-    const found = answer(inside, text, at, filling);
+  const value = text.replaceAll(TEMPLATE, (whole, inside: string, start: number) => {
+    const spot = partOf(at, text, start, inside);
+    // OmegaConf's way to write the text ${name}
+    const isEscaped = /(?<!\\)(?:\\\\)*\\$/.test(text.slice(0, start));
+    const found =
+      isEscaped && !filling.isTemplated && !inside.includes("|") ? undefined : answer(inside, text, spot, filling);
     if (found === undefined) return whole;
-    const shown = typeof found === "string" ? found : shownIn(found, inside, at);
-    if (shown.includes("${")) throw notText(inside, at);
+    const shown = typeof found === "string" ? found : shownIn(found, inside, spot);
+    if (shown.includes("${")) throw notText(inside, spot);
     isFilled = true;
     return shown;
   });
@@ -98,11 +104,22 @@ function answer(inside: string, text: string, at: Spot | undefined, filling: Fil
     if (otherwise.includes("${")) throw nested(text, name, at);
     return lookUp(name, filling) ?? otherwise;
   }
-  if (!isTemplated) return /^\w+$/.test(inside) && !tree.entries.has(inside) ? lookUp(inside, filling) : undefined;
+  if (!isTemplated && (!/^[A-Za-z_]\w*$/.test(inside) || tree.entries.has(inside))) return undefined;
   if (!/^[\w.]+$/.test(inside)) return undefined;
   const found = lookUp(inside, filling);
-  if (found === undefined) throw noValue(inside, at, filling.globals);
+  if (found === undefined) throw noValue(inside, at, filling);
   return found;
+}
+
+/** Where `${inside}` stands in its file: as many of the same come before it there as in the value. */
+function partOf(at: Spot | undefined, text: string, start: number, inside: string): Spot | undefined {
+  if (at === undefined) return at;
+  const wanted = `\${${inside}}`;
+  let found = at.source.text.indexOf(wanted, at.start);
+  for (let seen = text.indexOf(wanted); seen >= 0 && seen < start; seen = text.indexOf(wanted, seen + 1)) {
+    found = at.source.text.indexOf(wanted, found + 1);
+  }
+  return found < 0 || found >= at.end ? at : { source: at.source, start: found, end: found + wanted.length };
 }
 
 /** A global value keeps its type unless somebody says something else. */
@@ -162,17 +179,25 @@ function notText(inside: string, at: Spot | undefined): KfkError {
   });
 }
 
-function noValue(name: string, at: Spot | undefined, globals: MapNode): KfkError {
+function noValue(name: string, at: Spot | undefined, { globals, tree, isTemplated }: Filling): KfkError {
+  const known = [...globals.entries.keys(), ...(isTemplated ? [] : tree.entries.keys())];
   const near = suggest(
     name,
-    [...globals.entries.keys()].filter((key) => typeof key === "string"),
+    known.filter((key) => typeof key === "string"),
   );
-  const variable = /^\w+$/.test(name) ? `, or set KEDRO_CONFIG_${name.toUpperCase()}` : "";
-  return new KfkError("CONFIG_INTERPOLATION", `\${${name}} has no value among the globals, and no default`, {
+  const isOfGit = name === "commit_id" || name === "branch_name";
+  const missing = isOfGit
+    ? `no value: git knows no ${name === "commit_id" ? "commit" : "branch"} here`
+    : `no value${isTemplated ? " among the globals" : ""}, and no default`;
+  const ways = [
+    ...(isTemplated && !isOfGit ? ["add it to the globals"] : []),
+    ...(/^\w+$/.test(name) ? [`set KEDRO_CONFIG_${name.toUpperCase()}`] : []),
+  ];
+  return new KfkError("CONFIG_INTERPOLATION", `\${${name}} has ${missing}`, {
     at: placeOf(at),
     hint:
       near === undefined
-        ? `add it to the globals${variable}, or write \${${name}|default}`
+        ? `${ways.map((way) => `${way}, `).join("")}or write \${${name}|default}`
         : `did you mean \${${near}}?`,
   });
 }

@@ -9,7 +9,7 @@
  */
 import { KfkError, type Warning } from "../error.ts";
 import type { Files } from "../world.ts";
-import { interpolate } from "./interpolate.ts";
+import { hasInterpolation, interpolate } from "./interpolate.ts";
 import { buildKubeflow, type KubeflowConfig } from "./kubeflow.ts";
 import { findLayers, mergeTree, readLayers, type ConfigFile, type Layer, type LoaderSettings } from "./layers.ts";
 import { replaceOldTemplates } from "./old-templates.ts";
@@ -19,7 +19,7 @@ import type { Plain, PlainMap } from "./plain.ts";
 import { closeReferences, findReferences } from "./references.ts";
 import { buildResolvers, type CustomResolver, type RunParam } from "./resolvers.ts";
 import { fillTemplates } from "./templates.ts";
-import { fromPlain, toPlain, type MapNode } from "./tree.ts";
+import { adopt, fromPlain, toPlain, type MapNode } from "./tree.ts";
 
 export interface ConfigurationRequest extends LoaderSettings {
   /** Absent: OmegaConfigLoader. */
@@ -39,6 +39,8 @@ export interface ConfigurationRequest extends LoaderSettings {
   readonly hasMergeStrategy?: boolean;
   /** Text for `${name}` of the old grammar in kubeflow.yaml; absent: what globals say. */
   readonly variable?: (name: string, known: string | null, env: EnvLookUp) => string | undefined;
+  /** Keys of `run_config` that the command line gives instead: a template in them need not have a value. */
+  readonly overridden?: ReadonlyMap<string, string>;
 }
 
 /** An environment variable; the answer is recorded. */
@@ -224,7 +226,14 @@ class Reader {
     const isTemplated = this.request.kind === "TemplatedConfigLoader";
     const layers = this.layers("kubeflow").map((layer) => ({
       ...layer,
-      tree: layer.tree && replaceOldTemplates(layer.tree, this.globalsTree(), variable, isTemplated),
+      tree:
+        layer.tree &&
+        replaceOldTemplates(
+          withoutOverridden(layer.tree, this.request.overridden),
+          this.globalsTree(),
+          variable,
+          isTemplated,
+        ),
     }));
     const { tree, count } = this.resolve("kubeflow", layers, answers?.resolvers);
     return count === 0 ? undefined : tree;
@@ -344,6 +353,18 @@ class Reader {
     for (const [key, value] of codeGlobals?.entries ?? []) globals.entries.set(key, value);
     return globals;
   }
+}
+
+/** A value without a template stays as it is, so that it is checked. */
+function withoutOverridden(tree: MapNode, overridden: ReadonlyMap<string, string> | undefined): MapNode {
+  const run = tree.entries.get("run_config");
+  if (overridden === undefined || run?.kind !== "map") return tree;
+  const entries = new Map(run.entries);
+  for (const [key, value] of overridden) {
+    const node = entries.get(key);
+    if (node !== undefined && hasInterpolation(node)) entries.set(key, { ...node, value, literal: true });
+  }
+  return adopt({ ...tree, entries: new Map([...tree.entries, ["run_config", adopt({ ...run, entries })]]) });
 }
 
 const KEDRO_CONFIG = "KEDRO_CONFIG_";

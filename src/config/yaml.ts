@@ -25,6 +25,7 @@ import {
 import { KfkError } from "../error.ts";
 import type { PlainKey } from "./plain.ts";
 import { adopt, placeOf, type ConfigNode, type SourceText, type Spot } from "./tree.ts";
+import { problemAt, syntaxProblem, tabIndent } from "./yaml-syntax.ts";
 
 /** Values that the aliases of one file may add to those that are written in it. */
 const MAX_VALUES = 100_000;
@@ -49,7 +50,7 @@ export function parseYaml(written: SourceText, dialect: Dialect = "omegaconf"): 
   checkCharacters(source);
   const { text, document } = parseLenient(source);
   const problem = document.errors[0];
-  if (problem) throw badSyntax(source, problem.code, problem.message, problem.pos[0], problem.pos[1]);
+  if (problem) throw syntaxProblem(source, text, document, problem);
   if (text.text.includes("\t")) checkTabs(text, document);
   const root = document.contents;
   if (root === null) return undefined;
@@ -446,33 +447,6 @@ function checkTabs(source: SourceText, document: ReturnType<typeof parseDocument
 }
 
 // --- problems ---
-
-function tabIndent(spot: Spot): KfkError {
-  return problemAt(spot, "a tab is used for indentation", "indent with spaces");
-}
-
-function problemAt(spot: Spot, message: string, hint?: string): KfkError {
-  return new KfkError("CONFIG_YAML", message, { at: placeOf(spot), ...(hint === undefined ? {} : { hint }) });
-}
-
-function badSyntax(source: SourceText, code: string, message: string, start: number, end: number): KfkError {
-  const spot = { source, start, end };
-  switch (code) {
-    case "TAB_AS_INDENT":
-      return tabIndent(spot);
-    case "MULTIPLE_DOCS":
-      return problemAt(spot, "the file holds more than one document", "remove the line ---");
-    case "BLOCK_AS_IMPLICIT_KEY":
-    case "MULTILINE_IMPLICIT_KEY":
-      return problemAt(spot, `broken YAML: ${lowerFirst(message)}`, "quote text that contains a colon and a space");
-    default:
-      return problemAt(spot, `broken YAML: ${lowerFirst(message)}`);
-  }
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
 
 function duplicateKey(key: string, at: Spot, before: Spot): KfkError {
   return new KfkError("CONFIG_YAML", `the key "${key}" is set twice in one mapping`, {

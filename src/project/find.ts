@@ -35,7 +35,7 @@ export interface ProjectFacts {
  */
 export function findProject(world: Pick<World, "files" | "parseToml">, folder: string): ProjectFacts {
   const { files } = world;
-  if (files.kind(folder) !== "folder") throw noSuchFolder(folder);
+  if (files.kind(folder) !== "folder") throw noSuchFolder(files, folder);
   const root = findRoot(files, folder);
   if (root === undefined) throw noProject(files, folder);
   const text = files.readText(join(root, PYPROJECT));
@@ -132,7 +132,12 @@ function checkSources(files: Files, root: string, given: string, from: SourceTex
   });
 }
 
-function noSuchFolder(folder: string): KfkError {
+function noSuchFolder(files: Files, folder: string): KfkError {
+  if (files.kind(folder) === "file") {
+    return new KfkError("PROJECT_NOT_FOUND", `${folder} is a file, and --project wants the project's folder`, {
+      hint: `use --project ${dirname(folder)}`,
+    });
+  }
   return new KfkError("PROJECT_NOT_FOUND", `there is no folder ${folder}`, { hint: "check the path after --project" });
 }
 

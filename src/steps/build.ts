@@ -12,6 +12,7 @@ import { parameterName } from "./names.ts";
 import { isSecretKey } from "../secrets.ts";
 import { isParameter, type Model, type Node, withoutTranscoding } from "../pipeline/model.ts";
 import { groupNodes, type MergeMode, type NodeGroup } from "./merge.ts";
+import { noVolume, type Uncarried } from "./no-volume.ts";
 import { buildPod, type PodSettings, warnUnmatched } from "./pod.ts";
 import type { ExitStep, PodDefaults, PodShape, RunnerShared, Step, StepParameter, StepPlan } from "./step.ts";
 import { encodeJson, encodeParameter, isEncodable } from "./transport.ts";
@@ -72,7 +73,7 @@ export function buildSteps(model: Model, pipeline: string, nodes: readonly Node[
   );
   const carried = settings.shareFiles
     ? crossing.filter((dataset) => placeOf(model, dataset) === "memory")
-    : checkCrossing(model, crossing, settings);
+    : checkCrossing(model, crossing, [...nodes, ...exitNodes], settings);
   const follows = settings.follows ?? { sources: new Map(), catalog: [], runOnly: [] };
   const runOnly = follows.runOnly.map((key) => buildRunParameter(key, settings.parameters.get(key)));
   warnings.push(...warnOwnClasses(model, crossing));
@@ -238,17 +239,23 @@ function placeOf(model: Model, dataset: string): string {
 }
 
 /** Datasets that must be carried in the store; refuses those that nothing could carry. */
-function checkCrossing(model: Model, crossing: readonly string[], settings: StepSettings): string[] {
+function checkCrossing(
+  model: Model,
+  crossing: readonly string[],
+  nodes: readonly Node[],
+  settings: StepSettings,
+): string[] {
   const carried: string[] = [];
+  const uncarried: Uncarried[] = [];
   for (const dataset of crossing) {
     const place = placeOf(model, dataset);
     const path = model.datasets.get(dataset)?.path ?? null;
     if (place === "memory") {
-      if (settings.store === null) throw noVolume(dataset, "is kept in memory");
-      carried.push(dataset);
+      if (settings.store === null) uncarried.push({ dataset, what: "is kept in memory" });
+      else carried.push(dataset);
     } else if (place === "local") {
-      if (settings.store === null) throw noVolume(dataset, `is the local file ${path}`);
-      if (settings.pods.volume === null) {
+      if (settings.store === null) uncarried.push({ dataset, what: `is the local file ${path}` });
+      else if (settings.pods.volume === null) {
         if (dataset.includes("@")) throw bucketTranscoding(dataset);
         carried.push(dataset);
       } else if (!isBelowData(path)) throw outsideVolume(dataset, path);
@@ -258,6 +265,7 @@ function checkCrossing(model: Model, crossing: readonly string[], settings: Step
       throw unknownPlace(dataset);
     }
   }
+  if (uncarried.length > 0) throw noVolume(uncarried, nodes);
   return carried;
 }
 
@@ -443,19 +451,6 @@ function bucketTranscoding(dataset: string): KfkError {
     "STEP_PATH",
     `dataset "${dataset}" goes from one step to another in two formats, which run_config.datasets cannot carry`,
     { hint: "give it a bucket path in the catalog, or add a volume: section" },
-  );
-}
-
-const THREE_WAYS =
-  "add a volume: section to run_config in kubeflow.yaml, or name a bucket in run_config.datasets, or run its nodes in one step (merge)";
-
-function noVolume(dataset: string, what: string): KfkError {
-  return new KfkError(
-    "STEP_VOLUME",
-    `dataset "${dataset}" goes from one step to another, ${what}, and there is no volume`,
-    {
-      hint: THREE_WAYS,
-    },
   );
 }
 

@@ -1,24 +1,37 @@
 /**
- * Errors and warnings → text for people: what is wrong, where (with the lines around it), what to do.
+ * Errors and warnings → text for people: what is wrong, where (with the lines around it), what to do. On a terminal lines
+ * are broken between words; code frames, and all that goes into a file or a pipe, stay as they are.
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
 import { hasSecretForm, isSecretKey, SECRET_NAME, withoutUser } from "../secrets.ts";
 import { mayLogIn } from "../told-secrets.ts";
+import { wrap } from "./help.ts";
 
-/** An error as it is shown on stderr, ending in a newline. */
-export function renderError(error: KfkError, colour: boolean): string {
-  const lines = [`${paint("error", RED, colour)}: ${error.message} ${paint(`[${error.code}]`, GREY, colour)}`];
+/** The terminal that it is written on. */
+export interface Screen {
+  readonly columns: number;
+  /** Takes secrets out, before lines are broken: one that has blanks is not found in two lines. */
+  readonly clean: (text: string) => string;
+}
+
+/** An error as it is shown on stderr, ending in a newline. Without a screen no line is broken. */
+export function renderError(error: KfkError, colour: boolean, screen?: Screen): string {
+  const code = `[${error.code}]`;
+  const lines = renderLine("", "error", RED, `${error.message} ${code}`, colour, screen);
+  const last = lines.at(-1) ?? "";
+  if (last.endsWith(code)) lines[lines.length - 1] = last.slice(0, -code.length) + paint(code, GREY, colour);
   lines.push(...renderPlace(error.at, colour));
-  for (const note of error.notes) lines.push(...renderNote(note, colour));
-  if (error.hint !== undefined) lines.push(`  ${paint("hint", CYAN, colour)}: ${error.hint}`);
+  for (const note of error.notes) lines.push(...renderNote(note, colour, screen));
+  if (error.hint !== undefined) lines.push(...renderLine("  ", "hint", CYAN, error.hint, colour, screen));
   return `${lines.join("\n")}\n`;
 }
 
-/** A warning in one line, with its hint in a second. */
-export function renderWarning(warning: Warning, colour: boolean): string {
+/** A warning in one line, with its hint in a second; on a screen they may be more. */
+export function renderWarning(warning: Warning, colour: boolean, screen?: Screen): string {
   const at = warning.at ? ` (${warning.at.file}:${warning.at.line})` : "";
-  const hint = warning.hint === undefined ? "" : `\n  ${paint("hint", CYAN, colour)}: ${warning.hint}`;
-  return `${paint("warning", YELLOW, colour)}: ${warning.message}${at}${hint}\n`;
+  const lines = renderLine("", "warning", YELLOW, `${warning.message}${at}`, colour, screen);
+  if (warning.hint !== undefined) lines.push(...renderLine("  ", "hint", CYAN, warning.hint, colour, screen));
+  return `${lines.join("\n")}\n`;
 }
 
 // --- internal ---
@@ -37,9 +50,32 @@ function paint(text: string, code: number, colour: boolean): string {
   return colour ? `\u001B[${code}m${text}\u001B[0m` : text;
 }
 
-function renderNote(note: Note, colour: boolean): string[] {
-  return [`  ${paint("note", CYAN, colour)}: ${note.message}`, ...renderPlace(note.at, colour)];
+function renderNote(note: Note, colour: boolean, screen: Screen | undefined): string[] {
+  return [...renderLine("  ", "note", CYAN, note.message, colour, screen), ...renderPlace(note.at, colour)];
 }
+
+/** Further lines begin below the text; on a narrow screen two columns in, so that room is left. */
+function renderLine(
+  indent: string,
+  word: string,
+  wordColour: number,
+  text: string,
+  colour: boolean,
+  screen: Screen | undefined,
+): string[] {
+  const title = `${indent}${word}: `;
+  const painted = `${indent}${paint(word, wordColour, colour)}: `;
+  if (screen === undefined) return [painted + text];
+  const below = " ".repeat(screen.columns < NARROW ? indent.length + 2 : title.length);
+  const lines = screen
+    .clean(text)
+    .split("\n")
+    .flatMap((line) => wrap(line, Math.max(MIN_COLUMNS, screen.columns - title.length)));
+  return lines.map((line, index) => (index === 0 ? painted : below) + line);
+}
+
+const NARROW = 60;
+const MIN_COLUMNS = 20;
 
 function renderPlace(at: Place | undefined, colour: boolean): string[] {
   if (at === undefined) return [];

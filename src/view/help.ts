@@ -29,7 +29,7 @@ export function renderHelp(verbs: readonly HelpVerb[], globals: ArgsDef): string
     "Options of every command:",
     ...renderOptions(globals),
     "",
-    "kfk COMMAND --help tells more about a command.",
+    "kfk help COMMAND, or kfk COMMAND --help, tells more about a command.",
     "",
   ].join("\n");
 }

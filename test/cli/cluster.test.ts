@@ -71,6 +71,21 @@ describe.each(["1.8.22", "2.0.5", "2.5.0", "2.17.0"] as const)("KFP %s", (tag) =
     expect(server.requests.filter(({ method, path }) => method === "GET" && path.includes("/runs/"))).toEqual([]);
   });
 
+  test("a namespace is not used by a server for one user, which is said once", async () => {
+    start(tag);
+    const { status, err } = await kfk(["run-once", "--wait", "-en", "team"]);
+    expect(status).toBe(0);
+    expect(err.split("--namespace team is not used: this server is for one user")).toHaveLength(2);
+  });
+
+  test("-v says each request, and a list of runs asks no Python", async () => {
+    start(tag);
+    const { status, err } = await kfk(["list-runs", "-v", "--from", "python", "--python", "/no/python"]);
+    expect(status).toBe(0);
+    expect(err).toMatch(/GET \/apis\/v2beta1\/healthz/);
+    expect((await kfk(["list-runs", "-q"])).err).toBe("");
+  });
+
   test("--param reaches the run, typed and encoded, and makes no other version", async () => {
     start(tag);
     expect((await kfk(["upload-pipeline"])).status).toBe(0);

@@ -26,6 +26,36 @@ const ROWS: readonly Row[] = [
     status: 2,
     says: ['no command "complie"', "did you mean kfk compile?"],
   },
+  ...[
+    ["run", "run-once"],
+    ["submit", "run-once"],
+    ["upload", "upload-pipeline"],
+    ["list", "list-runs"],
+  ].map(([word = "", meant = ""]): Row => ({
+    name: `a word of other programs, ${word}`,
+    argv: [word],
+    status: 2,
+    says: [`no command "${word}"`, `did you mean kfk ${meant}?`],
+  })),
+  { name: "help for what is no command", argv: ["help", "nope"], status: 2, says: ['no command "nope"'] },
+  {
+    name: "a name that is no namespace",
+    argv: ["list-runs", "-n", "Bad NS", "--host", "http://localhost:9"],
+    status: 2,
+    says: ['--namespace "Bad NS" is not the name of a namespace', "team-a"],
+  },
+  {
+    name: "a file as the project's folder",
+    argv: ["model", "-C", "pyproject.toml"],
+    status: 3,
+    says: [`${ROOT}/pyproject.toml is a file, and --project wants the project's folder`, `use --project ${ROOT}`],
+  },
+  {
+    name: "a word like one of --from",
+    argv: ["model", "--from", "sttic"],
+    status: 3,
+    says: ["there is no file sttic to read the model from", "did you mean --from static?"],
+  },
   {
     name: "unknown option",
     argv: ["compile", "--imgae", "x"],
@@ -148,7 +178,19 @@ const ROWS: readonly Row[] = [
     name: "no volume though data crosses",
     argv: ["compile", "-i", "shop:1"],
     status: 3,
-    says: ['dataset "model" goes from one step to another', "add a volume: section"],
+    says: [
+      'dataset "model" goes from one step to another, is kept in memory, and there is no volume [STEP_VOLUME]\n',
+      '  note: node "fit" makes it\n  --> src/shop/pipelines/train/pipeline.py:6:1\n',
+      "reads it\n  --> src/shop/pipelines/train/pipeline.py:7:1\n",
+      "add a volume: section",
+    ],
+  },
+  {
+    name: "a file in a folder that is not there",
+    argv: ["compile", "-i", "shop:1", "-o", "no/where/a.yml"],
+    parts: { conf: { "base/kubeflow.yaml": KUBEFLOW } },
+    status: 3,
+    says: ["there is no folder no/where for --output no/where/a.yml", "mkdir -p no/where"],
   },
   {
     name: "an input that nothing makes and that is not in the catalog",
@@ -232,4 +274,34 @@ describe("a broken kubeflow.yaml is told once", () => {
     expect(world.written.err()).toContain(says);
     expect(world.written.err().split(what).length).toBe(2);
   });
+});
+
+test("KEDRO_ENV is named where it names an environment that is not there", async () => {
+  const files = projectFiles({ conf: { "base/kubeflow.yaml": KUBEFLOW, "staging/parameters.yml": "rate: 1\n" } });
+  const world = fakeWorld({ cwd: ROOT, files, env: { KEDRO_ENV: "stagging" } });
+  expect(await runCommandLine(world, ["compile", "-o", "-"], "0.0.0", "")).toBe(3);
+  expect(world.written.err()).toStartWith(
+    'error: KEDRO_ENV names the environment "stagging", and there is none: no folder conf/stagging [CONFIG_ENVIRONMENT]\n  hint: did you mean "staging"?',
+  );
+});
+
+test("help as a word is help as an option", async () => {
+  for (const [word, option] of [
+    [["help"], ["--help"]],
+    [
+      ["help", "compile"],
+      ["compile", "--help"],
+    ],
+    [
+      ["-q", "help", "schedule", "next"],
+      ["schedule", "--help"],
+    ],
+  ] as const) {
+    const said = [word, option].map(async (argv) => {
+      const world = fakeWorld({ cwd: ROOT, files: {} });
+      return [await runCommandLine(world, [...argv], "0.0.0", ""), world.written.out()];
+    });
+    const [first, second] = await Promise.all(said);
+    expect(first).toEqual(second as never);
+  }
 });

@@ -87,7 +87,7 @@ describe.each(VERSIONS)("on KFP %s", (tag) => {
 
   test("run-once writes the id to stdout and the file, and the link to stderr", async () => {
     start(tag);
-    const { out, err } = await kfk(["run-once", "--run-id-file", "out/id", "--run-name", "mine", "-x", "other"]);
+    const { out, err } = await kfk(["run-once", "--run-id-file", "id", "--run-name", "mine", "-x", "other"]);
     expect(out).toBe(`${server.runs()[0]?.id}\n`);
     expect(err).toContain(`started mine: ${server.url}/#/runs/details/${out.trim()}`);
     expect(err).toContain("created the experiment other");

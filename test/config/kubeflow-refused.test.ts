@@ -20,7 +20,12 @@ const requirement = (inner: string): string =>
 
 describe("refused", () => {
   test.each([
-    ["no access mode", run("volume: {access_modes: []}"), "access_modes", "a list like [ReadWriteOnce]"],
+    [
+      "no access mode",
+      run("volume: {access_modes: []}"),
+      "access_modes",
+      "a list with at least one access mode, like [ReadWriteOnce], and it is empty",
+    ],
     [
       "one pod alone with others",
       run("volume: {access_modes: [ReadWriteOncePod, ReadWriteMany]}"),

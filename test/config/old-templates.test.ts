@@ -82,7 +82,12 @@ const WANT = {
 
 type Kind = NonNullable<ConfigurationRequest["kind"]>;
 
-function treeOf(kubeflow: string, env: Readonly<Record<string, string>> = ENV, kind: Kind = "TemplatedConfigLoader") {
+function treeOf(
+  kubeflow: string,
+  env: Readonly<Record<string, string>> = ENV,
+  kind: Kind = "TemplatedConfigLoader",
+  overridden: ReadonlyMap<string, string> = new Map(),
+) {
   const globals = kind === "OmegaConfigLoader" ? "pod: {cpu: 2, memory: 4Gi}\n" : GLOBALS;
   const files = { "/p/conf/base/globals.yml": globals, "/p/conf/base/kubeflow.yml": kubeflow };
   const request = {
@@ -92,6 +97,7 @@ function treeOf(kubeflow: string, env: Readonly<Record<string, string>> = ENV, k
     runEnv: "local",
     isRunEnvNamed: false,
     kind,
+    overridden,
     globalsPattern: "globals*",
     patterns: new Map(),
     mergeStrategy: new Map(),
@@ -150,7 +156,7 @@ describe("kubeflow.yaml under TemplatedConfigLoader", () => {
     [
       "a template in a default",
       "a: reg/${nope|x${name|z}}\n",
-      "1:4 the default of ${nope|…} holds a template: reg/${nope|x${name|z}}; defaults are text: write ${nope|text}, or nest the other grammar: ${oc.env:NAME, ${oc.env:OTHER, text}}",
+      "1:8 the default of ${nope|…} holds a template: reg/${nope|x${name|z}}; defaults are text: write ${nope|text}, or nest the other grammar: ${oc.env:NAME, ${oc.env:OTHER, text}}",
     ],
     [
       "a key that becomes no text",
@@ -160,7 +166,7 @@ describe("kubeflow.yaml under TemplatedConfigLoader", () => {
     [
       "a mapping inside a text",
       "a: x${pod}\n",
-      "1:4 the value of ${pod} cannot stand inside a text; let it stand alone, or give it a value that is text without ${",
+      "1:5 the value of ${pod} cannot stand inside a text; let it stand alone, or give it a value that is text without ${",
     ],
     [
       "Jinja",
@@ -181,6 +187,45 @@ describe("kubeflow.yaml under TemplatedConfigLoader", () => {
 });
 
 describe("kubeflow.yaml under OmegaConfigLoader", () => {
+  test.each([
+    [
+      "a name without value",
+      "a: reg/${google_project_id}/x\n",
+      "1:8 ${google_project_id} has no value, and no default; set KEDRO_CONFIG_GOOGLE_PROJECT_ID, or write ${google_project_id|default}",
+    ],
+    [
+      "a commit without git, behind another template",
+      "a: reg/${name|x}:${commit_id}\n",
+      "1:18 ${commit_id} has no value: git knows no commit here; set KEDRO_CONFIG_COMMIT_ID, or write ${commit_id|default}",
+    ],
+    ["a typo of a key", "size: 1\na: ${siez}\n", "2:4 ${siez} has no value, and no default; did you mean ${size}?"],
+    [
+      "the other grammar behind an old template",
+      "a: ${name|x}-${oc.env:NOPE}\n",
+      "1:14 the environment variable NOPE is not set",
+    ],
+  ])("refused: %s", (_, text, want) => {
+    let told = "";
+    try {
+      treeOf(text, {}, "OmegaConfigLoader");
+    } catch (error) {
+      if (!(error instanceof KfkError)) throw error;
+      told = `${error.at?.line}:${error.at?.column} ${error.message}; ${error.hint}`;
+    }
+    expect(told).toStartWith(want);
+  });
+
+  test("an escaped template stays text", () => {
+    const tree = treeOf("a: x\\${name}\n", {}, "OmegaConfigLoader");
+    expect(tree && toPlain(tree)).toEqual(plainOf({ a: "x${name}" }) as never);
+  });
+
+  test("a key that an option gives instead needs no value", () => {
+    const overridden = new Map([["image", "reg/given:1"]]);
+    const tree = treeOf("run_config: {image: 'reg/${nope}', run_name: r}\n", {}, "OmegaConfigLoader", overridden);
+    expect(tree && toPlain(tree)).toEqual(plainOf({ run_config: { image: "reg/given:1", run_name: "r" } }) as never);
+  });
+
   test("globals keep their types, in both grammars", () => {
     const text = "a: ${pod|none}\nb: ${globals:pod.cpu}\nc: ${d.e}\nd: {e: 5}\nf: ${globals:none,7}\n";
     const tree = treeOf(text, {}, "OmegaConfigLoader");

@@ -15,6 +15,9 @@ function read(text: string): unknown {
   }
 }
 
+const INDENT =
+  "indent with care: keys that belong together begin in the same column, and what belongs to a key is indented deeper";
+
 describe("parseYaml", () => {
   for (const [text, want] of cases.rows as unknown as [string, { ok?: unknown; err?: true }][]) {
     test(`reads ${JSON.stringify(text)} as OmegaConf does`, () => expect(read(text)).toEqual(want));
@@ -113,6 +116,39 @@ describe("parseYaml", () => {
       line: 2,
       column: 1,
       message: "broken YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
+      hint: "close the list or mapping that opens with [ or {",
+    },
+    {
+      name: "a quote that is never closed, where it opens",
+      text: 'host: x\nrun:\n  image: "a/b:1\n  volume:\n    size: 1Gi\n',
+      line: 3,
+      column: 10,
+      message: "broken YAML: the quote that opens here is never closed",
+      hint: "close it where its text ends, or take it away",
+    },
+    {
+      name: "a quote that another one closes lines later",
+      text: 'run:\n  image: "a/b:1\n  name: "x"\n',
+      line: 3,
+      column: 10,
+      message: "broken YAML: unexpected scalar at node end",
+      hint: "close the quote where its text ends",
+    },
+    {
+      name: "a key too far to the left",
+      text: "run:\n    image: a\n  volume: b\n",
+      line: 3,
+      column: 1,
+      message: "broken YAML: all mapping items must start at the same column",
+      hint: INDENT,
+    },
+    {
+      name: "a key too far to the right",
+      text: "run:\n  image: a\n   volume: b\n",
+      line: 2,
+      column: 10,
+      message: "broken YAML: nested mappings are not allowed in compact mappings",
+      hint: INDENT,
     },
   ];
   for (const { name, text, line, column, message, hint } of errors) {
