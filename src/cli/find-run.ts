@@ -54,7 +54,7 @@ export async function nodeSources(call: Call, run: RunInfo | undefined): Promise
   if (run === undefined) return () => undefined;
   const read = await projectIfAny(call);
   if (read === undefined) return () => undefined;
-  const { isFrom } = await import("../cluster/runs.ts");
+  const { isFrom } = await import("../cluster/run-mark.ts");
   if (!isFrom(run.description, { project: read.model.project.name })) return () => undefined;
   return sourcesOf(read);
 }

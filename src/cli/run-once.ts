@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Upload } from "../cluster/pipelines.ts";
-import type { CreatedRun, RunOrigin, RunRequest } from "../cluster/runs.ts";
+import type { RunOrigin } from "../cluster/run-mark.ts";
+import type { CreatedRun, RunRequest } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import type { KubeflowConfig } from "../config/kubeflow.ts";
 import { isKfkError, isStop } from "../error.ts";

@@ -17,6 +17,7 @@ import { isDuplicateRun, isMissing, isTurnedAway, mayHaveActed } from "./answer.
 import { checkName, checkParameterBytes } from "./limits.ts";
 import { fetchAll, fetchPages, nameFilter, namespaceQuery, textFilter } from "./list.ts";
 import { expectJson, failedRequest, request, type Result } from "./request.ts";
+import { describeRun, isFrom, originMark, readOrigin, type RunOrigin, runMark } from "./run-mark.ts";
 import { linkTo, type Server } from "./server.ts";
 import { parseWorkflow, type Workflow } from "./workflow.ts";
 
@@ -37,13 +38,6 @@ export interface RunRequest {
   readonly id?: string | undefined;
   /** Gives up, whatever was sent: SERVER_OUTCOME then. */
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface RunOrigin {
-  readonly project: string;
-  readonly env: string;
-  /** Commit of the project's sources, with `+` when the tree was not clean; null: not under version control. */
-  readonly commit: string | null;
 }
 
 export interface CreatedRun {
@@ -262,13 +256,6 @@ export async function findStartedRun(
   return search.kind === "found" ? recovered(search.run) : undefined;
 }
 
-/** True when that project started it; with `env`, in that environment. */
-export function isFrom(description: string, origin: { readonly project: string; readonly env?: string }): boolean {
-  const found = readOrigin(description);
-  if (found?.project !== origin.project.slice(0, LONGEST_PROJECT)) return false;
-  return origin.env === undefined || found.env === origin.env.slice(0, LONGEST_ENV);
-}
-
 /** Path of a run below the base. */
 export function runPath(id: string): string {
   return `${PATH}/${encodeURIComponent(id)}`;
@@ -326,36 +313,8 @@ function runBodyV2(
   };
 }
 
-const MARK = "started by kfk as ";
 /** Lists carry the whole document of each run: with pages of 40, 10,000 runs of 28 KB are listed in 130 MB. */
 const RUNS_ON_PAGE = "40";
-/** varchar(255), and longer ones leave a Workflow behind. */
-const LONGEST_DESCRIPTION = 255;
-
-function runMark(id: string): string {
-  return `${MARK}${id}`;
-}
-
-/** What `describeRun` writes, to its end: a project's name may begin or end like another one's, or hold brackets. */
-const ORIGIN = /^started by kfk as [^ ]+ for (.*) \((.*?)\)(?: at commit [^ ]*)?$/s;
-const LONGEST_PROJECT = 80;
-const LONGEST_ENV = 40;
-
-function readOrigin(description: string): { readonly project: string; readonly env: string } | undefined {
-  const parts = ORIGIN.exec(description);
-  return parts === null ? undefined : { project: parts[1] as string, env: parts[2] as string };
-}
-
-function originMark(origin: { readonly project: string; readonly env: string }): string {
-  return ` for ${origin.project.slice(0, LONGEST_PROJECT)} (${origin.env.slice(0, LONGEST_ENV)})`;
-}
-
-function describeRun(id: string, origin: RunOrigin | undefined): string {
-  if (origin === undefined) return runMark(id);
-  const commit = origin.commit === null ? "" : ` at commit ${origin.commit}`;
-  return `${runMark(id)}${originMark(origin)}${commit}`.slice(0, LONGEST_DESCRIPTION);
-}
-
 function scopeQuery(server: Server, experimentId: string | undefined): Readonly<Record<string, string>> {
   if (experimentId === undefined) return namespaceQuery(server.namespace);
   return { "resource_reference_key.type": "EXPERIMENT", "resource_reference_key.id": experimentId };
