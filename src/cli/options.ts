@@ -238,12 +238,8 @@ function findVerb(argv: readonly string[], verbs: readonly Verb[]): Verb | undef
   const word = argv[at] as string;
   const verb = verbs.find((candidate) => candidate.name === word);
   if (verb) return verb;
-  const near =
-    OTHER_WORDS.get(word) ??
-    suggest(
-      word,
-      verbs.map(({ name }) => name),
-    );
+  const meant = suggest(word, [...verbs.map(({ name }) => name), ...OTHER_WORDS.keys()]);
+  const near = meant === undefined ? undefined : (OTHER_WORDS.get(meant) ?? meant);
   throw new KfkError("USAGE_VERB", `there is no command "${word}"`, {
     hint: near === undefined ? "see kfk --help for all commands" : `did you mean kfk ${near}?`,
   });

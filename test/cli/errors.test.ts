@@ -30,6 +30,7 @@ const ROWS: readonly Row[] = [
     ["run", "run-once"],
     ["submit", "run-once"],
     ["upload", "upload-pipeline"],
+    ["uplaod", "upload-pipeline"],
     ["list", "list-runs"],
   ].map(([word = "", meant = ""]): Row => ({
     name: `a word of other programs, ${word}`,
