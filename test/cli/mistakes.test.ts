@@ -89,8 +89,7 @@ test.each([
 });
 
 test("a pipeline that cannot be read keeps nobody from a run or a schedule", async () => {
-  await kfk(["run-once"]);
-  await kfk(CRON);
+  for (const argv of [["run-once"], ["upload-pipeline"], CRON]) expect((await kfk(argv)).status).toBe(0);
   for (const verb of ["status", "ui", "cancel"]) expect((await kfk([verb, "@latest"], BROKEN)).status).toBe(0);
   for (const word of ["pause", "rm"]) expect((await kfk(["schedule", word], BROKEN)).status).toBe(0);
   expect((await kfk(["run-once"], BROKEN)).err).toContain("PY_SYNTAX");
