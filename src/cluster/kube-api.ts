@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import type { KubeCluster } from "../../hooks/auth/kube-file.ts";
 import { KfkError } from "../error.ts";
+import { oneLine } from "../terminal-text.ts";
 import type { World } from "../world.ts";
 import { readFailure } from "./answer.ts";
 import type { Chain } from "./auth.ts";
@@ -61,7 +62,10 @@ export async function askKube<S extends v.GenericSchema>(
 /** The error for an answer that is no success. */
 export function refusedBy(api: KubeApi, status: number, text: string, what: string): KfkError {
   const json = parse(text) as { kind?: unknown; message?: unknown } | undefined;
-  const said = json?.kind === "Status" && typeof json.message === "string" ? oneLine(json.message) : `status ${status}`;
+  const said =
+    json?.kind === "Status" && typeof json.message === "string"
+      ? shortLine(api.world, json.message)
+      : `status ${status}`;
   const message = `the Kubernetes API at ${hostOf(api)} refuses ${what}: ${said}`;
   const { context } = api.cluster;
   if (status === 401)
@@ -83,6 +87,11 @@ export function refusedBy(api: KubeApi, status: number, text: string, what: stri
 /** For messages. */
 export function hostOf({ cluster }: KubeApi): string {
   return new URL(cluster.api).host;
+}
+
+/** What a server says: what is secret is taken out of it while it is whole. */
+export function shortLine({ secrets }: World, text: string): string {
+  return oneLine(secrets?.redact(text) ?? text).slice(0, 300);
 }
 
 // --- internal ---
@@ -126,12 +135,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined; // a page, or a text
   }
-}
-
-/** What a server sends must not steer a terminal. */
-function oneLine(text: string): string {
-  return text
-    .replace(/[\s\p{Cc}]+/gu, " ")
-    .trim()
-    .slice(0, 300);
 }

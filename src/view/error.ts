@@ -3,22 +3,23 @@
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
 import { hasSecretForm, isSecretKey, SECRET_NAME, withoutUser } from "../secrets.ts";
+import { printable } from "../terminal-text.ts";
 import { mayLogIn } from "../told-secrets.ts";
 
 /** An error as it is shown on stderr, ending in a newline. */
 export function renderError(error: KfkError, colour: boolean): string {
-  const lines = [`${paint("error", RED, colour)}: ${error.message} ${paint(`[${error.code}]`, GREY, colour)}`];
+  const lines = [`${paint("error", RED, colour)}: ${shown(error.message)} ${paint(`[${error.code}]`, GREY, colour)}`];
   lines.push(...renderPlace(error.at, colour));
   for (const note of error.notes) lines.push(...renderNote(note, colour));
-  if (error.hint !== undefined) lines.push(`  ${paint("hint", CYAN, colour)}: ${error.hint}`);
+  if (error.hint !== undefined) lines.push(`  ${paint("hint", CYAN, colour)}: ${shown(error.hint)}`);
   return `${lines.join("\n")}\n`;
 }
 
 /** A warning in one line, with its hint in a second. */
 export function renderWarning(warning: Warning, colour: boolean): string {
   const at = warning.at ? ` (${warning.at.file}:${warning.at.line})` : "";
-  const hint = warning.hint === undefined ? "" : `\n  ${paint("hint", CYAN, colour)}: ${warning.hint}`;
-  return `${paint("warning", YELLOW, colour)}: ${warning.message}${at}${hint}\n`;
+  const hint = warning.hint === undefined ? "" : `\n  ${paint("hint", CYAN, colour)}: ${shown(warning.hint)}`;
+  return `${paint("warning", YELLOW, colour)}: ${shown(warning.message)}${at}${hint}\n`;
 }
 
 // --- internal ---
@@ -37,8 +38,13 @@ function paint(text: string, code: number, colour: boolean): string {
   return colour ? `\u001B[${code}m${text}\u001B[0m` : text;
 }
 
+/** Nothing of a server, a hook or a file that is quoted steers the terminal. */
+function shown(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
 function renderNote(note: Note, colour: boolean): string[] {
-  return [`  ${paint("note", CYAN, colour)}: ${note.message}`, ...renderPlace(note.at, colour)];
+  return [`  ${paint("note", CYAN, colour)}: ${shown(note.message)}`, ...renderPlace(note.at, colour)];
 }
 
 function renderPlace(at: Place | undefined, colour: boolean): string[] {
