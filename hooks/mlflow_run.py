@@ -283,8 +283,10 @@ def words(error):
 
 
 def without_passwords(text):
-    """MLflow quotes the address that it called, with the user and the password that it may hold."""
-    return re.sub(r"(://)(?:[^/?#\s]*|[^/\s:@]*:[^\s@]+)@", r"\1***@", text)
+    """MLflow quotes the address that it called, with the user, password and token that it may hold."""
+    text = re.sub(r"(://)\S*@", r"\1***@", text)
+    text = re.sub(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+", r"\1 ***", text)
+    return re.sub(r"(?i)([?&](?:\w*token|password|sig)=)[^&\s'\"]+", r"\1***", text)
 
 
 def say(message):

@@ -81,6 +81,7 @@ export interface Redactor {
 /** A redactor that knows the environment's secrets. */
 export function makeRedactor(env: Environment): Redactor {
   const told = new Set<string>();
+  const patterns: RegExp[] = [];
   let order: readonly string[] = [];
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !NAMES_A_PLACE.test(name)));
   const ofEnvironment = buildRedactor(kept);
@@ -88,15 +89,21 @@ export function makeRedactor(env: Environment): Redactor {
   const taken = new Set<string>();
   const forData = (text: string): string => {
     for (const word of words) if (told.has(word) && text.includes(word)) taken.add(word);
-    return order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
+    const plain = order.reduce((out, value) => out.replaceAll(value, SHOWN), text);
+    return patterns.reduce((out, pattern) => out.replaceAll(pattern, SHOWN), plain);
   };
   return {
-    hide: (text) => {
+    hide: (given) => {
+      const text = given.toWellFormed();
       if (text.trim().length < SHORTEST_TOLD || /^(true|false|null)$/.test(text) || told.has(text)) return;
       if (isWord(text)) words.add(text);
       // a key in several lines may also come line by line
       const lines = text.split(/\r?\n/).filter((line) => line.length >= LEAST_LINE && !line.startsWith("-----"));
-      for (const part of [text, ...lines]) for (const form of encodings(part)) told.add(form);
+      for (const part of [text, ...bareForms(text), ...lines]) {
+        for (const form of encodings(part)) told.add(form);
+        const pattern = anyEncoding(part);
+        if (pattern !== undefined) patterns.push(pattern);
+      }
       order = [...told].toSorted((a, b) => b.length - a.length);
     },
     forData,
@@ -116,9 +123,9 @@ function isWord(secret: string): boolean {
   return secret.length < 8 || /^[a-z]+$/i.test(secret);
 }
 
-/** Long, and with a digit or sign in it. */
+/** With a digit or sign in it: a document must not lose its words. */
 function isCertain(told: string): boolean {
-  return told.length >= 12 && !/^[a-z]+$/i.test(told);
+  return told.length >= SHORTEST && !/^[a-z]+$/i.test(told);
 }
 
 const LEAST_LINE = 16;
@@ -127,6 +134,60 @@ const SHORTEST_TOLD = 4;
 /** Variables that say where a secret is. */
 const NAMES_A_PLACE =
   /(_FILE|_PATH|_DIR|_URL|_URI|_HOST|_ENDPOINT|_USER|_USERNAME|_ID|_CONNECTOR)$|^GOOGLE_APPLICATION_CREDENTIALS$|^KFK_CLIENT_KEY$/i;
+
+/** What a server makes of it that reads it as a cookie: without its quotes, and decoded. */
+function bareForms(text: string): readonly string[] {
+  const [, bare = text] = /^"(.*)"$/s.exec(text) ?? [];
+  let decoded = bare;
+  try {
+    decoded = decodeURIComponent(bare);
+  } catch {
+    // it is as it is
+  }
+  return [bare, decoded].filter((each) => each !== text && each.trim().length >= SHORTEST);
+}
+
+/**
+ * The text with each of its signs in any of the ways in which HTML, JSON, addresses (once or twice) and programs write
+ * it, mixed at will; undefined where there is no sign.
+ */
+function anyEncoding(text: string): RegExp | undefined {
+  if (text.length > LONGEST_PATTERN || /^[\w.-]*$/.test(text)) return undefined;
+  return new RegExp(Array.from(text, (char) => (/\w/.test(char) ? char : anySign(char))).join(""), "gu");
+}
+
+/** Longer ways first: `&amp;` begins with what it stands for. */
+function anySign(char: string): string {
+  const hex = (code: number, width = 0): string =>
+    code
+      .toString(16)
+      .padStart(width, "0")
+      .replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+  const code = char.codePointAt(0) ?? 0;
+  const bytes = [...new TextEncoder().encode(char)];
+  const units = Array.from({ length: char.length }, (_, at) => char.charCodeAt(at));
+  const literal = char.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
+  return `(?:${[
+    ...(HTML_NAMES[char] ?? []).map((name) => `&${name};`),
+    `&#0*${code};`,
+    `&#[xX]0*${hex(code)};`,
+    bytes.map((byte) => `%(?:25){0,2}${hex(byte, 2)}`).join(""),
+    units.map((unit) => String.raw`\\{1,2}u${hex(unit, 4)}`).join(""),
+    String.raw`\\x${hex(code, 2)}`,
+    char === "\n" ? String.raw`\\n` : String.raw`\\{1,2}${literal}`,
+    literal,
+  ].join("|")})`;
+}
+
+/** A certificate's key is told line by line too. */
+const LONGEST_PATTERN = 4096;
+const HTML_NAMES: Readonly<Record<string, readonly string[]>> = {
+  "&": ["amp"],
+  "<": ["lt"],
+  ">": ["gt"],
+  '"': ["quot", "QUOT"],
+  "'": ["apos"],
+};
 
 function encodings(text: string): readonly string[] {
   const bytes = new TextEncoder().encode(text);

@@ -52,25 +52,31 @@ export function hideText(text: string, hide: (text: string) => void): void {
   if (/PRIVATE KEY-----/.test(word)) hide(text);
 }
 
-/** Whether the source of a hook file may hold the hook `auth`; when in doubt, it does. */
+/**
+ * Whether the source of a hook file may hold the hook `auth`, by itself or by what it imports; when in doubt, it does.
+ * What `kfk`, Node and Bun bring, and types, hold none.
+ */
 export function mayLogIn(source: string): boolean {
-  return /\bauth\b/.test(source);
+  const rest = source.replaceAll(HARMLESS_IMPORT, "").replaceAll(/\bimport\.meta\b/g, "");
+  return /\bauth\b/.test(source) || /\b(import|require)\b|\bexport\b[^;=()]*\bfrom\b/.test(rest);
 }
 
 /**
- * A text of somebody who logs in, without the words that could be a secret that nobody has told of yet: values behind a
- * key such as `token=`, queries of addresses, and words of eight characters or more that no language has. Words, names in
- * parts (`ml-pipeline-ui`), short numbers and times stay.
+ * A text of somebody who logs in, without whatever could be a secret that nobody has told of yet. What stays is a plain
+ * word (letters, with one `-`, `'`, `/` or `.` inside), a short number, a time, a version, a name of a variable or of a
+ * header, the path of a source file with line and column, and of an address scheme, host and plain path. What stands
+ * behind a key such as `token=` does not stay, whatever it is.
  */
 export function withoutLikely(text: string): string {
   return text
     .replaceAll(SCHEME, (_all, scheme: string) => `${scheme} ${SHOWN}`)
-    .replaceAll(NAMED, (_all, before: string) => `${before}${SHOWN}`)
-    .replaceAll(WORD, (word: string) => {
-      const [, origin, path = "", rest = ""] = /^(https?:\/\/[^/?#@]+)([^?#]*)(.*)$/i.exec(word) ?? [];
-      if (origin === undefined) return isLikely(word) ? SHOWN : word;
-      return `${origin}${isLikely(path) ? `/${SHOWN}` : path}${rest === "" ? "" : SHOWN}`;
-    });
+    .replaceAll(USER_OPTION, `$1${SHOWN}`)
+    .replaceAll(NAMED, (_all, key: string, value: string) => {
+      const quote = /["'`]$/.exec(value.trimEnd())?.[0] ?? "";
+      const [before = ""] = /^\s*[=:]?\s*["'`]?/.exec(value) ?? [];
+      return `${key}${before}${SHOWN}${before.endsWith(quote) ? quote : ""}`;
+    })
+    .replaceAll(/\S+/g, showRun);
 }
 
 // --- internal ---
@@ -79,26 +85,86 @@ const SHOWN = "[redacted]";
 /** Fields of an answer of the hook `auth` that say who and where, and are shown. */
 const IS_SHOWN = /^(origin|principal|audience|cert)$/;
 const SCHEME = /\b(bearer|basic|negotiate)\s+[^\s"'`[]{4,}/gi;
-/** A key that says what its value is; the value may stand in quotes. */
+/** `curl -u me:secret`, `--user`. */
+const USER_OPTION = /((?:^|\s)(?:-u|--(?:proxy-)?user)[\s=]+)["'`]?[^\s:]*:\S+/g;
+/**
+ * A key that says what its value is. A value in quotes ends with them; behind a colon it is the rest of the line, as
+ * it may have blanks; behind a word alone it must be in quotes.
+ */
 const NAMED =
-  /((?:token|passw\w*|passphrase|secret|cookie|api-?key|authorization)["'`]?\s*[=:]\s*["'`]?)(?!\[redacted)[^\s"'`,;}]{3,}/gi;
-const WORD = /https?:\/\/[^\s"'`<>()]+|[\w.~+/=%@-]{8,}/gi;
+  /((?:[\w-]{0,40}(?:token|passw\w*|passphrase|passcode|secret|cookie|credentials?|authorization|api-?key|access-?key|private-?key)|(?<![a-z])(?:pw|pwd|pass|pin|key|sid|jwt|otp|session(?:_?id)?))["'`]?)(\s*(?:=|:(?!\/\/))\s*(?:"[^"]*"?|'[^']*'?|`[^`]*`?|(?<==\s*)[^\s"'`,;}]+|(?<=:\s*)[^\s"'`][^\n]*)|\s+(?:"[^"]*"|'[^']*'|`[^`]*`))/gi;
 
-function isLikely(word: string): boolean {
-  if (word.length < 8) return false;
-  if (/[+=%~]/.test(word)) return true;
-  const hasLetters = /[a-z]/i.test(word);
-  if (!hasLetters) return /\d{12}/.test(word.replaceAll(/[-.]/g, ""));
-  if (/^\d{4}-\d\d-\d\d(T\d*)?$/.test(word)) return false;
-  if (/\d/.test(word)) return true;
-  // three humps, as in no word, or one too long to be a word
-  return word
-    .split(/[-_./@]/)
-    .some((part) => (part.match(/[a-z][A-Z]/g)?.length ?? 0) > 2 || part.length > LONGEST_WORD);
+const HARMLESS_IMPORT =
+  /\bimport\s+type\b[^;"'`]*["'][^"'`\n]+["']|\b(?:import|export)\b[^;"'`()=]*\bfrom\s*["'](?:kfk|bun|node:[\w/]+|fs|path|os|crypto|child_process|url|util)["']|\b(?:import|require)\s*\(?\s*["'](?:kfk|bun|node:[\w/]+|fs|path|os|crypto|child_process|url|util)["']/g;
+
+/** One run of a text between blanks, as it may be shown; signs around a word stay with it. */
+function showRun(run: string): string {
+  if (isSigns(run)) return run;
+  if (run.length > LONGEST_RUN) return SHOWN;
+  const [, before = "", word = "", after = ""] =
+    /^(["'`([{<>]{0,3})(.*?)(["'`)\]}>]{0,3}[.,;:!?…]{0,3}["'`)\]}>]{0,2})$/s.exec(run) ?? [];
+  if (isPlain(word)) return run;
+  const address = showAddress(word);
+  if (address !== undefined) return before + address + after;
+  // some of it was taken out already: what is left may be a key, or signs around it
+  const left = run.split(SHOWN);
+  const isKey = (part: string): boolean =>
+    isSigns(part) || /^[^\p{L}\p{N}]{0,3}[\p{L}_-]{1,30}[^\p{L}\p{N}]{0,4}$/u.test(part);
+  return left.length > 1 && left.every((part, index) => (index === 0 ? isKey(part) : isSigns(part))) ? run : SHOWN;
 }
 
-/** Letters of a word that may still be one of a language. */
-const LONGEST_WORD = 20;
+/** Scheme and host, and the path if it is plain; whoever is named before the host, with any sign in it, is not. */
+function showAddress(word: string): string | undefined {
+  const [, scheme = "", rest] = /^([a-z][a-z0-9+.-]{0,20}:\/\/)(.+)$/is.exec(word) ?? [];
+  if (rest === undefined) return undefined;
+  const at = rest.lastIndexOf("@");
+  const [, host, path = "", more = ""] = /^([^/?#]+)([^?#]*)(.*)$/s.exec(rest.slice(at + 1)) ?? [];
+  if (
+    host === undefined ||
+    !/^(?:[a-z0-9](?:[\w-]{0,40}[a-z0-9])?(?:\.[\w-]{1,40})*|\[[0-9a-f:]+\])(?::\d{1,5})?$/i.test(host)
+  ) {
+    return undefined;
+  }
+  const parts = path.split("/");
+  // a name of many parts, as `ml-pipeline-ui`, is usual in a path
+  const isShown = parts.every(
+    (part) => part === "" || isPlain(part) || /^[a-z]{1,15}(?:-[a-z]{1,15}){1,3}$/.test(part),
+  );
+  const user = at < 0 ? "" : `${SHOWN}@`;
+  return `${scheme}${user}${host}${isShown ? path : `/${SHOWN}`}${more === "" ? "" : SHOWN}`;
+}
+
+/** No letter and no digit: a dash, an arrow, a line of the same sign. */
+function isSigns(run: string): boolean {
+  return !/[\p{L}\p{N}]/u.test(run) && (run.length <= 3 || /^(.)\1*$/s.test(run));
+}
+
+/** Longer ones are no word and no address that somebody reads. */
+const LONGEST_RUN = 400;
+
+function isPlain(word: string): boolean {
+  return word === "" || PLAIN.some((form) => form.test(word));
+}
+
+const LETTERS = String.raw`(?:\p{Lu}+[\p{Ll}\p{Lo}]*|[\p{Ll}\p{Lo}]+)(?:\p{Lu}\p{Ll}{2,}){0,2}`;
+const FOLDER = String.raw`(?:\.{1,2}|[.@]?[A-Za-z]{1,20}(?:[-_.][A-Za-z]{1,20}){0,3})`;
+const PLAIN: readonly RegExp[] = [
+  // a word of a language, or two of them; one too long to be a word is none
+  new RegExp(String.raw`^(?!\p{L}{21})${LETTERS}(?:[-'’/.](?!\p{L}{21})${LETTERS})?(?:\(\))?$`, "u"),
+  /^[a-z0-9]{1,3}$/i,
+  /^[+-]?\d{1,5}(?:\.\d{1,3})?(?:[a-z]{1,2}|%)?$/i,
+  // a version, or an IP address with a port
+  /^v?\d{1,4}(?:\.\d{1,3}){1,3}(?::\d{1,5})?$/,
+  /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/,
+  /^\d{1,2}:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?$/,
+  // a variable, a header, a source file with line and column
+  /^[A-Z]{2,20}(?:_[A-Z]{1,20}){1,5}$/,
+  /^X(?:-[A-Z]?[a-z]{1,15}){1,4}$/i,
+  new RegExp(String.raw`^/?(?:${FOLDER}/){0,12}${FOLDER}\.(?:[cm]?[jt]s|json|ya?ml|toml|py)(?::\d{1,6}){0,2}$`),
+  // words of protocols
+  /^(?:HTTP\/\d(?:\.\d)?|OAuth2(?:\.0)?|base64(?:url)?|sha256|utf-?8|v[12](?:alpha|beta)\d|localhost:\d{1,5})$/i,
+  /^(?:invalid_(?:request|client|grant|scope|token|target)|unauthorized_client|unsupported_grant_type|access_denied|server_error|temporarily_unavailable|(?:access|id|refresh)_token|error_description)$/,
+];
 
 /** Shorter cookies are settings of a page (`lang=en`), and no sessions. */
 const LEAST_COOKIE = 6;

@@ -91,7 +91,7 @@ async function logIn(
   if (page.url.pathname.endsWith("/auth")) page = await dance.go(findConnector(page, connector));
   if (!FORM_PATH.test(page.url.pathname) || page.response.status !== 200) throw noForm(page);
   page = await dance.go(page.url, { login: user, password });
-  if (FORM_PATH.test(page.url.pathname)) throw wrongPassword(page);
+  if (FORM_PATH.test(page.url.pathname)) throw page.isMoved ? asksAgain() : wrongPassword(page);
   if (page.url.pathname.endsWith("/approval")) {
     const request = /name="req"\s+value="([^"]+)"/.exec(page.text)?.[1] ?? page.url.searchParams.get("req") ?? "";
     page = await dance.go(page.url, { req: request, approval: "approve" });
@@ -172,7 +172,10 @@ function startDance(origin: string, context: AuthContext): Dance {
         url = new URL(location, url);
         const error = url.searchParams.get("error");
         if (error !== null)
-          throw refused(`the login ended with "${error.slice(0, 60)}"`, "check Dex's client and its connectors");
+          throw refused(
+            `the login ended with "${context.redact(error).slice(0, 60)}"`,
+            "check Dex's client and its connectors",
+          );
         body = undefined;
       }
     },
@@ -230,6 +233,13 @@ function wrongPassword({ response, text }: Page): Error {
     return refused("Dex does not know the login any more", "try again");
   }
   return refused("Dex does not take DEX_USERNAME with DEX_PASSWORD", "correct them; Dex wants the e-mail address");
+}
+
+function asksAgain(): Error {
+  return refused(
+    "Dex took the password, and the server asks for it again: the session that it gave is over at once, or not taken",
+    "check the clocks of both machines; else log in with a browser and use KFK_COOKIE",
+  );
 }
 
 function noSession({ url, response }: Page): Error {

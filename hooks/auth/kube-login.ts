@@ -59,6 +59,8 @@ async function checkCertificates({ tls, user, context: name }: KubeCluster): Pro
       throw wrong("client-key holds no private key that can be read");
     case "locked key":
       throw wrong("client-key is locked with a passphrase, and nobody is asked for it");
+    case "RSA-PSS key":
+      throw wrong("client-key is a key for RSA-PSS alone, which kfk cannot use");
     case "another key":
       throw wrong("client-key is not the key of client-certificate");
   }
@@ -80,7 +82,7 @@ async function run(exec: KubeExec, env: Record<string, string>, context: AuthCon
   try {
     return await context.run(exec.command, env);
   } catch (error) {
-    const hint = exec.installHint?.replace(/\s+/g, " ").slice(0, 300);
+    const hint = exec.installHint && context.redact(exec.installHint).replace(/\s+/g, " ").slice(0, 300);
     const isMissing = error instanceof Error && error.message.startsWith("there is no program ");
     if (hint === undefined || !isMissing) throw error;
     throw refused(error.message, hint);

@@ -45,6 +45,11 @@ function badPair(problem: PairProblem, cert: string, key: string): Error {
         `${key} is locked with a passphrase, and nobody is asked for it`,
         `unlock it: openssl pkey -in ${key} -out FILE, then chmod 600 FILE and --client-key FILE`,
       );
+    case "RSA-PSS key":
+      return badFile(
+        `${key} is a key for RSA-PSS alone, which kfk cannot use`,
+        "use a key of another kind: RSA, EC, Ed25519",
+      );
     case "another key":
       return badFile(
         `${key} is not the key of the certificate in ${cert}`,

@@ -5,12 +5,13 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 
 /** What is wrong, and with which of the two. */
-export type PairProblem = "no certificate" | "no key" | "locked key" | "another key";
+export type PairProblem = "no certificate" | "no key" | "locked key" | "RSA-PSS key" | "another key";
 
 /** undefined: the key is that of the first certificate. */
 export function findPairProblem(cert: string, key: string): PairProblem | undefined {
   if (!isCertificate(cert)) return "no certificate";
-  if (/ENCRYPTED/.test(key)) return "locked key";
+  if (/^(?:-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type:.*\bENCRYPTED\b)/m.test(key)) return "locked key";
+  if (isPss(key)) return "RSA-PSS key";
   const isPair = isPairOf(cert, key);
   if (isPair === undefined) return "no key";
   return isPair ? undefined : "another key";
@@ -32,6 +33,19 @@ function isCertificate(pem: string): boolean {
     return false;
   }
 }
+
+/** A key for RSASSA-PSS alone (RFC 4055), which the TLS of Bun 1.4.5 cannot use. */
+function isPss(key: string): boolean {
+  const [, body = ""] = /-----BEGIN PRIVATE KEY-----([\s\S]*?)-----END/.exec(key) ?? [];
+  try {
+    return Uint8Array.fromBase64(body.replaceAll(/\s/g, "")).subarray(0, 40).toHex().includes(PSS);
+  } catch {
+    return false; // it cannot be read, and that is said of it
+  }
+}
+
+/** 1.2.840.113549.1.1.10 in DER. */
+const PSS = "06092a864886f70d01010a";
 
 /** undefined: it is no key. */
 function isPairOf(cert: string, key: string): boolean | undefined {

@@ -45,7 +45,9 @@ export function readTokenFile(file: string, context: AuthContext): Login {
   if (text.trim() === "") throw badFile(`the token file ${file} is empty`, hint);
   const value = bare(text);
   if (!/^[\x21-\x7e]+$/.test(value)) throw badFile(`the token file ${file} is not one token`, hint);
-  return bearerLogin(value, `the token in ${file}`, context, { keep: false });
+  // a pipe of the shell, as of <(…), is empty the second time
+  const isPipe = /^\/(?:dev\/fd|proc\/(?:self|\d+)\/fd)\/\d+$/.test(file);
+  return bearerLogin(value, `the token in ${file}`, context, isPipe ? {} : { keep: false });
 }
 
 /** A variable or setting that holds something; kfp and kedro-kubeflow take an empty one for none. */

@@ -3,6 +3,7 @@
  */
 import { KfkError } from "../error.ts";
 import { makeRedactor, type Redactor, secretVariablesIn } from "../secrets.ts";
+import { printable } from "../terminal-text.ts";
 import { renderError, renderWarning, type Screen } from "../view/error.ts";
 import { renderHelp, renderVerbHelp } from "../view/help.ts";
 import type { World } from "../world.ts";
@@ -92,7 +93,7 @@ export async function runCommandLine(
       colour,
       isQuiet,
       say: (text) => {
-        if (!isQuiet) world.err.write(`${text}\n`);
+        if (!isQuiet) world.err.write(`${printable(text)}\n`);
       },
       warn: (warnings) => {
         if (!isQuiet) for (const warning of warnings) world.err.write(renderWarning(warning, colour, screen()));

@@ -1,4 +1,5 @@
 import { KfkError, suggest } from "../error.ts";
+import { printable } from "../terminal-text.ts";
 import { writeClean, writeJson } from "./output.ts";
 import { TEXT_OR_JSON } from "./output-options.ts";
 import type { Call, Verb } from "./verb.ts";
@@ -68,7 +69,7 @@ async function status(call: Call): Promise<number> {
   for (const each of login?.keptBack ?? []) rows.push(["not sent", `${each}, as only the project names this host`]);
   if (server !== null) rows.push(["answers", `Kubeflow Pipelines ${server.version ?? "of an unknown version"}`]);
   if (isKnown) rows.push(["known", "the server let us list experiments"]);
-  const clean = (text: string): string => call.world.secrets?.redact(text) ?? text;
+  const clean = (text: string): string => printable(call.world.secrets?.redact(text) ?? text);
   writeClean(call.world, rows.map(([name, text]) => `${name.padEnd(9)} ${clean(text)}\n`).join(""));
   if (error !== null) throw error;
   return 0;

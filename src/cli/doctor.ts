@@ -1,5 +1,6 @@
 import type { KfkError } from "../error.ts";
 import type { Around, Reach } from "./reach.ts";
+import { printable } from "../terminal-text.ts";
 import { wrap } from "../view/help.ts";
 import { writeClean, writeJson } from "./output.ts";
 import { TEXT_OR_JSON } from "./output-options.ts";
@@ -49,7 +50,7 @@ const MARK = { ok: "ok  ", warn: "warn", no: "NO  ", skipped: "-   " } as const;
 /** On a terminal lines are broken between words; a line for a program is not. */
 function render({ about, verdict, text, next }: Finding, { out, secrets }: Call["world"]): string {
   // before lines are broken: a secret that has blanks is not found in two lines
-  const clean = (each: string): string => secrets?.redact(each) ?? each;
+  const clean = (each: string): string => printable(secrets?.redact(each) ?? each);
   const room = out.columns === undefined ? Infinity : Math.max(20, out.columns - INDENT.length);
   const lines = wrap(clean(text), room);
   if (next !== null) lines.push(...wrap(`next: ${clean(next)}`, room));

@@ -42,7 +42,7 @@ export async function openKubeWay(
   if (host === undefined) return await openPasted(call, typed, context, wanted);
   const cluster = await readCluster(context, wanted);
   const { api, namespace } = cluster;
-  if (host.way === "service-proxy") refuseOtherWay(context);
+  if (host.way === "service-proxy") refuseOtherWay(context, "service-proxy://");
   const provider = ofCluster(cluster, context);
   const ui = "http://localhost:8080";
   call.say(
@@ -75,13 +75,15 @@ async function openPasted(
     if (wanted === undefined && isAuthFailure(error)) return undefined; // it may have nothing to do with this host
     throw asKfkError(error);
   }
-  const address = typed.trim();
-  if (!address.startsWith(`${cluster.api}/api/v1/namespaces/`)) return undefined;
+  const text = typed.trim();
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${new URL(cluster.api).protocol}//${text}`;
   // as it is sent: dots must not lead the credential to another part of the API
-  if (!isServiceProxy(URL.canParse(address) ? new URL(address).href : address, cluster.api)) return undefined;
+  const host = URL.canParse(address) ? new URL(address).href : address;
+  if (!isServiceProxy(host, cluster.api)) return undefined;
+  refuseOtherWay(context, "the address of a service proxy");
   const providers = [ofCluster(cluster, context)];
   const { namespace } = cluster;
-  return { host: typed, world: carrying(call.world, cluster), providers, isOnly: false, namespace, ui: undefined };
+  return { host, world: carrying(call.world, cluster), providers, isOnly: true, namespace, ui: undefined };
 }
 
 async function readCluster(context: AuthContext, wanted: string | undefined): Promise<KubeCluster> {
@@ -117,10 +119,10 @@ function isServiceProxy(address: string, api: string): boolean {
 }
 
 /** The API server takes the kubeconfig's login alone: another that the person asks for is never left out in silence. */
-function refuseOtherWay(context: AuthContext): void {
+function refuseOtherWay(context: AuthContext, host: string): void {
   const named = (context.env("KFK_AUTH") ?? "").trim();
   if (named === "" || named === "kubeconfig") return;
-  throw new KfkError("SERVER_LOGIN", `KFK_AUTH=${named} has no say where service-proxy:// logs in by kubeconfig`, {
+  throw new KfkError("SERVER_LOGIN", `KFK_AUTH=${named} has no say where ${host} logs in by kubeconfig`, {
     hint: "unset KFK_AUTH, or use port-forward://, which carries any login",
   });
 }

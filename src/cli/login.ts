@@ -82,7 +82,7 @@ export async function planLogin(call: Call, options: LoginOptions): Promise<Logi
   const caFor = (asked: string) => (persons !== undefined || asked === origin ? roots : undefined);
   const wanted = findWanted(world, options.kubeflow, user);
   if (way !== undefined) tellUnused(call, way, options, user.auth !== null, loginContext(call));
-  if (way?.isOnly === false && way.providers.length > 0) refuseKubeSettings(wanted);
+  if (way?.isOnly === true && way.ui === undefined) refuseKubeSettings(wanted);
   const chain = chainOf(parsed, waysTo(way, tls, options, wanted), caFor);
   let seen: Gate | undefined;
   const carried = transport({ ...call, world: way?.world ?? world }, chain, origin, roots, (gate) => {
@@ -331,14 +331,22 @@ function warnOfOpenFiles(call: Call): (path: string, text: string) => void {
   const told = new Set<string>();
   return (path, text) => {
     const full = placeOf(call.world, path);
-    if (told.has(full) || MOUNTED.test(full) || /^\s*-----BEGIN CERTIFICATE-----(?![\s\S]*PRIVATE KEY)/.test(text))
-      return;
+    if (told.has(full) || MOUNTED.test(full) || isPublic(text)) return;
     told.add(full);
     if (call.world.files.isOpen?.(full) !== true) return;
     call.warn([
       { message: `${full} holds a login, and others on this machine can read it`, hint: `chmod 600 ${full}` },
     ]);
   };
+}
+
+/** Certificates alone, as tools write them: with a description before each, or without. */
+function isPublic(text: string): boolean {
+  return (
+    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/.test(text) &&
+    /^[\s\uFEFF]*(?:-----BEGIN|#|Certificate:|Bag Attributes|subject\s*=|issuer\s*=)/.test(text) &&
+    !/PRIVATE KEY/.test(text)
+  );
 }
 
 const PEEK_BYTES = 65_536;

@@ -46,10 +46,12 @@ export function isListed(hosts: readonly string[], origin: string, provider: str
   if (!URL.canParse(origin)) return false;
   const { host } = new URL(origin);
   return hosts.some((each) => {
-    const [name = "", way] = each.trim().toLowerCase().split("=");
-    if (way !== undefined && way !== provider) return false;
-    const text = name.replace(/\/+$/, "");
-    return [origin.toLowerCase(), host].some((each) => text === each + path.toLowerCase());
+    const [, name = "", way] = /^(.*?)(?:=([\w-]+))?$/.exec(each.trim()) ?? [];
+    if (way !== undefined && way.toLowerCase() !== provider) return false;
+    // names of hosts have no case, paths have; what is at /pipeline is Kubeflow's own
+    const [, server = "", rest = ""] = /^((?:[a-z]+:\/\/)?[^/]*)(.*)$/is.exec(name) ?? [];
+    const text = server.toLowerCase() + rest.replace(/\/+$/, "").replace(/\/pipeline$/, "");
+    return [origin.toLowerCase(), host].some((each) => text === each + path);
   });
 }
 

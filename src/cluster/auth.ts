@@ -21,6 +21,7 @@ import type {
 } from "../../hooks/contract.ts";
 import { isKfkError, isStop, KfkError, suggest } from "../error.ts";
 import { hideHeader, withoutLikely } from "../told-secrets.ts";
+import { oneLine } from "../terminal-text.ts";
 import type { Clock } from "../world.ts";
 import type { LoginHeaders } from "./request.ts";
 import { makeSecret } from "./secret.ts";
@@ -220,7 +221,7 @@ async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> 
   for (const { provider, reason } of beside) {
     if (reason.how === "given") continue;
     const what = reason.because;
-    const question = { kind: "certificate", origin: options.origin, provider: provider.name, what } as const;
+    const question = { ...whomOf(provider, options), kind: "certificate", provider: provider.name, what } as const;
     if (!(await options.isTrusted(question))) throw untrusted(question);
   }
   if (options.hook) {
@@ -249,8 +250,14 @@ async function choose(options: ChainOptions, target: AuthTarget): Promise<Plan> 
 }
 
 function findWay(provider: AuthProvider, target: AuthTarget, context: AuthContext): Way[] {
-  const reason = provider.applies(target, context);
+  const reason = applies(provider, target, context);
   return reason === undefined ? [] : [{ provider, reason, context }];
+}
+
+/** A file's name can be the project's, and stands in questions. */
+function applies(provider: AuthProvider, target: AuthTarget, context: AuthContext): AuthReason | undefined {
+  const reason = provider.applies(target, context);
+  return reason && { ...reason, because: oneLine(reason.because) };
 }
 
 async function findWanted(wanted: WantedAuth, target: AuthTarget, options: ChainOptions): Promise<Way> {
@@ -261,7 +268,7 @@ async function findWanted(wanted: WantedAuth, target: AuthTarget, options: Chain
     if (!provider.settings.includes(key)) throw unknownSetting(provider, key);
   }
   const context = options.context(wanted.settings);
-  const found = provider.applies(target, context);
+  const found = applies(provider, target, context);
   const reason: AuthReason = found ?? { how: "ambient", because: `auth: ${provider.name}` };
   const whom = whomOf(provider, options);
   const trust = async (question: Omit<TrustQuestion, "provider">): Promise<void> => {
@@ -274,7 +281,7 @@ async function findWanted(wanted: WantedAuth, target: AuthTarget, options: Chain
     ([key]) => !provider.harmless?.includes(key) && !provider.variables?.[key]?.some(isSet),
   );
   if (choices.length > 0) {
-    const list = choices.map(([key, value]) => `${key}: ${showSetting(value)}`).join(", ");
+    const list = choices.map(([key, value]) => `${key}: ${showSetting(value, context)}`).join(", ");
     const what = `what auth: ${provider.name} of kubeflow.yaml chooses (${list})`;
     await trust({ ...whom, kind: "settings", what });
   } else if (reason.how === "ambient") await trust({ ...whom, kind: "host", what: reason.because });
@@ -294,15 +301,21 @@ function whomOf(
 }
 
 /** In one line: a project's text must not draw on the terminal that asks about it. */
-function showSetting(value: unknown): string {
-  const text = (typeof value === "string" ? value : (JSON.stringify(value) ?? "")).replaceAll(/[^\x20-\x7e]/g, "?");
+function showSetting(value: unknown, { redact }: AuthContext): string {
+  const whole = redact(typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
+  const text = whole.replaceAll(/[^\x20-\x7e]/g, "?");
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 /** `first`: what the hook has answered already; taken once. */
 function hookWay(hook: NonNullable<ChainOptions["hook"]>, context: AuthContext, first: Login): Way {
   const ready = [first];
-  const login = async (target: AuthTarget): Promise<Login> => ready.pop() ?? (await hook(target)) ?? { headers: {} };
+  const holdsSome = ({ headers, tls }: Login): boolean => tls !== undefined || Object.keys(headers).length > 0;
+  const login = async (target: AuthTarget): Promise<Login> => {
+    const next = ready.pop() ?? (await hook(target));
+    if (next !== undefined && (holdsSome(next) || !holdsSome(first))) return next;
+    throw gaveNone();
+  };
   const provider = { name: "hook", title: "the project's hook auth", settings: [], applies: () => undefined, login };
   return { provider, reason: { how: "given", because: "the project's hook auth answered" }, context };
 }
@@ -376,6 +389,9 @@ function hold(
       hideHeader(text, options.hide);
       // a scheme with nothing behind it, or a text that no header can hold, is no login
       if (/^\s*(bearer|basic|negotiate)?\s*$/i.test(text)) throw badHeader(name, "is empty");
+      if (/^\s*(bearer|basic|negotiate)?\s*(undefined|null|\[object Object\])\s*$/i.test(text)) {
+        throw badHeader(name, "has nothing in the place of a token");
+      }
       if (!/^[\t\x20-\x7e\x80-\xff]+$/.test(text)) throw badHeader(name, "holds what no header can hold");
       const key = name.toLowerCase();
       if (headers[key] !== undefined && headers[key].reveal() !== text) {
@@ -385,15 +401,18 @@ function hold(
     }
     if (login.tls) options.hide(login.tls.key);
   }
-  const ends = logins.map(({ expiresAtMs }) => expiresAtMs).filter((each) => each !== undefined);
+  const ends = logins
+    .map(({ expiresAtMs }) => expiresAtMs)
+    .filter((each) => each !== undefined)
+    .filter((each) => Math.abs(each) <= LAST_MS);
   const expiresAtMs = ends.length === 0 ? undefined : Math.min(...ends);
   if (expiresAtMs !== undefined && expiresAtMs <= nowMs) throw overAlready(expiresAtMs, nowMs);
   const isRead = logins.some(({ keep }) => keep === false);
   return {
     headers,
     tls: logins.find(({ tls }) => tls !== undefined)?.tls,
-    principal: logins.find(({ principal }) => principal !== undefined)?.principal,
-    audience: logins.find(({ audience }) => audience !== undefined)?.audience,
+    principal: shownOf(logins.find(({ principal }) => principal !== undefined)?.principal),
+    audience: shownOf(logins.find(({ audience }) => audience !== undefined)?.audience),
     expiresAtMs,
     renewAtMs: isRead
       ? 0
@@ -404,6 +423,20 @@ function hold(
     why,
     isEmpty: logins.length === 0,
   };
+}
+
+/** What a token says of itself may have been written by anybody. */
+function shownOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : oneLine(text);
+}
+
+/** The last time that a date can be; a login that ends behind it has no end. */
+const LAST_MS = 8.64e15;
+
+function gaveNone(): KfkError {
+  return new KfkError("SERVER_LOGIN", "the project's hook auth gave a login before, and gives none now", {
+    hint: "let it throw an error that says why, or give the login again",
+  });
 }
 
 function badHeader(name: string, problem: string): KfkError {
@@ -421,7 +454,7 @@ function failed(provider: AuthProvider, error: unknown, options: ChainOptions): 
   const code = kind === "unreachable" ? "SERVER_UNREACHABLE" : kind === "file" ? "SERVER_TOKEN_FILE" : "SERVER_LOGIN";
   const what =
     kind === "file" && provider.name === "token" ? "" : `cannot log in to ${options.origin} (${provider.name}): `;
-  return new KfkError(code, `${what}${message ?? String(error)}`, {
+  return new KfkError(code, oneLine(`${what}${message ?? String(error)}`), {
     hint: hint ?? `this looks like a fault of kfk; another way to log in is auth: token with KFK_TOKEN`,
   });
 }
@@ -462,11 +495,19 @@ function twice(name: string): KfkError {
   });
 }
 
+/** A time before 1973 is one in seconds. */
+const LEAST_MS = 1e11;
+
 function overAlready(expiresAtMs: number, nowMs: number): KfkError {
   const show = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
   return new KfkError(
     "SERVER_LOGIN",
     `the login that was given ended ${show(expiresAtMs)}, and it is ${show(nowMs)} by this machine's clock`,
-    { hint: "set the clock of this machine, then try again" },
+    {
+      hint:
+        Math.abs(expiresAtMs) < LEAST_MS
+          ? "expiresAtMs is a time in milliseconds: multiply seconds by 1000"
+          : "set the clock of this machine, then try again",
+    },
   );
 }

@@ -64,7 +64,7 @@ export function refusedBy(api: KubeApi, status: number, text: string, what: stri
   const json = parse(text) as { kind?: unknown; message?: unknown } | undefined;
   const said =
     json?.kind === "Status" && typeof json.message === "string"
-      ? oneLine(json.message).slice(0, 300)
+      ? shortLine(api.world, json.message)
       : `status ${status}`;
   const message = `the Kubernetes API at ${hostOf(api)} refuses ${what}: ${said}`;
   const { context } = api.cluster;
@@ -87,6 +87,11 @@ export function refusedBy(api: KubeApi, status: number, text: string, what: stri
 /** For messages. */
 export function hostOf({ cluster }: KubeApi): string {
   return new URL(cluster.api).host;
+}
+
+/** What a server says: what is secret is taken out of it while it is whole. */
+export function shortLine({ secrets }: World, text: string): string {
+  return oneLine(secrets?.redact(text) ?? text).slice(0, 300);
 }
 
 // --- internal ---

@@ -12,10 +12,9 @@
 import type { Socket } from "node:net";
 import { podListSchema, serviceSchema } from "../../schemas/kubeconfig.ts";
 import { isKfkError, isStop, KfkError } from "../error.ts";
-import { oneLine } from "../terminal-text.ts";
 import type { World } from "../world.ts";
 import type { KubeHost } from "./host.ts";
-import { askKube, carrierOf, hostOf, type KubeApi, type KubeCarrier, refusedBy } from "./kube-api.ts";
+import { askKube, carrierOf, hostOf, type KubeApi, type KubeCarrier, refusedBy, shortLine } from "./kube-api.ts";
 import { proxyFor } from "./proxy.ts";
 
 export interface Forward {
@@ -211,7 +210,7 @@ async function connect(api: KubeApi, path: string, carrier: KubeCarrier): Promis
     }
     if (rest.length === 0) return true;
     if (channel === 1) {
-      complaint = oneLine(rest.toString()).slice(0, 300) || "no reason given";
+      complaint = shortLine(world, rest.toString()) || "no reason given";
       complain?.(complaint);
       socket?.destroy();
       return false;

@@ -10,6 +10,7 @@
 import * as v from "valibot";
 import { healthSchema } from "../../schemas/kfp-api.ts";
 import { KfkError } from "../error.ts";
+import { oneLine } from "../terminal-text.ts";
 import type { World } from "../world.ts";
 import { absentBy, type Answer, isMissing, isNowhere } from "./answer.ts";
 import { buildLink, type LinkTarget, parseHost } from "./host.ts";
@@ -151,7 +152,9 @@ function readHealth(result: Result): Health | undefined {
   if (!parsed.success) return undefined;
   const { tag_name, commit_sha, apiServerTagName, apiServerReady, frontendTagName } = parsed.output;
   const known = [tag_name, commit_sha, apiServerTagName, frontendTagName].some((each) => each !== null);
-  return known || apiServerReady !== undefined ? parsed.output : undefined;
+  if (!known && apiServerReady === undefined) return undefined;
+  const shown = (text: string | null): string | null => (text === null ? null : oneLine(text));
+  return { ...parsed.output, tag_name: shown(tag_name), apiServerTagName: shown(apiServerTagName) };
 }
 
 /**

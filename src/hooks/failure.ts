@@ -4,7 +4,6 @@
 import { relative } from "node:path";
 import { placeOf, type Spot } from "../config/tree.ts";
 import { KfkError, type Place } from "../error.ts";
-import type { Files } from "../world.ts";
 import type { HookFile } from "./find.ts";
 import type { Problem } from "./message.ts";
 
@@ -60,7 +59,7 @@ export function wrongForm(
 }
 
 /** The file cannot be loaded. */
-export function unloadable(problem: HookProblem, found: Problem, files: Files): KfkError {
+export function unloadable(problem: HookProblem, found: Problem): KfkError {
   const { file } = problem;
   if (found.kind === "missing") {
     const what = found.message === "undefined" ? "it has none" : `that is ${article(found.message)}`;
@@ -69,7 +68,7 @@ export function unloadable(problem: HookProblem, found: Problem, files: Files): 
       hint: 'write import { defineHooks } from "kfk" and export default defineHooks({ … })',
     });
   }
-  const at = shownPlace(problem, found, files) ?? importPlace(file, found.message) ?? hookPlace(file, "");
+  const at = shownPlace(problem, found) ?? importPlace(file, found.message) ?? hookPlace(file, "");
   const message = oneLine(found.message)
     .replace(/^ResolveMessage: /, "")
     .replace(/ imported from .*$/, "");
@@ -82,13 +81,13 @@ export function unloadable(problem: HookProblem, found: Problem, files: Files): 
 }
 
 /** The hook threw, or its answer is no plain data. */
-export function threw(problem: HookProblem, found: Problem, files: Files): KfkError {
+export function threw(problem: HookProblem, found: Problem): KfkError {
   const { file, hook } = problem;
   if (found.kind === "shape") {
     return wrongResult(file, hook, `${oneLine(found.message)}, and only plain data can go on`);
   }
   return new KfkError("HOOK_FAILED", `the hook "${hook}" in ${file.shown} failed: ${oneLine(found.message)}`, {
-    at: shownPlace(problem, found, files) ?? hookPlace(file, hook),
+    at: shownPlace(problem, found) ?? hookPlace(file, hook),
     hint: OFF,
   });
 }
@@ -139,10 +138,10 @@ function oneLine(text: string): string {
   return lines.length > 1 ? `${lines[0]} …` : (lines[0] ?? "");
 }
 
-/** A place in one of the project's files, with its text. */
-function shownPlace({ root, file }: HookProblem, { at }: Problem, files: Files): Place | undefined {
+/** A place in one of the project's files; the text is the hook file's alone: what it imports may hold its login. */
+function shownPlace({ root, file }: HookProblem, { at }: Problem): Place | undefined {
   if (at === null) return undefined;
-  const text = at.path === file.path ? file.text : files.readText(at.path);
+  const text = at.path === file.path ? file.text : undefined;
   const shown = relative(root, at.path);
   const name = shown.startsWith("..") ? at.path : shown;
   return { file: name, line: at.line, column: at.column, ...(text === undefined ? {} : { text }) };

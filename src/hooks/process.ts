@@ -147,6 +147,7 @@ async function serve(
       args.push({ ...request.context, env: (name: string) => process.env[name], ...tools });
     }
     const result: unknown = await (call as (...args: unknown[]) => unknown)(...args);
+    if (request.hook === "auth") refuseUndefined(result);
     const kept = result === undefined && request.keep ? args[0] : result;
     return { id, value: kept === undefined ? undefined : copy(kept, []) };
   } catch (error) {
@@ -238,6 +239,15 @@ function shapeProblem(error: NotPlain): Problem {
 }
 
 const MAX_DEPTH = 200;
+
+/** A header without a value would be left out, and the server asked without a login. */
+function refuseUndefined(answer: unknown): void {
+  if (typeof answer !== "object" || answer === null) return;
+  const { headers } = answer as { headers?: unknown };
+  const names = Object.entries(typeof headers === "object" && headers !== null ? headers : answer);
+  const [name] = names.find(([, text]) => text === undefined) ?? [];
+  if (name !== undefined) throw new NotPlain(`the header ${name} is undefined`);
+}
 
 /** A copy that holds nothing but plain data. */
 function copy(value: unknown, path: readonly (string | number)[]): Value {

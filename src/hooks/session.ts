@@ -8,7 +8,7 @@
  * off kfk's stdout.
  * Errors name hook, file, line and column; values of the environment that look secret are taken out of them.
  *
- * A file that logs in holds secrets that nobody knows: its login is told the moment it arrives, before anything that
+ * A file that logs in, or imports what may, holds secrets that nobody knows: its login is told the moment it arrives, before anything that
  * comes behind it is shown; what the file prints, and what it throws while it is loaded or once it was asked for a login,
  * is shown without words that could be a secret; and no line of its source is.
  */
@@ -100,7 +100,7 @@ export async function startSession(world: World, options: SessionOptions): Promi
       if (!("exports" in reply)) throw new Error("not an answer to load");
       const hooks = checkExports(file, reply.exports);
       loaded.push({ file, hooks });
-      if (hooks.has("auth")) channel.guard(file);
+      channel.guard(file, hooks.has("auth"));
       limits.set(file, checkLimit(file, reply.timeoutSeconds, options));
     }
   } catch (error) {
@@ -161,8 +161,8 @@ function checkLimit(file: HookFile, seconds: unknown, options: SessionOptions): 
 const MAX_SECONDS = 86_400;
 
 interface Channel {
-  /** From now on this file is one that logs in. */
-  readonly guard: (file: HookFile) => void;
+  /** What a file turned out to hold: from now on it is one that logs in, or one that only imports something else. */
+  readonly guard: (file: HookFile, logsIn: boolean) => void;
   readonly ask: (problem: HookProblem, timeoutMs: number, build: (id: number) => Request) => Promise<Reply>;
   readonly settle: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -182,7 +182,6 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
   // as far as the text shows before it is loaded
   const guarded = new Set(files.filter(({ text }) => mayLogIn(text)).map(({ path }) => path));
   let hasAskedLogin = false;
-  let isLoading = true;
   let latest: HookProblem | undefined;
   let canSettle = true;
   let nextId = 1;
@@ -212,7 +211,8 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     },
   });
   const show = (line: string): void => {
-    const isOpen = !hasAskedLogin && !(isLoading ? guarded.size > 0 : guarded.has(speaker?.path ?? ""));
+    // whoever speaks: a timer of one file goes on while another is called
+    const isOpen = !hasAskedLogin && guarded.size === 0;
     const shown = redact(line);
     if (!isQuiet) world.err.write(`${speaker?.shown ?? "hooks"} | ${isOpen ? shown : withoutLikely(shown)}\n`);
   };
@@ -256,7 +256,6 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     onLate: () => Reply | undefined = () => undefined,
   ): Promise<Reply> => {
     speaker = problem.file;
-    if (problem.hook !== "") isLoading = false;
     const id = nextId++;
     const stop = new AbortController();
     const answered = new Promise<Outcome>((resolve) => {
@@ -288,12 +287,16 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
       showHeld(lines);
       if (!("problem" in reply)) return reply;
       const owner = ownerOf(problem, reply.problem);
-      const isGuarded = hasAskedLogin || owner.hook === "auth" || (owner.hook === "" && guarded.has(owner.file.path));
+      const isGuarded = hasAskedLogin || owner.hook === "auth" || guarded.has(owner.file.path);
       const message = redact(reply.problem.message);
       // the name of a package that is not there is one that the file imports
-      const isName = owner.hook === "" && /^(ResolveMessage: )?Cannot find (package|module) /.test(message);
+      const isName =
+        owner.hook === "" &&
+        /^(ResolveMessage: )?Cannot find (package|module) ['"][^'"\s]{1,100}['"]( (imported )?from \S+)?$/.test(
+          message,
+        );
       const shown = { ...reply.problem, message: isGuarded && !isName ? withoutLikely(message) : message };
-      const error = owner.hook === "" ? unloadable(owner, shown, world.files) : threw(owner, shown, world.files);
+      const error = owner.hook === "" ? unloadable(owner, shown) : threw(owner, shown);
       throw isGuarded ? withoutLines(error) : error;
     } finally {
       stop.abort();
@@ -312,7 +315,10 @@ function openChannel(world: World, { root, files, isQuiet }: SessionOptions): Ch
     return answer;
   };
   return {
-    guard: ({ path }) => void guarded.add(path),
+    guard: ({ path, text }, logsIn) => {
+      if (logsIn) guarded.add(path);
+      else if (!/\bauth\b/.test(text)) guarded.delete(path);
+    },
     ask: (...request) => inTurn(() => askNow(...request)),
     settle: () =>
       inTurn(async () => {

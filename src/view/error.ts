@@ -4,6 +4,7 @@
  */
 import { KfkError, type Note, type Place, type Warning } from "../error.ts";
 import { hasSecretForm, isSecretKey, SECRET_NAME, withoutUser } from "../secrets.ts";
+import { printable } from "../terminal-text.ts";
 import { mayLogIn } from "../told-secrets.ts";
 import { wrap } from "./help.ts";
 
@@ -54,6 +55,11 @@ function renderNote(note: Note, colour: boolean, screen: Screen | undefined): st
   return [...renderLine("  ", "note", CYAN, note.message, colour, screen), ...renderPlace(note.at, colour)];
 }
 
+/** Nothing of a server, a hook or a file that is quoted steers the terminal. */
+function shown(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
 /** Further lines begin below the text; on a narrow screen two columns in, so that room is left. */
 function renderLine(
   indent: string,
@@ -65,12 +71,12 @@ function renderLine(
 ): string[] {
   const title = `${indent}${word}: `;
   const painted = `${indent}${paint(word, wordColour, colour)}: `;
-  if (screen === undefined) return [painted + text];
+  if (screen === undefined) return [painted + shown(text)];
   const below = " ".repeat(screen.columns < NARROW ? indent.length + 2 : title.length);
   const lines = screen
     .clean(text)
     .split("\n")
-    .flatMap((line) => wrap(line, Math.max(MIN_COLUMNS, screen.columns - title.length)));
+    .flatMap((line) => wrap(printable(line), Math.max(MIN_COLUMNS, screen.columns - title.length)));
   return lines.map((line, index) => (index === 0 ? painted : below) + line);
 }
 

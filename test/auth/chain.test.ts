@@ -306,3 +306,49 @@ test("everything that is sent is hidden: the header, the token, each cookie that
     "two-of-them",
   ]);
 });
+
+describe("a hook that gave a login", () => {
+  const gone = "cannot renew the login: the project's hook auth gave a login before, and gives none now";
+  test.each([
+    ["undefined", undefined],
+    ["no headers", { headers: {} }],
+  ])("and gives %s at renewal: the old one is sent until it ends, then nothing", async (_name, next) => {
+    const answers: (Login | undefined)[] = [bearer("one")];
+    const { chain, world, told } = make(() => [], { hook: () => Promise.resolve(answers.shift() ?? next) });
+    answers[0] = bearer("one", { expiresAtMs: world.clock.nowMs() + 1000 });
+    expect(await sent(chain)).toBe("Bearer one");
+    await world.clock.advance(600);
+    expect({ sent: await sent(chain), told }).toEqual({ sent: "Bearer one", told: [gone] });
+    await world.clock.advance(600);
+    expect((await errorOf(chain.login(false))).code).toBe("SERVER_LOGIN");
+  });
+
+  test.each(["Bearer undefined", "Bearer null", "undefined"])("%s is no token", async (text) => {
+    const { chain } = make(() => [way("a", "given", () => ({ headers: { Authorization: text } }))]);
+    expect((await errorOf(chain.login(false))).message).toBe(
+      "the header Authorization of the login has nothing in the place of a token",
+    );
+  });
+});
+
+describe("an end that no date can be", () => {
+  test.each([Number.MAX_SAFE_INTEGER, 1e300, -1e300])("%d is none", async (expiresAtMs) => {
+    const { chain } = make(() => [way("a", "given", () => bearer("1", { expiresAtMs }))]);
+    expect({ sent: await sent(chain), ends: chain.state().expiresAtMs }).toEqual({ sent: "Bearer 1", ends: null });
+  });
+
+  test("one in seconds is told", async () => {
+    const { chain } = make(() => [way("a", "given", () => bearer("1", { expiresAtMs: 1_800_000_000 }))]);
+    expect((await errorOf(chain.login(false))).hint).toBe(
+      "expiresAtMs is a time in milliseconds: multiply seconds by 1000",
+    );
+  });
+});
+
+test("who a token is for is shown in one line that steers nothing", async () => {
+  const text = "me\u001b[2J\r\n\u202ethem";
+  const { chain } = make(() => [way("a", "given", () => bearer("1", { principal: text, audience: text }))]);
+  await chain.login(false);
+  const { principal, audience } = chain.state();
+  expect({ principal, audience }).toEqual({ principal: "me [2J them", audience: "me [2J them" });
+});

@@ -171,6 +171,39 @@ describe("what is no login", () => {
     });
   });
 
+  test("what a callback says of the password is hidden before it is cut", async () => {
+    const world = fakeWorld({ env: GOOD, fetch: (url, init) => fetch(url, init) });
+    const hidden: string[] = [];
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: async (request) => {
+        const { pathname } = new URL(request.url);
+        if (pathname !== "/dex/auth/local") return Response.redirect("/dex/auth/local?req=1", 302);
+        if (request.method === "GET") return new Response("<form>");
+        const password = new URLSearchParams(await request.text()).get("password") ?? "";
+        const error = encodeURIComponent(`${"x".repeat(57)}${password}`);
+        return new Response(null, { status: 303, headers: { location: `/login/oidc?error=${error}` } });
+      },
+    });
+    const context = {
+      ...authContext(world, {}),
+      hide: (text: string) => hidden.push(text),
+      redact: (text: string) => text.replace(GOOD.DEX_PASSWORD, "-"),
+    };
+    const work = dex.login({ origin: server.url.origin, namespace: null, why: "first" }, context);
+    await expect(work).rejects.toThrow(`the login ended with "${"x".repeat(57)}-"`);
+    await server.stop(true);
+  });
+
+  test("a session that is over at once is no wrong password", async () => {
+    const headers = { location: "/", "set-cookie": "session=good-session; Max-Age=0" };
+    const work = logInAt((path) => (path === "/login/oidc" ? new Response(null, { status: 302, headers }) : undefined));
+    await expect(work).rejects.toThrow(
+      "Dex took the password, and the server asks for it again: the session that it gave is over at once, or not taken",
+    );
+  });
+
   test("a second factor", async () => {
     const work = logInAt((path, request) => {
       if (path === "/dex/auth/local" && request.method === "POST") {

@@ -131,6 +131,25 @@ describe("service-proxy://", () => {
     expect([...new Set(kfp.requests.map(({ headers }) => headers.get("authorization")))]).toEqual([null]);
   });
 
+  test.each([
+    ["a token", { KFK_TOKEN: "canary-given" }, "token (KFK_TOKEN is set)"],
+    ["a cookie", { KFK_COOKIE: "session=canary-given" }, "cookie (KFK_COOKIE is set)"],
+  ])("%s for Kubeflow stays here at its pasted address, however that is written", async (_name, given, what) => {
+    const { api } = setUp();
+    const KUBECONFIG = kubeconfig(kubeconfigFor(api.url, `{token: ${TOKEN}}`));
+    const path = "/api/v1/namespaces/kubeflow/services/ml-pipeline:http/proxy/";
+    for (const host of [api.url + path, new URL(api.url).host + path, api.url.replace("http:", "HTTP:") + path]) {
+      const { status, err } = await kfk(["list-runs", "--host", host], { KUBECONFIG, ...given });
+      expect(status).toBe(0);
+      expect(err).toContain(`warning: not used here: ${what}; the API server takes kubeconfig's login alone`);
+    }
+    expect([...new Set(api.authorizations)]).toEqual([`Bearer ${TOKEN}`]);
+    const refused = await kfk(["list-runs", "--host", api.url + path], { KUBECONFIG, KFK_AUTH: "token", ...given });
+    expect(refused.err).toContain(
+      "KFK_AUTH=token has no say where the address of a service proxy logs in by kubeconfig",
+    );
+  });
+
   test("another API server's address gets nothing of kubeconfig", async () => {
     const { api } = setUp();
     const KUBECONFIG = kubeconfig(kubeconfigFor("https://k8s.example.org", `{token: ${TOKEN}}`));

@@ -316,6 +316,34 @@ describe("11: the machine", () => {
   });
 });
 
+test.each([
+  ["a description before it", "Certificate:\n    Data:\n        Version: 3\n", false],
+  ["a key beside it", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", true],
+])("a certificate that others can read, with %s", async (_name, before, isTold) => {
+  const file = join(scratch, `certificate-${isTold}`);
+  writeFileSync(file, `${before}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`);
+  chmodSync(file, 0o644);
+  const env = { KFK_CLIENT_CERT: file, KFK_CLIENT_KEY: file };
+  const { err } = await kfk(status("http://127.0.0.1:1"), env);
+  expect(err.includes("others on this machine can read it")).toBe(isTold);
+});
+
+test("a token out of a pipe of the shell is read once and sent as long as it holds", async () => {
+  const host = serve((request) =>
+    request.headers.get("authorization") === "Bearer canary-piped"
+      ? healthy(request)
+      : new Response("", { status: 401 }),
+  );
+  const { folder } = projects.make({});
+  const child = Bun.spawn(
+    ["bash", "-c", `${KFK} auth status --host ${host.origin} --token-file <(echo canary-piped)`],
+    { cwd: folder, env: { HOME: scratch, PATH: "/usr/bin:/bin" }, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+  );
+  const { status: code, out, err } = await endOf(child);
+  expect({ code, err: err.includes("canary") }).toEqual({ code: 0, err: false });
+  expect(out).toContain("known     the server let us list experiments\n");
+});
+
 describe("a program that gives the login", () => {
   const wait = async (isReady: () => boolean): Promise<void> => {
     const endMs = Date.now() + 10_000;

@@ -41,6 +41,38 @@ test("data stays as it is but for what was told", () => {
   expect(redactor.forData(`${JWT} canary-1 canary-told`)).toBe(`${JWT} canary-1 [redacted]`);
 });
 
+test("what was told is known in every way in which a server may write it", () => {
+  const write = (text: string, sign: RegExp, as: (code: string, char: string) => string): string =>
+    text.replaceAll(sign, (char) => as(char.charCodeAt(0).toString(16), char));
+  const WAYS: readonly ((text: string) => string)[] = [
+    (text) => encodeURIComponent(encodeURIComponent(text)),
+    (text) => write(text, /[&<>"'+]/g, (code) => `&#${Number.parseInt(code, 16)};`),
+    (text) => write(text, /[&<>"'`=]/g, (code) => `&#x${code.toUpperCase()};`),
+    (text) => write(text, /[&<>"]/g, (_code, char) => `&${{ "&": "amp", "<": "lt", ">": "gt" }[char] ?? "quot"};`),
+    (text) => write(JSON.stringify(text).slice(1, -1), /[&<>]/g, (code) => `\\u00${code}`),
+    (text) => write(text, /[\\']/g, (_code, char) => `\\${char}`),
+  ];
+  for (const text of ["tOk+en/A'B\"C<D>E&F~G\\H%I=J`K", "é-ü secret"]) {
+    const redactor = makeRedactor({});
+    redactor.hide(text);
+    for (const way of WAYS) expect(redactor.forData(`by ${way(text)} here`)).toBe("by [redacted] here");
+  }
+  const redactor = makeRedactor({});
+  redactor.hide('"ab+cd%2Fef"');
+  redactor.hide("s%3AQm9vbXM.x");
+  expect(redactor.forData("ab+cd%2Fef, ab+cd/ef, s:Qm9vbXM.x")).toBe("[redacted], [redacted], [redacted]");
+});
+
+test.each([
+  ["pass-1", true],
+  ["secret", false],
+  ["ab-1", false],
+])("a document that holds %s holds what was told: %p", (text, holds) => {
+  const redactor = makeRedactor({});
+  redactor.hide(text);
+  expect(redactor.holdsTold(`note: by ${text}`)).toBe(holds);
+});
+
 test("whatever was told is in no output, in none of its usual encodings", () => {
   const secret = fc
     .string({ minLength: 4, maxLength: 60, unit: "grapheme" })

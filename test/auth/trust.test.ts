@@ -175,6 +175,18 @@ const ROWS: readonly Row[] = [
     sent: [`${PROJECTS} gets the cookie`],
   },
   {
+    name: "kfp-context: a service whose name differs in its case alone",
+    host: `${PROJECTS}/Team/notebook/pipeline`,
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org/team/notebook" },
+    sent: [],
+  },
+  {
+    name: "kfp-context: trusted in capitals, with the path of Kubeflow behind",
+    host: `${PROJECTS}/pipeline`,
+    env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "PROJECT.example.org/pipeline/" },
+    sent: [`${PROJECTS} gets the cookie`],
+  },
+  {
     name: "kfp-context: somebody's notebook at a trusted Kubeflow",
     host: `${PROJECTS}/notebook/evil/nb/pipeline`,
     env: { WITH_KFP: "1", KFK_TRUST_HOSTS: "project.example.org" },

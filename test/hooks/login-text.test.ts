@@ -55,7 +55,7 @@ const ROWS: readonly (readonly [name: string, source: string, status: number, sa
     "an error before anything was given",
     file("throw new Error(`no ${token} at https://id.example.org/token?code=canary for ml-pipeline-ui`);"),
     3,
-    `${FAILED} no [redacted] at https://id.example.org/token[redacted] for ml-pipeline-ui [HOOK_FAILED]\n  --> kfk.hooks.ts:5:13\n  hint:`,
+    `${FAILED} no [redacted] at https://id.example.org/token[redacted] for [redacted] [HOOK_FAILED]\n  --> kfk.hooks.ts:5:13\n  hint:`,
   ],
   [
     "lines before, at, and after the answer",
@@ -134,6 +134,81 @@ test.each(ROWS)("%s", async (_name, source, status, says) => {
   if (status !== 0) expect(asked).toEqual([]);
 });
 
+const COMPANY = `import { defineHooks } from "kfk";
+const token = "canary-early-2!x";
+console.log("now", token);
+const login = () => ({ Authorization: "Bearer " + token });
+`;
+const LOADED: readonly (readonly [name: string, files: Record<string, string>, says: string])[] = [
+  [
+    "a file that hands on the hooks of another",
+    {
+      "kfk.hooks.ts": 'export { default } from "./company.ts";\n',
+      "company.ts": `${COMPANY}export default defineHooks({ auth: login });\n`,
+    },
+    "kfk.hooks.ts | now [redacted]\n",
+  ],
+  [
+    "a file whose hooks stand in another, under another name",
+    {
+      "kfk.hooks.ts": 'import * as all from "./company.ts";\nexport default all.hooks;\n',
+      "company.ts": `${COMPANY}export const hooks = { ["au" + "th"]: login };\n`,
+    },
+    "kfk.hooks.ts | now [redacted]\n",
+  ],
+  [
+    "a file that is imported and fails",
+    {
+      "kfk.hooks.ts": 'import "./company.ts";\nexport default {};\n',
+      "company.ts": 'const token = "canary-early-2"; throw new Error("no " + token);\n',
+    },
+    "cannot be loaded: no [redacted] [HOOK_LOAD]\n  --> company.ts:1:",
+  ],
+];
+
+test.each(LOADED)("%s shows nothing where it is only loaded", async (_name, files, says) => {
+  const { err } = await endOf(projects.make(files).start(["compile", "-o", "-"]));
+  expect(err).not.toContain("canary");
+  expect(err).toContain(says);
+});
+
+const UNDEFINED: readonly (readonly [name: string, answer: string])[] = [
+  ["a header that is undefined", "{ headers: { Authorization: undefined } }"],
+  ["the same in the short form", "{ Authorization: undefined }"],
+];
+
+test.each(UNDEFINED)("%s is an error that names it, and no login of nobody", async (_name, answer) => {
+  const project = projects.make({ "kfk.hooks.ts": file(`return ${answer};`) });
+  const { status, err } = await endOf(project.start(["auth", "status", "--host", server.url.origin]));
+  expect({ status, asked }).toEqual({ status: 3, asked: [] });
+  expect(err).toContain("cannot be used: the header Authorization is undefined, and only plain data can go on");
+});
+
+test("text of a server and of a token moves nothing on a terminal", async () => {
+  const steering = "\u001b[2J\u0007\u202e\r\nok fake";
+  const claims = { exp: 1e300, sub: `me${steering}`, aud: `them${steering}` };
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const odd = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) =>
+      Response.json(request.url.includes("healthz") ? { tag_name: `2.5.0${steering}`, commit_sha: "a" } : {}),
+  });
+  const env = { KFK_TOKEN: `${part({ alg: "none" })}.${part(claims)}.c2ln` };
+  const { start } = projects.make({});
+  for (const argv of [["auth", "status"], ["doctor"], ["version"], ["list-runs"]]) {
+    const { out, err } = await endOf(start([...argv, "--host", odd.url.origin], env));
+    // oxlint-disable-next-line no-control-regex
+    expect(out + err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]|\nok fake/);
+  }
+  const { status, out, err } = await endOf(start(["auth", "status", "--host", odd.url.origin], env));
+  await odd.stop(true);
+  expect(status).toBe(0);
+  expect(err).toContain("logging in by token (KFK_TOKEN is set) as me [2J ok fake\n");
+  expect(out).toContain("Kubeflow Pipelines 2.5.0 [2J ok fake\n");
+  expect(out).not.toContain("until");
+});
+
 test("another hook of such a file shows no lines of it either", async () => {
   const source = file(GIVES).replace(
     "} });",
@@ -146,6 +221,22 @@ test("another hook of such a file shows no lines of it either", async () => {
 });
 
 describe("what is sent to a server", () => {
+  test("a login of eight characters is one too", async () => {
+    const kfp = startKfp({ version: KFP_VERSIONS["2.5.0"], clockMs: () => performance.now() });
+    const source = `import { defineHooks } from "kfk";
+export default defineHooks({
+  auth: () => ({ Authorization: "Bearer canary-1" }),
+  documents: ([first]) => { (first.metadata ??= {}).annotations = { note: "by canary-1" }; },
+});
+`;
+    const { status } = await endOf(
+      projects.make({ "kfk.hooks.ts": source }).start(["upload-pipeline", "--host", kfp.url]),
+    );
+    await kfp.stop();
+    const sent = kfp.requests.filter(({ method }) => method === "POST").map(({ path }) => path);
+    expect({ status, sent }).toEqual({ status: 3, sent: [] });
+  });
+
   test("a document in which a hook has put the login is not uploaded", async () => {
     const kfp = startKfp({ version: KFP_VERSIONS["2.5.0"], clockMs: () => performance.now() });
     const source = `import { defineHooks } from "kfk";

@@ -228,6 +228,18 @@ describe.skipIf(PYTHON === null)("mlflow_run.py", () => {
       last: "RuntimeError: API request to https://***@mlflow.example.org/api failed, retry me@example.org",
     },
     {
+      name: "an address with a password of many signs, and with a token",
+      env: {
+        STUB_SEARCH: "no https://me:p/a#s?s@mlflow.example.org/api, no https://m.example.org/?access_token=ab.c&x=1",
+      },
+      last: "RuntimeError: no https://***@mlflow.example.org/api, no https://m.example.org/?access_token=***&x=1",
+    },
+    {
+      name: "a header that logs in",
+      env: { STUB_SEARCH: "sent Authorization: Bearer ab!c.d and basic bWU6cA== again" },
+      last: "RuntimeError: sent Authorization: Bearer *** and basic *** again",
+    },
+    {
       name: "no experiment",
       env: { STUB_EXPERIMENT: "" },
       last: "ValueError: MLflow gave no id of the experiment: None",
