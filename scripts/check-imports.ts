@@ -77,7 +77,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/config",
     "src/compile",
   ],
-  "src/init": ["src/error.ts", "src/world.ts", "src/project", "src/kedro", "src/compile", "src/cluster"],
+  "src/init": [
+    "src/error.ts",
+    "src/terminal-text.ts",
+    "src/world.ts",
+    "src/project",
+    "src/kedro",
+    "src/compile",
+    "src/cluster",
+  ],
   schemas: [],
 };
 

@@ -225,12 +225,15 @@ async function askServer(call: Call, url: string): Promise<Asked> {
   const given: Readonly<Record<string, string>> = {
     host: url,
     "request-timeout": call.options.text("request-timeout") ?? ASK_SECONDS,
-    // a server for many users wants one, and its version is the same in all
-    namespace: call.options.text("namespace") ?? "default",
   };
   try {
     const text = (name: string): string | undefined => given[name] ?? call.options.text(name);
-    const server = await connectServer({ ...call, options: { ...call.options, text } }, undefined);
+    const server = await connectServer(
+      { ...call, options: { ...call.options, text } },
+      undefined,
+      undefined,
+      ANY_NAMESPACE,
+    );
     const target = chooseTarget(server);
     if (target.target === "kfp") call.warn([NOT_COMPILED]);
     if (target.kfpVersion === null) call.say(`the server does not say its version; target: ${target.target}`);
@@ -244,6 +247,9 @@ async function askServer(call: Call, url: string): Promise<Asked> {
     return { target: UNKNOWN_SERVER, host: null };
   }
 }
+
+/** A server for many users wants one, and its version is the same in all. */
+const ANY_NAMESPACE = "default";
 
 /** What is written is what the server takes, all the same. */
 const NOT_COMPILED = {

@@ -70,14 +70,14 @@ export const listRuns: Verb = {
 type RunSummary = import("../cluster/runs.ts").RunSummary;
 type PipelineNames = import("../cluster/pipeline-names.ts").PipelineNames;
 
-interface NamedRun extends RunSummary {
+interface NamedRun extends Omit<RunSummary, "pipelineKey"> {
   /** Name of its pipeline; null when it has none, or it is not known. */
   readonly pipeline: string | null;
 }
 
 interface Wanted {
   readonly limit: number;
-  readonly isWanted: (run: RunSummary) => boolean;
+  readonly isWanted: (run: Pick<RunSummary, "isArchived">) => boolean;
   readonly nameOf: PipelineNames;
 }
 
@@ -86,10 +86,12 @@ async function* withNames(
   pages: AsyncGenerator<readonly RunSummary[]>,
   { limit, isWanted, nameOf }: Wanted,
 ): AsyncGenerator<readonly NamedRun[]> {
-  let left = limit;
+  let left = limit + 1; // one more, so that it is seen that there are more
   for await (const page of pages) {
     const named: NamedRun[] = [];
-    for (const { id, name, status, createdAt, finishedAt, ...run } of page.filter(isWanted).slice(0, left)) {
+    for (const { id, name, status, createdAt, finishedAt, pipelineKey: _key, ...run } of page
+      .filter(isWanted)
+      .slice(0, left)) {
       named.push({ id, name, status, createdAt, finishedAt, pipeline: await nameOf(run), ...run });
     }
     left -= named.length;

@@ -14,6 +14,7 @@ import type { Server } from "../cluster/server.ts";
 import { chooseUpload, findPipelines, type KnownPipeline } from "../cluster/uploaded.ts";
 import type { MarkedVersion } from "../cluster/version-mark.ts";
 import { isKfkError, isStop, KfkError, suggest } from "../error.ts";
+import { shellWord } from "../terminal-text.ts";
 import { compileProject } from "./fit.ts";
 import { formerNames } from "./find-run.ts";
 import { type Interrupt, listen } from "./interrupt.ts";
@@ -51,7 +52,7 @@ async function apply(call: Call, interrupt: Interrupt): Promise<number> {
   const pipeline = options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
   const parameters = compiled?.parameters ?? [];
-  const name = await scheduleName(kubeflow, pipelineName, () => Promise.resolve(givenTexts(call, read)));
+  const name = scheduleName(kubeflow, pipelineName, () => givenTexts(call, read));
   checkExperimentName(experimentName);
   checkSettings({ name, settings: { parameters } });
   const soFar = async <T>(work: Promise<T>): Promise<T> =>
@@ -292,7 +293,3 @@ function noVersion(name: string, known: readonly KnownPipeline[], versionName: s
 }
 
 const SHOWN_NAMES = 5;
-
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}

@@ -9,12 +9,12 @@ import { formatRunName } from "../config/run-name.ts";
  * `pipelineName`: as the server has it. `given`: the texts of `--param`, asked for only where the name has braces.
  * Errors: USAGE_VALUE and STEP_PARAMETER for a wrong `--param`.
  */
-export async function scheduleName(
+export function scheduleName(
   kubeflow: KubeflowConfig | undefined,
   pipelineName: string,
-  given: () => Promise<ReadonlyMap<string, string>>,
-): Promise<string> {
+  given: () => ReadonlyMap<string, string>,
+): string {
   const template = kubeflow?.run.scheduledRunName ?? null;
   if (template === null) return pipelineName;
-  return /[{}]/.test(template) ? formatRunName(template, await given()) : template;
+  return /[{}]/.test(template) ? formatRunName(template, given()) : template;
 }

@@ -17,7 +17,7 @@ import { type Interrupt, listen } from "./interrupt.ts";
 import type { OpenGround } from "./open.ts";
 import { writeJson } from "./output.ts";
 import { givenTexts } from "./plan.ts";
-import { readProject, serverName } from "./read.ts";
+import { readStatic, serverName } from "./read.ts";
 import { scheduleName } from "./schedule-name.ts";
 import { readTimes, renderFire, renderFires } from "./schedule-times.ts";
 import { connectServer } from "./server.ts";
@@ -134,9 +134,10 @@ async function findMeant(call: Call, id: string | undefined) {
   const read = readOf(around);
   const pipeline = call.options.text("pipeline") ?? "__default__";
   const pipelineName = serverName(read, pipeline);
-  const name = await scheduleName(read.configuration.kubeflow(), pipelineName, async () => {
-    return givenTexts(call, await readProject(call));
-  });
+  // with --param alone the sources are read, and nothing of the project is run
+  const name = scheduleName(read.configuration.kubeflow(), pipelineName, () =>
+    call.options.list("param").length === 0 ? new Map() : givenTexts(call, readStatic(call, read.facts)),
+  );
   const [uploaded] = await findPipelines(server, [pipelineName, ...formerNames(read, pipeline)]);
   const found = uploaded === undefined ? [] : all.filter((each) => isOurs({ name, ...uploaded }, each));
   if (found.length > 0) return { server, all, found };

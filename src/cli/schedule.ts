@@ -7,7 +7,7 @@ export const schedule: Verb = {
   details:
     "Schedules the version that upload-pipeline last put there; after a new upload the same command moves it on, and " +
     "without one it changes nothing. What was uploaded with --image wants the same --image here. Versions that run-once " +
-    "made are never taken. list shows all schedules (-o name: their ids), next the next five times; pause, resume and rm take an " +
+    "made are taken by --version-name alone. list shows all schedules (-o name: their ids), next the next five times; pause, resume and rm take an " +
     "id or mean this project's schedule. Servers read the times in their own zone: UTC, unless set otherwise there.",
   options: {
     "cron-expression": {

@@ -9,11 +9,14 @@ import { secretVariablesIn } from "../secrets.ts";
 import { parseDuration } from "./options.ts";
 import type { Call } from "./verb.ts";
 
-/** Connects to the host that option, environment or kubeflow.yaml name. Errors: SERVER_*, CONFIG_*, HOOK_* of the hook auth. */
+/**
+ * Connects to the host that option, environment or kubeflow.yaml name. `assumedNamespace`: where nobody names one. Errors: SERVER_*, CONFIG_*, HOOK_* of the hook auth.
+ */
 export async function connectServer(
   call: Call,
   kubeflow: KubeflowConfig | undefined,
   hooks?: ProjectHooks,
+  assumedNamespace?: string,
 ): Promise<Server> {
   const { options } = call;
   const { typed: host, isProjects } = findHost(call, kubeflow);
@@ -31,7 +34,7 @@ export async function connectServer(
     const server = await connect(plan.world, {
       host: plan.host,
       ui: kubeflow?.ui ?? nonEmpty(call.world.env["KF_PIPELINES_UI_ENDPOINT"]) ?? plan.ui,
-      namespace: namespace ?? plan.namespace,
+      namespace: namespace ?? plan.namespace ?? assumedNamespace,
       login: plan.login,
       signal: call.stop,
       tell: call.say,

@@ -37,8 +37,15 @@ export const status: Verb = {
     const link = linkTo(server, { page: "run", id: run.id });
     if (options.text("output") === "json") {
       const { id, name, status: word, createdAt, finishedAt, version, pipelineId, versionId, parameters } = run;
-      const { pipelineNames } = await import("../cluster/pipeline-names.ts");
-      const pipeline = await pipelineNames(server)(run);
+      const [{ pipelineNames }, { isKfkError, isStop }] = await Promise.all([
+        import("../cluster/pipeline-names.ts"),
+        import("../error.ts"),
+      ]);
+      const pipeline = await pipelineNames(server)(run).catch((error: unknown) => {
+        if (!isKfkError(error) || isStop(error)) throw error;
+        call.warn([{ message: `the name of its pipeline is not known: ${error.message}` }]);
+        return null;
+      });
       const origin = { pipeline, version, pipelineId, versionId };
       const shown = { id, name, status: word, verdict, createdAt, finishedAt, ...origin, parameters, steps, link };
       writeJson(world, shown);

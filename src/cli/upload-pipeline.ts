@@ -4,6 +4,7 @@ import { listen } from "./interrupt.ts";
 import type { OpenProject } from "./open.ts";
 import type { Warning } from "../error.ts";
 import { DEFAULT_OPTION, MERGE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
+import { shellWord } from "../terminal-text.ts";
 import { writeJson } from "./output.ts";
 import type { Call, Verb } from "./verb.ts";
 
@@ -107,6 +108,6 @@ async function upload(
 function notNewest({ pipelineName, versionName, newer }: Uploaded): Warning {
   return {
     message: `${versionName} is not the newest version of ${pipelineName}: ${newer} was uploaded after it`,
-    hint: `kfk schedule --version-name ${versionName} schedules it; another --version-name makes it the newest`,
+    hint: `kfk schedule -c CRON --version-name ${shellWord(versionName)} schedules it; another --version-name makes it the newest`,
   };
 }

@@ -12,6 +12,7 @@ import githubSteps from "./github-steps.txt" with { type: "text" };
 import gitlab from "./gitlab.txt" with { type: "text" };
 import kubeflow from "./kubeflow.yaml.txt" with { type: "text" };
 import { AGENT_TARGET } from "./release.ts";
+import { shellWord } from "../terminal-text.ts";
 
 export interface KubeflowFacts {
   /** Name for image, experiment and runs: `[a-z0-9-]`, begins with a letter. */
@@ -137,8 +138,4 @@ function plainScalar(text: string): string {
   const isUrl = /^https?:\/\/[\w.:/~-]+$/.test(text) && !text.endsWith(":");
   const isName = /^[a-z][a-z0-9-]*$/.test(text) && !/^(?:null|true|false|yes|no|on|off|y|n)$/.test(text);
   return isUrl || isName ? text : JSON.stringify(text);
-}
-
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

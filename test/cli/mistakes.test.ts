@@ -95,6 +95,13 @@ test("a pipeline that cannot be read keeps nobody from a run or a schedule", asy
   expect((await kfk(["run-once"], BROKEN)).err).toContain("PY_SYNTAX");
 });
 
+test("a schedule whose name has braces is found without the pipelines", async () => {
+  const named = { [`${ROOT}/conf/base/kubeflow.yaml`]: `${KUBEFLOW}  scheduled_run_name: "nightly {rate}"\n` };
+  expect((await kfk(["upload-pipeline"], named)).status).toBe(0);
+  expect((await kfk(CRON, named)).err).toContain("scheduled nightly {rate}");
+  expect((await kfk(["schedule", "pause"], { ...named, ...BROKEN })).err).toContain("paused nightly {rate}");
+});
+
 describe("RUN", () => {
   test("as the beginning of an id, or as a name, gets the whole id told", async () => {
     const id = (await kfk(["run-once", "--run-name", "nightly"])).out.trim();
@@ -142,6 +149,15 @@ test("a small parameter that no step uses stays beside the large one that does n
   const more = { [`${ROOT}/conf/base/parameters.yml`]: `rate: 0.1\nunused: 1\nbig: ${"x".repeat(11_000)}\n` };
   const { err } = await kfk(["compile", "-o", "-"], more);
   expect(err).toMatch(/left to the conf in the image: "big" \(\d+ bytes\)\n/);
+});
+
+test("list-runs names the newest 100, and says that there are more", async () => {
+  for (let count = 0; count <= 100; count++) await kfk(["run-once"]);
+  const { out, err } = await kfk(["list-runs", "-o", "name"]);
+  expect(out.split("\n").length).toBe(101);
+  expect(err).toContain("there are more: --limit NUMBER or --limit all shows them");
+  expect((await kfk(["list-runs", "--limit", "all", "-o", "name"])).out.split("\n").length).toBe(102);
+  expect((await kfk(["list-runs", "--limit", "100"])).err).not.toContain("there are more");
 });
 
 test("a list that nobody limits ends where it says so", async () => {

@@ -186,7 +186,7 @@ for (const { version, url } of readServers(process.env["KFK_LIVE_KFP"])) {
           expect((await kfk("wait", id)).status).toBe(0);
           expect((await kfk("status", id)).stdout).toContain("  succeeded  ");
           const cancelled = await kfk("cancel", id);
-          expect(cancelled.stderr).toContain("has ended or is stopping already");
+          expect(cancelled.stderr).toContain("has succeeded already, and stays so");
           expect((await kfk("wait", id)).status).toBe(0);
         },
         LONG_MS,
