@@ -24,7 +24,7 @@ export function readClaims(token: string): Claims | undefined {
     if (typeof json !== "object" || json === null) return undefined;
     const { exp, aud, email, sub, iss } = json as Record<string, unknown>;
     return {
-      expiresAtMs: typeof exp === "number" && Math.abs(exp) <= LAST_S ? exp * 1000 : undefined,
+      expiresAtMs: typeof exp === "number" && Math.abs(exp * 1000) <= LAST_MS ? exp * 1000 : undefined,
       audiences: (Array.isArray(aud) ? aud : [aud]).filter((each): each is string => typeof each === "string"),
       principal: [email, sub].find((each): each is string => typeof each === "string"),
       issuer: typeof iss === "string" ? iss : undefined,
@@ -74,8 +74,8 @@ export function holdTo(login: Login, audience: string | undefined, what: string)
   );
 }
 
-/** The last time that a date can be, in seconds; an end behind it is none. */
-const LAST_S = 8.64e12;
+/** The last time that a date can be (ECMA-262, Time Values); a login that ends behind it has no end. */
+export const LAST_MS = 8.64e15;
 
 /** UTC to the second. */
 export function showTime(ms: number): string {

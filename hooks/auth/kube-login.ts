@@ -45,26 +45,16 @@ export async function kubeLogin(cluster: KubeCluster, context: AuthContext): Pro
 /** TLS would fail at what cannot be read, and say nothing of a file. */
 async function checkCertificates({ tls, user, context: name }: KubeCluster): Promise<void> {
   if (tls.ca === undefined && user.tls === undefined) return;
-  const { areCertificates, findPairProblem } = await import("./pem.ts");
+  const { areCertificates, describePair, findPairProblem } = await import("./pem.ts");
   const wrong = (what: string): Error =>
     badFile(`kubeconfig, context "${name}": ${what}`, "get the credentials of the cluster again");
   if (tls.ca !== undefined && !areCertificates(tls.ca))
     throw wrong("certificate-authority holds no certificate that can be read");
-  switch (user.tls && findPairProblem(user.tls.cert, user.tls.key)) {
-    case undefined:
-      return;
-    case "no certificate":
-      throw wrong("client-certificate holds no certificate that can be read");
-    case "no key":
-      throw wrong("client-key holds no private key that can be read");
-    case "locked key":
-      throw wrong("client-key is locked with a passphrase, and nobody is asked for it");
-    case "RSA-PSS key":
-      throw wrong("client-key is a key for RSA-PSS alone, which kfk cannot use");
-    case "another key":
-      throw wrong("client-key is not the key of client-certificate");
-  }
+  const problem = user.tls && findPairProblem(user.tls.cert, user.tls.key);
+  if (problem !== undefined) throw wrong(describePair(problem, PAIR));
 }
+
+const PAIR = { cert: "client-certificate", key: "client-key", of: "client-certificate" };
 
 async function runPlugin(exec: KubeExec, info: KubeCluster["info"], context: AuthContext): Promise<Login> {
   const { command, env, apiVersion } = exec;

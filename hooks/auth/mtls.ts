@@ -25,36 +25,31 @@ export const mtls: AuthProvider = {
       cert: readPem(cert, /-----BEGIN CERTIFICATE-----/, "certificate", context),
       key: readPem(key, /-----BEGIN [A-Z ]*PRIVATE KEY-----/, "private key", context),
     };
-    const { findPairProblem } = await import("./pem.ts");
+    const { describePair, findPairProblem } = await import("./pem.ts");
     const problem = findPairProblem(tls.cert, tls.key);
-    if (problem !== undefined) throw badPair(problem, cert, key);
+    if (problem !== undefined) {
+      const names = { cert, key, of: `the certificate in ${cert}` };
+      throw badFile(describePair(problem, names), pairHint(problem, key));
+    }
     return { headers: {}, tls, principal: `the certificate in ${cert}` };
   },
 };
 
 // --- internal ---
 
-function badPair(problem: PairProblem, cert: string, key: string): Error {
+/** What to do about it. */
+function pairHint(problem: PairProblem, key: string): string {
   switch (problem) {
     case "no certificate":
-      return badFile(`${cert} holds no certificate that can be read`, "export the certificate as PEM");
+      return "export the certificate as PEM";
     case "no key":
-      return badFile(`${key} holds no private key that can be read`, "export the private key as PEM");
+      return "export the private key as PEM";
     case "locked key":
-      return badFile(
-        `${key} is locked with a passphrase, and nobody is asked for it`,
-        `unlock it: openssl pkey -in ${key} -out FILE, then chmod 600 FILE and --client-key FILE`,
-      );
+      return `unlock it: openssl pkey -in ${key} -out FILE, then chmod 600 FILE and --client-key FILE`;
     case "RSA-PSS key":
-      return badFile(
-        `${key} is a key for RSA-PSS alone, which kfk cannot use`,
-        "use a key of another kind: RSA, EC, Ed25519",
-      );
+      return "use a key of another kind: RSA, EC, Ed25519";
     case "another key":
-      return badFile(
-        `${key} is not the key of the certificate in ${cert}`,
-        "name the key that the certificate was made for with --client-key",
-      );
+      return "name the key that the certificate was made for with --client-key";
   }
 }
 

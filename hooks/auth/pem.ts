@@ -7,6 +7,28 @@ import { X509Certificate, createPrivateKey } from "node:crypto";
 /** What is wrong, and with which of the two. */
 export type PairProblem = "no certificate" | "no key" | "locked key" | "RSA-PSS key" | "another key";
 
+interface PairNames {
+  readonly cert: string;
+  readonly key: string;
+  readonly of: string;
+}
+
+/** What is wrong in words; `cert`, `key`: how they are called, `of`: the certificate in a sentence about its key. */
+export function describePair(problem: PairProblem, { cert, key, of }: PairNames): string {
+  switch (problem) {
+    case "no certificate":
+      return `${cert} holds no certificate that can be read`;
+    case "no key":
+      return `${key} holds no private key that can be read`;
+    case "locked key":
+      return `${key} is locked with a passphrase, and nobody is asked for it`;
+    case "RSA-PSS key":
+      return `${key} is a key for RSA-PSS alone, which kfk cannot use`;
+    case "another key":
+      return `${key} is not the key of ${of}`;
+  }
+}
+
 /** undefined: the key is that of the first certificate. */
 export function findPairProblem(cert: string, key: string): PairProblem | undefined {
   if (!isCertificate(cert)) return "no certificate";

@@ -6,6 +6,7 @@ import type { RunInfo } from "../cluster/runs.ts";
 import type { Server } from "../cluster/server.ts";
 import { isKfkError, isStop, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
+import { printable } from "../terminal-text.ts";
 import type { Ground, ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
 
@@ -87,11 +88,7 @@ async function meantRun(
   server: Server,
   word: string,
 ): Promise<{ readonly id: string; readonly name: string } | undefined> {
-  const [{ readOriginOf }, { findRunsLike }, { printable }] = await Promise.all([
-    import("./read.ts"),
-    import("../cluster/runs.ts"),
-    import("../view/failure.ts"),
-  ]);
+  const [{ readOriginOf }, { findRunsLike }] = await Promise.all([import("./read.ts"), import("../cluster/runs.ts")]);
   try {
     const found = await findRunsLike({ ...server, budgetMs: 1 }, readOriginOf(call), word);
     const [only] = found;

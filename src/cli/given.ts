@@ -11,7 +11,7 @@ import { placeOf, toPlain } from "../config/tree.ts";
 import { parseYaml } from "../config/yaml.ts";
 import { KfkError, type Place, suggest } from "../error.ts";
 import type { ParameterTag } from "../steps/step.ts";
-import { encodeParameter, isEncodable, parseTyped } from "../steps/transport.ts";
+import { encodeJson, encodeParameter, encodeTyped, isEncodable, parseTyped } from "../steps/transport.ts";
 import { noDefault, putNested } from "./nested-param.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -85,6 +85,11 @@ export function readGiven(call: Call, read: ReadProject, before: ReadonlyMap<str
   return [...values].map(([key, value]) => {
     return { key, name: parameterName(key), value, text: texts.get(key) ?? "", tag: tagOf(known.get(key)) };
   });
+}
+
+/** A value as the server carries it; plain text travels as it is, and only where nothing on the way would change it. */
+export function encodeGiven({ name, tag }: Pick<Given, "name" | "tag">, value: Plain): string {
+  return tag === "s" ? encodeTyped(name, value as string, tag) : encodeJson(value);
 }
 
 /** A parameter that no document carries cannot be changed from outside. */

@@ -1,5 +1,6 @@
 import type { ArgsDef } from "citty";
 import { KfkError } from "../error.ts";
+import { printable } from "../terminal-text.ts";
 import { listen } from "./interrupt.ts";
 import { parseDuration, RUN_WORDS } from "./options.ts";
 import type { Verb } from "./verb.ts";
@@ -29,10 +30,9 @@ export const logs: Verb = {
     const sinceMs = since === undefined ? null : parseDuration("since", since);
     const interrupt = listen(call.world);
     const stoppable = { ...call, stop: interrupt.signal };
-    const [{ connectAnywhere, findRunId }, { followLogs }, { printable }, { makeRedactor }] = await Promise.all([
+    const [{ connectAnywhere, findRunId }, { followLogs }, { makeRedactor }] = await Promise.all([
       import("./find-run.ts"),
       import("../cluster/follow.ts"),
-      import("../view/failure.ts"),
       import("../secrets.ts"),
     ]);
     const hasPrefix = options.flag("prefix") !== false;

@@ -10,9 +10,8 @@ import { buildSteps, type StepSettings } from "../steps/build.ts";
 import { buildEnvironment, warnUncopied } from "../steps/environment.ts";
 import type { MergeMode } from "../steps/merge.ts";
 import type { PodDefaults, StepPlan, VolumePlan } from "../steps/step.ts";
-import { encodeJson, encodeTyped } from "../steps/transport.ts";
 import { confInImage, confSourceOf } from "./conf-source.ts";
-import { givenParameters, readGiven, rootOf, rootsOf, runOnlyKeys, staysInImage } from "./given.ts";
+import { encodeGiven, givenParameters, readGiven, rootOf, rootsOf, runOnlyKeys, staysInImage } from "./given.ts";
 import { imageHint, imageOf } from "./image.ts";
 import { checkInputs, type ReadProject, selectNodes, serverName } from "./read.ts";
 import { targetOf } from "./target.ts";
@@ -120,9 +119,9 @@ export function runParameters(
   plan: StepPlan,
   before: ReadonlyMap<string, Plain> = new Map(),
 ): { name: string; value: string }[] {
-  return readGiven(call, read, before).map(({ key, name, value, tag }) => {
-    checkCarried(plan, [key]);
-    return { name, value: tag === "s" ? encodeTyped(name, value as string, tag) : encodeJson(value) };
+  return readGiven(call, read, before).map((given) => {
+    checkCarried(plan, [given.key]);
+    return { name: given.name, value: encodeGiven(given, given.value) };
   });
 }
 

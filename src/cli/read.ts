@@ -75,8 +75,7 @@ export async function readProject(call: Call): Promise<ReadProject> {
  * could tell where configuration lies, it is where Kedro has it. Errors: PROJECT_*, PY_*, CONFIG_*.
  */
 export function readGround(call: Call): Ground {
-  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  const { request, runEnv, plainEnvs } = requestFor(call, facts, settingsAsFarAsRead(call, facts));
+  const { facts, request, runEnv, plainEnvs } = requestOf(call);
   return {
     facts,
     model: { project: { name: facts.name, env: runEnv, kedroVersion: facts.kedro.version } },
@@ -90,8 +89,7 @@ export function readGround(call: Call): Ground {
  * Errors: PROJECT_*, PY_*, CONFIG_*.
  */
 export function readOriginOf(call: Call): { readonly project: string; readonly env: string } {
-  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
-  const { request, runEnv } = requestFor(call, facts, settingsAsFarAsRead(call, facts));
+  const { facts, request, runEnv } = requestOf(call);
   if (request.isRunEnvNamed) findLayers("parameters", request, call.world.files); // an environment that is not there
   return { project: facts.name, env: runEnv };
 }
@@ -291,6 +289,12 @@ export function serverName(read: Ground, pipeline: string): string {
 }
 
 // --- internal ---
+
+/** The project around the command, and what reading its configuration takes as far as the sources tell it. */
+function requestOf(call: Call): ReturnType<typeof requestFor> & { readonly facts: ProjectFacts } {
+  const facts = findProject(call.world, resolve(call.world.cwd, call.options.text("project") ?? "."));
+  return { facts, ...requestFor(call, facts, settingsAsFarAsRead(call, facts)) };
+}
 
 /** The project's folder, and its conf for code that reads it by hand. */
 function hostOf({ world }: Call, facts: ProjectFacts): Host {

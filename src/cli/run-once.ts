@@ -8,6 +8,7 @@ import { isKfkError, isStop } from "../error.ts";
 import type { ProjectHooks } from "../hooks/project.ts";
 import type { LocalFailure } from "../local/run.ts";
 import type { Sources } from "../view/failure.ts";
+import { printable } from "../terminal-text.ts";
 import { type Interrupt, listen, stopAfterGrace, unlessAborted } from "./interrupt.ts";
 import { checkFolder, idNotWritten, writeRunId } from "./output.ts";
 import { MERGE_OPTION, PARAM_OPTION, PARAMS_FILE_OPTION, PIPELINE_OPTIONS } from "./options.ts";
@@ -99,11 +100,10 @@ async function submitChecked(
   interrupt: Interrupt,
   idFile: IdFile | undefined,
 ): Promise<number> {
-  const [{ connectServer }, pipelines, experiments, { printable }] = await Promise.all([
+  const [{ connectServer }, pipelines, experiments] = await Promise.all([
     import("./server.ts"),
     import("../cluster/pipelines.ts"),
     import("../cluster/experiments.ts"),
-    import("../view/failure.ts"),
   ]);
   const soFar = async <T>(work: Promise<T>): Promise<T> => await interrupt.during(work, NOT_BEGUN);
   const server = await soFar(connectServer(call, submission.kubeflow, submission.hooks));
@@ -265,11 +265,10 @@ async function start(
   asked: RunRequest,
   isWaitedFor: boolean,
 ): Promise<CreatedRun> {
-  const [runs, { describeDouble }, { linkTo }, { printable }] = await Promise.all([
+  const [runs, { describeDouble }, { linkTo }] = await Promise.all([
     import("../cluster/runs.ts"),
     import("../cluster/reporters.ts"),
     import("../cluster/server.ts"),
-    import("../view/failure.ts"),
   ]);
   if (interrupt.came()) {
     idFile?.undo();

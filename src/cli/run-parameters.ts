@@ -4,8 +4,7 @@
  */
 import type { Plain } from "../config/plain.ts";
 import type { StepParameter, StepPlan } from "../steps/step.ts";
-import { encodeJson, encodeTyped } from "../steps/transport.ts";
-import { readParamsFiles } from "./given.ts";
+import { encodeGiven, readParamsFiles } from "./given.ts";
 import { runParameters } from "./plan.ts";
 import type { ReadProject } from "./read.ts";
 import type { Call } from "./verb.ts";
@@ -22,16 +21,9 @@ export function givenForRun(
   const known = plan.parameters.map(({ key }) => key);
   const before = new Map<string, Plain>();
   for (const { parameter, value } of readParamsFiles(call, find, known)) {
-    values.set(parameter.name, encode(parameter, value));
+    values.set(parameter.name, encodeGiven(parameter, value));
     before.set(parameter.key, value);
   }
   for (const { name, value } of runParameters(call, read, plan, before)) values.set(name, value);
   return [...values].map(([name, value]) => ({ name, value }));
-}
-
-// --- internal ---
-
-function encode(parameter: StepParameter, value: Plain): string {
-  // plain text travels as it is, and only where nothing on the way would change it
-  return parameter.tag === "s" ? encodeTyped(parameter.name, value as string, "s") : encodeJson(value);
 }

@@ -1,3 +1,4 @@
+import { printable } from "../terminal-text.ts";
 import { RESULT_OPTION, RUN_WORDS } from "./options.ts";
 import { writeJson } from "./output.ts";
 import type { Verb } from "./verb.ts";
@@ -10,21 +11,14 @@ export const status: Verb = {
   positionals: ["RUN"],
   examples: ["kfk status @latest", "kfk status 5c6a7b1e-0f59-4d0e-9b1f-2a3c4d5e6f70 -o json"],
   run: async (call) => {
-    const [
-      { connectAnywhere, findRunId },
-      { fetchRun },
-      { linkTo },
-      { readStory, verdictOf },
-      { renderProgress },
-      { printable },
-    ] = await Promise.all([
-      import("./find-run.ts"),
-      import("../cluster/runs.ts"),
-      import("../cluster/server.ts"),
-      import("../cluster/verdict.ts"),
-      import("../view/progress.ts"),
-      import("../view/failure.ts"),
-    ]);
+    const [{ connectAnywhere, findRunId }, { fetchRun }, { linkTo }, { readStory, verdictOf }, { renderProgress }] =
+      await Promise.all([
+        import("./find-run.ts"),
+        import("../cluster/runs.ts"),
+        import("../cluster/server.ts"),
+        import("../cluster/verdict.ts"),
+        import("../view/progress.ts"),
+      ]);
     const { world, options } = call;
     const server = await connectAnywhere(call);
     const run = await fetchRun(server, await findRunId(call, server, call.positionals[0] as string));

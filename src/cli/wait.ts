@@ -4,6 +4,7 @@ import type { EndMark } from "../cluster/verdict.ts";
 import type { RunEnd } from "../cluster/wait.ts";
 import { isKfkError, KfkError } from "../error.ts";
 import type { Sources } from "../view/failure.ts";
+import { printable } from "../terminal-text.ts";
 import { type Interrupt, listen, unlessAborted } from "./interrupt.ts";
 import { parseDuration, RUN_WORDS } from "./options.ts";
 import type { Call, Verb } from "./verb.ts";
@@ -91,8 +92,11 @@ export async function waitAndTell(
     readonly sources: (end: RunEnd) => Promise<Sources>;
   },
 ): Promise<number> {
-  const [{ describeEnd, waitForRun }, { showProgress, renderDuration }, { printable, renderCounts }] =
-    await Promise.all([import("../cluster/wait.ts"), import("../view/progress.ts"), import("../view/failure.ts")]);
+  const [{ describeEnd, waitForRun }, { showProgress, renderDuration }, { renderCounts }] = await Promise.all([
+    import("../cluster/wait.ts"),
+    import("../view/progress.ts"),
+    import("../view/failure.ts"),
+  ]);
   const progress = showProgress(call.world, call.colour);
   try {
     let outage: string | null = null;
@@ -225,10 +229,7 @@ async function tellFailure(
 }
 
 async function tellLogs(call: Call, server: Server, end: RunEnd): Promise<void> {
-  const [{ fetchLog, lastLines }, { printable }] = await Promise.all([
-    import("../cluster/logs.ts"),
-    import("../view/failure.ts"),
-  ]);
+  const { fetchLog, lastLines } = await import("../cluster/logs.ts");
   for (const pod of end.run?.workflow?.pods ?? []) {
     if (server.signal?.aborted) return;
     const namespace = end.run?.workflow?.namespace ?? "";

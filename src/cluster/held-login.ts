@@ -2,6 +2,7 @@
  * What the ways to log in gave → the one login that is held: its headers, for how long, and when it is asked for again.
  * Pure but for what it tells `hide`. Refused: a login for another server, a header that is none, two that contradict each other, one that is over.
  */
+import { LAST_MS } from "../../hooks/auth/jwt.ts";
 import type { AuthTarget, Login } from "../../hooks/contract.ts";
 import { KfkError } from "../error.ts";
 import { oneLine } from "../terminal-text.ts";
@@ -89,9 +90,6 @@ const MARGIN_MS = 60_000;
 function shownOf(text: string | undefined): string | undefined {
   return text === undefined ? undefined : oneLine(text);
 }
-
-/** The last time that a date can be; a login that ends behind it has no end. */
-const LAST_MS = 8.64e15;
 
 function badHeader(name: string, problem: string): KfkError {
   return new KfkError("SERVER_LOGIN", `the header ${withoutLikely(name)} of the login ${problem}`, {

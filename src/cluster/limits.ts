@@ -7,6 +7,9 @@ import { KfkError } from "../error.ts";
 /** Bytes of all parameters as JSON. */
 export const MOST_PARAMETER_BYTES = 10_000;
 
+/** Characters of the description of a run or version: varchar(255), and a longer one leaves a Workflow behind. */
+export const LONGEST_DESCRIPTION = 255;
+
 /** `what` begins the message: `the run name "x"`. Errors: SERVER_REFUSED for an empty name, or one of over 255 characters. */
 export function checkName(name: string, what: string, hint: string): void {
   const length = [...name].length;

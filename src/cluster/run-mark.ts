@@ -2,6 +2,7 @@
  * What the description of a run says of where it comes from: the id that kfk chose for it, its project and environment,
  * and the commit. Pure. Servers keep descriptions, and lists give them back (recordings `run.v1.list.experiment`).
  */
+import { LONGEST_DESCRIPTION } from "./limits.ts";
 
 export interface RunOrigin {
   readonly project: string;
@@ -43,9 +44,6 @@ export function isFrom(description: string, origin: { readonly project: string; 
 // --- internal ---
 
 const MARK = "started by kfk as ";
-/** varchar(255), and longer ones leave a Workflow behind. */
-const LONGEST_DESCRIPTION = 255;
-
 /** What `describeRun` writes, to its end: a project's name may begin or end like another one's, or hold brackets. */
 const ORIGIN = /^started by kfk as [^ ]+ for (.*) \((.*?)\)(?: at commit [^ ]*)?$/s;
 const LONGEST_PROJECT = 80;

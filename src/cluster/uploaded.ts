@@ -3,8 +3,6 @@
  * content that the project compiles to, or when no version has. An older version of that content is not chosen by
  * itself: whoever asks is told of both. What `run-once` made for a run is no upload. Looks only, changes nothing.
  */
-import { pipelineListSchema } from "../../schemas/kfp-api.ts";
-import { fetchAll, namesFilter, namespaceQuery } from "./list.ts";
 import { type Pipeline, pipelineApi } from "./pipeline-api.ts";
 import type { Server } from "./server.ts";
 import { hasContent, type MarkedVersion, markedVersion, uploadsOf } from "./version-mark.ts";
@@ -28,9 +26,7 @@ export type Choice =
 
 /** The pipelines under these names that have versions, in the order of the names. Errors: those of `request`. */
 export async function findPipelines(server: Server, names: readonly string[]): Promise<readonly KnownPipeline[]> {
-  const query = { filter: namesFilter("v1", names), ...namespaceQuery(server.namespace) };
-  const path = "/apis/v1beta1/pipelines";
-  const all = await fetchAll(server, path, query, pipelineListSchema, (page) => page.pipelines);
+  const all = await pipelineApi("argo").find(server, names);
   const named = names.flatMap((name) => all.find((each) => each.name === name) ?? []);
   const found: KnownPipeline[] = [];
   for (const each of named) {

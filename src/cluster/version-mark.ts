@@ -4,6 +4,7 @@
  * first version stands with the pipeline on 1.8.22, where both share one id (recordings `get.versions.v1`).
  */
 import { createHash } from "node:crypto";
+import { LONGEST_DESCRIPTION } from "./limits.ts";
 import type { Pipeline, Version } from "./pipeline-api.ts";
 
 /** A version with the description that is its own, wherever the server keeps it. */
@@ -83,8 +84,6 @@ const NAME_DIGITS = 16;
 const MARK_DIGITS = 32;
 const RUN_PREFIX = "run-";
 const MADE_FOR_RUN = "for a run";
-/** varchar(255) of older databases. */
-const LONGEST_DESCRIPTION = 255;
 const MARK = /\[content ([0-9a-f]{32})(?: (?:(for a run)|upload (\d{1,9})))?\]/g;
 
 interface Mark {

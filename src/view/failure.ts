@@ -5,9 +5,6 @@
 import type { StepState } from "../steps/state.ts";
 import { printable } from "../terminal-text.ts";
 
-// for verbs, beside what else they show of a run
-export { printable };
-
 /** What is shown of one failed step; a part of `FailedStep`. */
 export interface ShownStep {
   readonly step: string;
